@@ -1,0 +1,41 @@
+"""What the engine is injected with: the seams between decisions and effects.
+
+``scheduler`` decides over a :class:`StorePort`, an :class:`ExecutorPort`, a :class:`Doorbell` and a :class:`Clock`;
+``supervisor`` runs attempts over a :class:`Gateway`. ``app`` joins them to the real database and processes, the
+simulation to a virtual clock and seeded faults, ``dag.test()`` to memory. Only data crosses: frozen structs, never a
+database row and never a callable.
+"""
+
+from __future__ import annotations
+
+from windlass.ports.clock import Clock as Clock
+from windlass.ports.clock import Doorbell as Doorbell
+from windlass.ports.clock import Rng as Rng
+from windlass.ports.current import TaskSession as TaskSession
+from windlass.ports.current import current_session as current_session
+from windlass.ports.current import session_scope as session_scope
+from windlass.ports.executor import ExecutorPort as ExecutorPort
+from windlass.ports.executor import Workload as Workload
+from windlass.ports.executor import WorkloadKind as WorkloadKind
+from windlass.ports.gateway import Claim as Claim
+from windlass.ports.gateway import Claimed as Claimed
+from windlass.ports.gateway import Gateway as Gateway
+from windlass.ports.gateway import Report as Report
+from windlass.ports.gateway import StopKind as StopKind
+from windlass.ports.gateway import StopRequest as StopRequest
+from windlass.ports.store import Admission as Admission
+from windlass.ports.store import Changes as Changes
+from windlass.ports.store import Committed as Committed
+from windlass.ports.store import DagFacts as DagFacts
+from windlass.ports.store import Expansion as Expansion
+from windlass.ports.store import NewRun as NewRun
+from windlass.ports.store import Occupied as Occupied
+from windlass.ports.store import PoolFacts as PoolFacts
+from windlass.ports.store import PreviousFacts as PreviousFacts
+from windlass.ports.store import RunFacts as RunFacts
+from windlass.ports.store import RunMove as RunMove
+from windlass.ports.store import Signal as Signal
+from windlass.ports.store import SignalKind as SignalKind
+from windlass.ports.store import StorePort as StorePort
+from windlass.ports.store import TaskFacts as TaskFacts
+from windlass.ports.store import TaskMove as TaskMove

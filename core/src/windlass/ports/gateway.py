@@ -1,0 +1,116 @@
+"""What a supervisor asks of the engine on behalf of its attempts.
+
+The local gateway is the store itself, injected by ``app``; on a remote worker it will be an HTTP client with the same
+methods. All of them take and give lists, so that a busy supervisor pays one transaction for many attempts.
+
+A claim is made when the child has said ``hello``: ``running`` therefore always means that a process lives, and a
+process lost before its hello has charged no try.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol
+
+import msgspec
+
+from windlass.protocol import AttemptContext, Defer, Finish, Rendered, Reschedule, Verb, XComSet
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """A child is ready to run task instance ``task`` under this epoch and ticket."""
+
+    task: int
+    epoch: int
+    ticket: str
+    pid: int
+    hostname: str
+
+
+class Claimed(msgspec.Struct, frozen=True, kw_only=True):
+    """The claim was granted: the lease, what the child must know, and what the supervisor enforces."""
+
+    task: int
+    lease_id: str
+    context: AttemptContext
+    #: Seconds; None = no limit. Counts this attempt's running time.
+    execution_timeout: float | None
+    #: Path of the log below the log folder, one per try.
+    log_path: str
+
+
+class StopKind(StrEnum):
+    """Why an attempt must end; decides the state it ends in."""
+
+    MARK_SUCCESS = "mark_success"
+    MARK_FAILED = "mark_failed"
+    CLEAR = "clear"
+    TIMEOUT = "timeout"  # of the run: skipped
+    FAIL_FAST = "fail_fast"  # another task failed: skipped
+
+
+class StopRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Stop the attempt of a task instance. The state changes when its whole process tree is gone."""
+
+    task: int
+    run: int
+    lease_id: str
+    kind: StopKind
+    actor: str = "scheduler"
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The end of an attempt, with everything that must be written in the same transaction.
+
+    Exactly one of ``ending``, ``lost`` and ``stopped`` is set. ``lost`` is a sentence (killed by signal 9, out of
+    memory, …). ``timed_out`` fails the try after execution_timeout; retries count. ``op_id`` makes it repeatable.
+    """
+
+    task: int
+    lease_id: str
+    epoch: int
+    op_id: str
+    ending: Finish | Defer | Reschedule | None = None
+    lost: str | None = None
+    timed_out: str | None = None
+    stopped: StopKind | None = None
+    xcoms: tuple[XComSet, ...] = ()
+    rendered: Rendered | None = None
+    log_size: int = 0
+    started_at: datetime | None = None
+
+
+class Gateway(Protocol):
+    """A supervisor's view of the engine."""
+
+    def claim(self, claims: Sequence[Claim], supervisor: str) -> list[Claimed | None]:
+        """Move each ``queued`` instance to ``running`` if epoch and ticket still hold; None is a conflict.
+
+        A granted claim has a fresh lease of 60 s and an open attempt; unless it resumes, XComs of earlier tries go.
+        """
+        ...
+
+    def heartbeat(self, leases: Sequence[str], supervisor: str) -> list[StopRequest]:
+        """Renew the leases and return what must stop now. A lease that is no longer ours is reported as a clear."""
+        ...
+
+    def report(self, reports: Sequence[Report], supervisor: str) -> list[bool]:
+        """Write the ends of attempts, each in its own right: False = a conflict, the report changed nothing.
+
+        The retry decision, the length limit of mapped results, kept skip targets, outbox rows and the signal to the
+        run's scheduler belong to the same transaction.
+        """
+        ...
+
+    def call(self, lease_id: str, verb: Verb) -> Any:  # noqa: ANN401 - msgpack values
+        """Answer one question of a running attempt; the result is msgpack-able.
+
+        :raises WindlassError: with the sentence and the code that the child shall see.
+        """
+        ...
+
+    def recover(self, supervisor: str) -> int:
+        """Close every open lease of this supervisor id as lost: its processes are proven dead. Return how many."""
+        ...

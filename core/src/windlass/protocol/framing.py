@@ -1,0 +1,90 @@
+"""Length-prefixed frames: four bytes of big-endian length, then the payload, at most 1 MiB.
+
+A value larger than a frame is not sent in one: it streams through the artifact verbs. A length above the limit means
+that the peer does not speak this protocol (or lies), so the reader refuses before allocating anything.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Iterator
+
+from windlass.errors import ProtocolError
+
+MAX_FRAME = 1 << 20
+_LENGTH = struct.Struct(">I")
+
+
+def frame(payload: bytes) -> bytes:
+    """Return ``payload`` with its length in front.
+
+    :raises ProtocolError: if it is larger than :data:`MAX_FRAME`.
+    """
+    if len(payload) > MAX_FRAME:
+        msg = f"a message of {len(payload)} bytes exceeds the frame limit of {MAX_FRAME}; large values must be streamed"
+        raise ProtocolError(msg)
+    return _LENGTH.pack(len(payload)) + payload
+
+
+class FrameReader:
+    """Cuts a stream of bytes, fed in any pieces, into payloads."""
+
+    def __init__(self, limit: int = MAX_FRAME) -> None:
+        self._buffer = bytearray()
+        self._limit = limit
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Add ``data`` and yield every payload that is now complete.
+
+        :raises ProtocolError: if a frame announces more than the limit.
+        """
+        self._buffer += data
+        while len(self._buffer) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._buffer)
+            if length > self._limit:
+                msg = f"the peer announced a frame of {length} bytes, the limit is {self._limit}"
+                raise ProtocolError(msg)
+            end = _LENGTH.size + length
+            if len(self._buffer) < end:
+                return
+            payload = bytes(self._buffer[_LENGTH.size : end])
+            del self._buffer[:end]
+            yield payload
+
+    @property
+    def pending(self) -> int:
+        """How many bytes of an unfinished frame are held."""
+        return len(self._buffer)
+
+
+def recv_frame(sock: socket.socket, limit: int = MAX_FRAME) -> bytes | None:
+    """Block until one whole frame has arrived on ``sock``; None when the peer closed between frames.
+
+    :raises ProtocolError: if the peer closed inside a frame or announced more than ``limit``.
+    """
+    head = _recv_exactly(sock, _LENGTH.size)
+    if head is None:
+        return None
+    (length,) = _LENGTH.unpack(head)
+    if length > limit:
+        msg = f"the peer announced a frame of {length} bytes, the limit is {limit}"
+        raise ProtocolError(msg)
+    body = _recv_exactly(sock, length)
+    if body is None:
+        msg = "the peer closed the connection inside a message"
+        raise ProtocolError(msg)
+    return body
+
+
+def _recv_exactly(sock: socket.socket, count: int) -> bytes | None:
+    data = bytearray()
+    while len(data) < count:
+        piece = sock.recv(count - len(data))
+        if not piece:
+            if data:
+                msg = "the peer closed the connection inside a message"
+                raise ProtocolError(msg)
+            return None
+        data += piece
+    return bytes(data)

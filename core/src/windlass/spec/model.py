@@ -1,0 +1,195 @@
+"""The structs of a serialised DAG. Durations are seconds, instants are UTC datetimes, ids are plain strings.
+
+Every field has the default of the authoring API, and defaults are left out of the bytes, so that a small DAG has a
+small spec and a new field changes no old hash.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from windlass.spec.mapping import MapSpec
+from windlass.spec.timetable import NullSpec, TimetableSpec
+
+
+class TriggerRule(StrEnum):
+    """When a task may run, by the states of its direct upstreams. See SEMANTICS for each row's meaning."""
+
+    ALL_SUCCESS = "all_success"
+    ALL_FAILED = "all_failed"
+    ALL_DONE = "all_done"
+    ALL_SKIPPED = "all_skipped"
+    ONE_SUCCESS = "one_success"
+    ONE_FAILED = "one_failed"
+    ONE_DONE = "one_done"
+    NONE_FAILED = "none_failed"
+    NONE_FAILED_MIN_ONE_SUCCESS = "none_failed_min_one_success"
+    NONE_SKIPPED = "none_skipped"
+    ALWAYS = "always"
+    ALL_DONE_SETUP_SUCCESS = "all_done_setup_success"
+    ALL_DONE_MIN_ONE_SUCCESS = "all_done_min_one_success"
+
+
+class WeightRule(StrEnum):
+    """How a task's priority is made from ``priority_weight``."""
+
+    DOWNSTREAM = "downstream"
+    UPSTREAM = "upstream"
+    ABSOLUTE = "absolute"
+
+
+class ParamSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A param: its default and the JSON schema its value must meet."""
+
+    value: Any = None
+    has_value: bool = True
+    description: str | None = None
+    schema: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class AssetSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A named piece of data that tasks produce (outlets) or read (inlets)."""
+
+    name: str
+    uri: str
+    group: str = "asset"
+    extra: dict[str, Any] = msgspec.field(default_factory=dict)
+    is_alias: bool = False
+
+
+class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True):
+    """One task of a DAG. ``upstream`` holds the full ids of its direct upstream tasks, sorted."""
+
+    task_id: str
+    operator: str = ""
+    upstream: tuple[str, ...] = ()
+    group: str | None = None
+    owner: str = "windlass"
+    display_name: str | None = None
+    trigger_rule: TriggerRule = TriggerRule.ALL_SUCCESS
+    retries: int = 0
+    retry_delay: float = 300.0
+    #: 0 = constant delay, else the multiplier of the exponential backoff (True in the DAG file means 2).
+    retry_backoff: float = 0.0
+    max_retry_delay: float = 86400.0
+    execution_timeout: float | None = None
+    start_date: datetime | None = None
+    end_date: datetime | None = None
+    depends_on_past: bool = False
+    wait_for_downstream: bool = False
+    ignore_first_depends_on_past: bool = True
+    pool: str = "default_pool"
+    pool_slots: int = 1
+    priority_weight: int = 1
+    weight_rule: str = WeightRule.DOWNSTREAM
+    queue: str = "default"
+    executor: str | None = None
+    executor_config: dict[str, Any] = msgspec.field(default_factory=dict)
+    resources: dict[str, Any] = msgspec.field(default_factory=dict)
+    max_active_tis_per_dag: int | None = None
+    max_active_tis_per_dagrun: int | None = None
+    do_xcom_push: bool = True
+    multiple_outputs: bool = False
+    params: dict[str, ParamSpec] = msgspec.field(default_factory=dict)
+    inlets: tuple[AssetSpec, ...] = ()
+    outlets: tuple[AssetSpec, ...] = ()
+    is_setup: bool = False
+    is_teardown: bool = False
+    setups: tuple[str, ...] = ()
+    on_failure_fail_dagrun: bool = False
+    #: Set when the task itself is mapped; a task inside a mapped group is not.
+    map: MapSpec | None = None
+    map_index_template: str | None = None
+    template_fields: tuple[str, ...] = ()
+    #: Which callbacks the task has: "execute", "success", "failure", "retry", "skipped".
+    callbacks: tuple[str, ...] = ()
+    #: Downstreams may be skipped by this task's decision (branch, short circuit, latest only).
+    is_brancher: bool = False
+    is_sensor: bool = False
+    doc: str | None = None
+    ui_color: str = "#fff"
+
+
+class GroupSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A task group; ``parent`` is None for one directly in the DAG."""
+
+    group_id: str
+    parent: str | None = None
+    display_name: str | None = None
+    tooltip: str = ""
+    map: MapSpec | None = None
+    ui_color: str = "CornflowerBlue"
+
+
+class DagSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True):
+    """A whole DAG. ``tasks`` are in topological order (ties in definition order)."""
+
+    dag_id: str
+    tasks: tuple[TaskSpec, ...] = ()
+    groups: tuple[GroupSpec, ...] = ()
+    #: Path of the file inside its bundle, with forward slashes.
+    file: str = ""
+    display_name: str | None = None
+    description: str | None = None
+    doc: str | None = None
+    schedule: TimetableSpec = NullSpec()
+    #: What ``dags list`` shows for the schedule, for example ``@daily``.
+    schedule_summary: str = "None"
+    start_date: datetime | None = None
+    end_date: datetime | None = None
+    timezone: str = "UTC"
+    catchup: bool = False
+    run_on_unpause: bool = True
+    max_active_runs: int = 16
+    max_active_tasks: int = 16
+    max_consecutive_failed_dag_runs: int = 0
+    max_map_length: int = 1024
+    dagrun_timeout: float | None = None
+    fail_fast: bool = False
+    #: None = the configuration decides.
+    is_paused_upon_creation: bool | None = None
+    tags: tuple[str, ...] = ()
+    owner_links: dict[str, str] = msgspec.field(default_factory=dict)
+    access_control: dict[str, Any] = msgspec.field(default_factory=dict)
+    params: dict[str, ParamSpec] = msgspec.field(default_factory=dict)
+    #: (upstream task, downstream task, label)
+    edge_labels: tuple[tuple[str, str, str], ...] = ()
+    #: Which run callbacks the DAG has: "success", "failure".
+    callbacks: tuple[str, ...] = ()
+    render_template_as_native_obj: bool = False
+    #: Seconds between forced parses of the file, where its DAG sets one.
+    min_file_process_interval: float | None = None
+
+    @cached_property
+    def by_id(self) -> dict[str, TaskSpec]:
+        """The tasks by id."""
+        return {task.task_id: task for task in self.tasks}
+
+    @cached_property
+    def groups_by_id(self) -> dict[str, GroupSpec]:
+        """The groups by id."""
+        return {group.group_id: group for group in self.groups}
+
+    @cached_property
+    def downstream(self) -> dict[str, tuple[str, ...]]:
+        """The direct downstream task ids of each task, in the order of ``tasks``."""
+        edges: dict[str, list[str]] = {task.task_id: [] for task in self.tasks}
+        for task in self.tasks:
+            for upstream in task.upstream:
+                edges[upstream].append(task.task_id)
+        return {task_id: tuple(ids) for task_id, ids in edges.items()}
+
+    def mapped_group_of(self, task_id: str) -> GroupSpec | None:
+        """Return the innermost mapped group around the task, if any."""
+        group_id = self.by_id[task_id].group
+        while group_id is not None:
+            group = self.groups_by_id[group_id]
+            if group.map is not None:
+                return group
+            group_id = group.parent
+        return None

