@@ -1,0 +1,59 @@
+"""The clocks and the sources of chance that ``app`` injects: the system's own, and ones that a test can repeat."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from datetime import UTC, datetime, timedelta
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def now(self) -> datetime:
+        """Return the current instant in UTC."""
+        return datetime.now(tz=UTC)
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+        return time.monotonic()
+
+
+class SystemRng:
+    """The operating system's randomness."""
+
+    def token(self) -> str:
+        """Return 128 fresh random bits as 32 hex digits."""
+        return os.urandom(16).hex()
+
+
+class VirtualClock:
+    """A clock that stands still until it is told to go on. Both of its clocks move together."""
+
+    def __init__(self, start: datetime) -> None:
+        self._start = start
+        self._elapsed = 0.0
+
+    def now(self) -> datetime:
+        """Return the virtual instant."""
+        return self._start + timedelta(seconds=self._elapsed)
+
+    def monotonic(self) -> float:
+        """Return the virtual seconds since the start."""
+        return self._elapsed
+
+    def advance(self, seconds: float) -> None:
+        """Let ``seconds`` pass at once."""
+        self._elapsed += max(0.0, seconds)
+
+
+class SeededRng:
+    """Tokens that are the same in every run with the same seed; never for production."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)  # noqa: S311 - repeatable on purpose
+
+    def token(self) -> str:
+        """Return 128 bits as 32 hex digits."""
+        return f"{self._random.getrandbits(128):032x}"

@@ -1,0 +1,249 @@
+"""The gateway beside the memory store: claims, reports and questions of attempts that run in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from windlass.app.inproc.memory import MemoryStore, Transition
+from windlass.errors import Conflict, ConnectionNotDefined, UsageError, VariableNotDefined
+from windlass.planning.attempts import attempt_context
+from windlass.planning.endings import ending_of
+from windlass.ports import Claim, Claimed, NewRun, Report, Rng, RunFacts, StopRequest, TaskFacts
+from windlass.protocol import (
+    AssetEvent,
+    GetConnection,
+    Query,
+    TriggerRun,
+    Variable,
+    Verb,
+    XComGet,
+    XComInfo,
+    XComSet,
+    XComValue,
+)
+from windlass.states import Actor, RunType, TaskState
+
+#: Answers a connection's fields, or None where it knows none; and the same for the text of a variable.
+ConnectionLookup = Callable[[str], dict[str, Any] | None]
+VariableLookup = Callable[[str], str | None]
+
+
+class MemoryGateway:
+    """Implements :class:`~windlass.ports.Gateway` over a :class:`MemoryStore`."""
+
+    def __init__(self, store: MemoryStore, rng: Rng, connection: ConnectionLookup, variable: VariableLookup) -> None:
+        self._store = store
+        self._rng = rng
+        self._connection = connection
+        self._variable = variable
+        self._leases: dict[str, int] = {}
+        self._first_pokes: dict[int, Any] = {}
+        self.asset_events: list[AssetEvent] = []
+        #: Variables that tasks have set (None: deleted), in front of the lookup.
+        self.variables: dict[str, str | None] = {}
+
+    def claim(self, claims: Sequence[Claim], supervisor: str) -> list[Claimed | None]:
+        """Grant the claims whose epoch and ticket hold."""
+        return [self._claim(claim) for claim in claims]
+
+    def _claim(self, claim: Claim) -> Claimed | None:
+        found = self._store.tasks([claim.task])
+        if not found or found[0].state is not TaskState.QUEUED:
+            return None
+        task = found[0]
+        if task.epoch != claim.epoch or task.ticket != claim.ticket:
+            return None
+        run = self._run(task)
+        spec = self._store.spec(run.dag_id, run.spec_version)
+        lease_id = self._rng.token()
+        for key in [key for key in self._store.xcoms if key[0] == task.id]:
+            del self._store.xcoms[key]
+        task = msgspec.structs.replace(task, state=TaskState.RUNNING, lease_id=lease_id)
+        self._store.transit(
+            task,
+            Transition(
+                task=task.id,
+                before=TaskState.QUEUED,
+                to=TaskState.RUNNING,
+                epoch=task.epoch,
+                actor=Actor.TASK,
+                op_id=self._rng.token(),
+            ),
+        )
+        self._leases[lease_id] = task.id
+        context = attempt_context(
+            run,
+            spec,
+            task,
+            lease_id=lease_id,
+            mapped_count=sum(t.task_id == task.task_id for t in self._store.tasks_of(run.id))
+            if task.map_index >= 0
+            else None,
+            first_poke=self._first_pokes.get(task.id),
+        )
+        return Claimed(
+            task=task.id,
+            lease_id=lease_id,
+            context=context,
+            execution_timeout=spec.by_id[task.task_id].execution_timeout,
+            log_path=context.log_path or "",
+        )
+
+    def heartbeat(self, leases: Sequence[str], supervisor: str) -> list[StopRequest]:
+        """Return the stop requests of these leases."""
+        return [stop for stop in self._store.stops.values() if stop.lease_id in leases]
+
+    def report(self, reports: Sequence[Report], supervisor: str) -> list[bool]:
+        """Write the ends of attempts."""
+        return [self._report(report) for report in reports]
+
+    def _report(self, report: Report) -> bool:
+        task = self._store.task(report.task)
+        if task.lease_id != report.lease_id or task.epoch != report.epoch or task.state is not TaskState.RUNNING:
+            return False
+        run = self._run(task)
+        spec = self._store.spec(run.dag_id, run.spec_version)
+        for xcom in report.xcoms:
+            self._store.xcoms[task.id, xcom.key] = xcom.value
+        if report.rendered is not None:
+            self._store.rendered[task.id] = report.rendered
+        ending = ending_of(
+            spec,
+            task.task_id,
+            f"{run.dag_id}/{run.run_id}/{task.task_id}/{task.map_index}",
+            report,
+            try_number=task.try_number,
+            max_tries=task.max_tries,
+            now=self._store.clock.now(),
+        )
+        after = msgspec.structs.replace(
+            task,
+            state=ending.state,
+            lease_id=None,
+            ticket=None,
+            not_before=ending.not_before,
+            skip_targets=ending.skip_targets,
+            result_length=ending.result_length,
+        )
+        self._store.transit(
+            after,
+            Transition(
+                task=task.id,
+                before=TaskState.RUNNING,
+                to=ending.state,
+                epoch=task.epoch,
+                actor=ending.actor,
+                op_id=report.op_id,
+                reason=ending.reason,
+            ),
+        )
+        self._leases.pop(report.lease_id, None)
+        self._store.stops.pop(task.id, None)
+        self._store.signal_task(after)
+        return True
+
+    def remember_first_poke(self, task: int, at: object) -> None:
+        """Keep when a sensor first poked, for the attempts after a reschedule."""
+        self._first_pokes.setdefault(task, at)
+
+    def recover(self, supervisor: str) -> int:
+        """Nothing to recover: the attempts die with this process."""
+        return 0
+
+    # -- questions ----------------------------------------------------------------------------------------------------
+
+    def call(self, lease_id: str, verb: Verb) -> Any:  # noqa: ANN401 - msgpack values
+        """Answer one question of the attempt that holds ``lease_id``."""
+        task = self._store.task(self._leases[lease_id])
+        match verb:
+            case GetConnection(conn_id=conn_id):
+                return self._get_connection(conn_id)
+            case Variable():
+                return self._variable_verb(verb)
+            case XComSet(key=key, value=value):
+                self._store.xcoms[task.id, key] = value
+                return None
+            case XComGet():
+                return [[index, value] for index, value in self._xcoms(task, verb)]
+            case XComInfo(task_id=task_id, key=key, run_id=run_id):
+                values = self._xcoms(task, XComGet(task_id=task_id, key=key, run_id=run_id))
+                return {"count": len(values), "length": values[0][1].length if len(values) == 1 else None}
+            case TriggerRun():
+                return self._trigger(verb)
+            case AssetEvent():
+                self.asset_events.append(verb)
+                return None
+            case Query(what="task_states"):
+                return [
+                    {"task_id": other.task_id, "map_index": other.map_index, "state": str(other.state)}
+                    for other in self._store.tasks_of(task.run)
+                ]
+            case _:
+                msg = f"`{type(verb).__name__}` is not available in dag.test(); run the DAG with `windlass standalone`"
+                raise UsageError(msg)
+
+    def _get_connection(self, conn_id: str) -> dict[str, Any]:
+        fields = self._connection(conn_id)
+        if fields is None:
+            msg = f"connection `{conn_id}` is not defined; give it to dag.test(connections={{'{conn_id}': 'type://…'}})"
+            raise ConnectionNotDefined(msg)
+        return fields
+
+    def _variable_verb(self, verb: Variable) -> str | None:
+        if verb.op == "set":
+            self.variables[verb.key] = verb.value
+            return None
+        if verb.op == "delete":
+            self.variables[verb.key] = None
+            return None
+        value = self.variables[verb.key] if verb.key in self.variables else self._variable(verb.key)
+        if value is None:
+            msg = f"variable `{verb.key}` is not defined; give it to dag.test(variables={{'{verb.key}': '…'}})"
+            raise VariableNotDefined(msg)
+        return value
+
+    def _xcoms(self, task: TaskFacts, verb: XComGet) -> list[tuple[int, XComValue]]:
+        here = self._run(task)
+        dag_id, run_id = verb.dag_id or here.dag_id, verb.run_id or here.run_id
+        found = [
+            (other.map_index, self._store.xcoms[other.id, verb.key])
+            for run in self._store.runs()
+            if run.dag_id == dag_id and run.run_id == run_id
+            for other in self._store.tasks_of(run.id)
+            if other.task_id == verb.task_id
+            and (verb.map_index is None or other.map_index == verb.map_index)
+            and (other.id, verb.key) in self._store.xcoms
+        ]
+        found.sort(key=lambda entry: entry[0])
+        return found[verb.offset : None if verb.limit is None else verb.offset + verb.limit]
+
+    def _trigger(self, verb: TriggerRun) -> dict[str, Any]:
+        now = verb.logical_date or self._store.clock.now()
+        run = self._store.create_run(
+            NewRun(
+                dag_id=verb.dag_id,
+                run_type=RunType.MANUAL,
+                run_id=verb.run_id,
+                logical_date=now,
+                data_interval_start=now,
+                data_interval_end=now,
+                run_after=now,
+                conf=verb.conf,
+                bump=verb.logical_date is None,
+                triggered_by="task",
+            )
+        )
+        if run is None:
+            msg = f"DAG `{verb.dag_id}` already has a run of that id or logical date"
+            raise Conflict(msg)
+        return {"dag_id": run.dag_id, "run_id": run.run_id, "state": str(run.state)}
+
+    def _run(self, task: TaskFacts) -> RunFacts:
+        run = self._store.run(task.run)
+        if run is None:  # pragma: no cover - instances exist only with their run
+            msg = f"run {task.run} is gone"
+            raise Conflict(msg)
+        return run

@@ -1,0 +1,58 @@
+"""The bases of the two stores of files: what tasks wrote to their logs, and what they hand over between them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from typing import BinaryIO
+
+
+class LogStore(ABC):
+    """Keeps one log per try, named by its path below the log folder.
+
+    Called by supervisors, which write, and by ``control``, which reads. A log grows at its end only; the paths come
+    from :func:`windlass.protocol` messages of the store and are already checked for containment.
+    """
+
+    @abstractmethod
+    def append(self, path: str, offset: int, data: bytes) -> None:
+        """Write ``data`` at ``offset``, the log's size so far. Writing the same piece again changes nothing."""
+
+    @abstractmethod
+    def read(self, path: str, offset: int = 0, limit: int | None = None) -> bytes:
+        """Return at most ``limit`` bytes from ``offset``; empty at the end and for a log that does not exist."""
+
+    @abstractmethod
+    def size(self, path: str) -> int:
+        """Return how many bytes the log has, 0 if it does not exist."""
+
+    @abstractmethod
+    def delete(self, paths: Iterable[str]) -> None:
+        """Remove logs; a missing one is no error."""
+
+
+class ArtifactStore(ABC):
+    """Keeps large values and files, addressed by the SHA-256 of their content in hex.
+
+    Used by task children, unless it is the local one, which is read and written through the gateway. The same content
+    is stored once; the engine counts the references and calls :meth:`delete` when none is left for a day.
+    """
+
+    @abstractmethod
+    def put(self, digest: str, source: BinaryIO) -> None:
+        """Store the content of ``source`` under ``digest``. It becomes visible as a whole or not at all."""
+
+    @abstractmethod
+    def open(self, digest: str) -> BinaryIO:
+        """Return the content for reading.
+
+        :raises NotFound: if it is not there.
+        """
+
+    @abstractmethod
+    def exists(self, digest: str) -> bool:
+        """Return whether the whole content is there."""
+
+    @abstractmethod
+    def delete(self, digest: str) -> None:
+        """Remove the content; a missing one is no error."""

@@ -1,0 +1,81 @@
+"""What an attempt is told about itself: one function for every store."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from windlass.ports import RunFacts, TaskFacts
+from windlass.protocol import AttemptContext, XComValue
+from windlass.spec import DagSpec
+
+
+def attempt_context(
+    run: RunFacts,
+    spec: DagSpec,
+    task: TaskFacts,
+    *,
+    lease_id: str,
+    clears: int = 0,
+    mapped_count: int | None = None,
+    first_poke: datetime | None = None,
+    resume: tuple[str, XComValue | None, XComValue | None] = ("", None, None),
+) -> AttemptContext:
+    """Return the context of the attempt of ``task`` that holds ``lease_id``.
+
+    ``clears`` counts how often the instance was cleared; ``resume`` is the method, its arguments and the event of a
+    deferral that has ended.
+    """
+    method, kwargs, event = resume
+    return AttemptContext(
+        dag_id=run.dag_id,
+        run_id=run.run_id,
+        task_id=task.task_id,
+        map_index=task.map_index,
+        try_number=task.try_number,
+        max_tries=task.max_tries,
+        epoch=task.epoch,
+        lease_id=lease_id,
+        run_type=run.run_type,
+        logical_date=run.logical_date,
+        data_interval_start=run.data_interval_start,
+        data_interval_end=run.data_interval_end,
+        run_after=run.run_after,
+        queued_at=task.queued_at,
+        run_start_date=run.start_date,
+        conf=run.conf,
+        params=params_of(spec, task.task_id, run.conf),
+        idempotency_key=idempotency_key(run, task, clears),
+        mapped_count=mapped_count,
+        first_poke=first_poke,
+        resume_method=method or None,
+        resume_kwargs=kwargs,
+        resume_event=event,
+        log_path=log_path(run, task),
+    )
+
+
+def params_of(spec: DagSpec, task_id: str, conf: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of a task's params: the DAG's defaults, overlaid by the task's, overlaid by the run's conf."""
+    params = spec.params | spec.by_id[task_id].params
+    return {name: conf.get(name, param.value) for name, param in params.items() if param.has_value or name in conf}
+
+
+def idempotency_key(run: RunFacts, task: TaskFacts, clears: int) -> str:
+    """Return a key that stays the same for every try and attempt of the instance until it is cleared."""
+    text = "\n".join((run.dag_id, run.run_id, task.task_id, str(task.map_index), str(clears)))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def log_path(run: RunFacts, task: TaskFacts) -> str:
+    """Return where the log of the instance's try lies below the log folder; ids are quoted, so none can lead out."""
+    parts = [f"dag_id={_quoted(run.dag_id)}", f"run_id={_quoted(run.run_id)}", f"task_id={_quoted(task.task_id)}"]
+    if task.map_index >= 0:
+        parts.append(f"map_index={task.map_index}")
+    return "/".join([*parts, f"attempt={task.try_number}.log"])
+
+
+def _quoted(name: str) -> str:
+    return quote(name, safe="+:@=, ")

@@ -1,0 +1,98 @@
+"""The runs that this scheduler owns, and everything that is derived from their task instances.
+
+Each task instance stands in exactly one place by its state: counted as an occupant, waiting in the admission queue,
+on a timer, or nowhere. :meth:`OwnedRuns.put` is the only way in and out, so that no count can drift from the states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Literal
+
+from windlass.planning.queueing import AdmissionQueue, Occupancy
+from windlass.planning.runs import timeout_due
+from windlass.ports import RunFacts, TaskFacts
+from windlass.scheduler.timers import Timers
+from windlass.scheduler.tracked import TrackedRun
+from windlass.spec import DagSpec
+from windlass.states import OCCUPYING_STATES, TaskState
+
+#: What a timer is for: the next run of a DAG, a run's dagrun_timeout, a task instance (run, task) that may go on.
+TimerKey = tuple[Literal["dag"], str] | tuple[Literal["timeout"], int] | tuple[Literal["task"], int, int]
+
+WAITING_FOR_TIME = frozenset({TaskState.UP_FOR_RETRY, TaskState.UP_FOR_RESCHEDULE})
+
+
+class OwnedRuns:
+    """A cache over the store. ``running`` has the plans, ``queued`` the runs that wait for their start."""
+
+    def __init__(self) -> None:
+        self.queued: dict[int, RunFacts] = {}
+        self.running: dict[int, TrackedRun] = {}
+        self.admissions = AdmissionQueue()
+        self.occupancy = Occupancy()
+        self.timers: Timers[TimerKey] = Timers()
+        #: Runs whose plan has something new to think about, in the order in which they were touched.
+        self.dirty: dict[int, None] = {}
+
+    def ids(self) -> list[int]:
+        """Return all owned runs."""
+        return [*self.queued, *self.running]
+
+    def facts(self) -> Iterable[RunFacts]:
+        """Yield the facts of all owned runs."""
+        yield from self.queued.values()
+        for tracked in self.running.values():
+            yield tracked.facts
+
+    def track(self, facts: RunFacts, spec: DagSpec, tasks: Iterable[TaskFacts]) -> TrackedRun:
+        """Remember a running run, in place of what was remembered of it."""
+        self.forget(facts.id)
+        tracked = self.running[facts.id] = TrackedRun(facts, spec, tasks)
+        for task in tracked.tasks.values():
+            self.put(tracked, None, task)
+        due = timeout_due(facts.start_date, spec.dagrun_timeout)
+        if due is not None and facts.ending is None:
+            self.timers.set(("timeout", facts.id), due)
+        self.dirty[facts.id] = None
+        return tracked
+
+    def forget(self, run: int) -> None:
+        """Drop what is remembered of a run."""
+        self.queued.pop(run, None)
+        self.dirty.pop(run, None)
+        self.timers.cancel(("timeout", run))
+        tracked = self.running.pop(run, None)
+        for task in () if tracked is None else tracked.tasks.values():
+            self.put(tracked, task, None)
+
+    def put(self, tracked: TrackedRun | None, before: TaskFacts | None, after: TaskFacts | None) -> None:
+        """Count a task instance out as it was ``before`` and in as it is ``after``; None: it was or is nowhere."""
+        if tracked is None:
+            return
+        if before is not None:
+            if before.state in OCCUPYING_STATES:
+                self._occupy(tracked, before, -1)
+            elif before.state is TaskState.SCHEDULED:
+                self.admissions.discard(before.id)
+            elif before.state in WAITING_FOR_TIME:
+                self.timers.cancel(("task", before.run, before.id))
+        if after is not None:
+            if after.state in OCCUPYING_STATES:
+                self._occupy(tracked, after, 1)
+            elif after.state is TaskState.SCHEDULED:
+                self.admissions.push(after.id, tracked.lane(after), tracked.order(after))
+            elif after.state in WAITING_FOR_TIME:
+                due = after.not_before or datetime.min.replace(tzinfo=UTC)
+                self.timers.set(("task", after.run, after.id), due)
+
+    def _occupy(self, tracked: TrackedRun, task: TaskFacts, sign: int) -> None:
+        self.occupancy.add(
+            run=task.run,
+            dag_id=tracked.facts.dag_id,
+            task_id=task.task_id,
+            pool=task.pool,
+            pool_slots=task.pool_slots,
+            sign=sign,
+        )

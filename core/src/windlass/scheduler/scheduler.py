@@ -1,0 +1,516 @@
+"""One step of the scheduler: read the inbox, decide, write once, hand out work.
+
+The scheduler owns runs (by a lease in the store) and keeps a plan of each in memory. A step
+
+1. reads the inbox and the timers, and brings the touched plans up to date,
+2. creates the scheduled runs that are due and starts queued ones,
+3. asks the touched plans what follows, and the admission queue what may be queued,
+4. writes all of it as one :class:`~windlass.ports.Changes`, and
+5. submits the admitted workloads.
+
+Its cost is that of what changed; it never walks over all runs or tasks. Memory is a cache, changed as the step decides:
+when the store refuses a run's changes (somebody cleared it, another scheduler took it) that run is read again, and
+after an error of the database everything is. A crash at any point loses nothing: what was not committed is decided
+again, what was committed but not submitted is found ``queued`` at the next start, and a second submission is refused
+by its ticket.
+
+The same class runs in production, in the simulation and in ``dag.test()``; it reaches the world only through ports.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import msgspec
+
+from windlass.errors import DagNotFound, SpecError, StoreError
+from windlass.planning.decisions import Expand, Move
+from windlass.planning.past import past_allows
+from windlass.planning.queueing import Lane
+from windlass.planning.runs import DagLimit, choose_runs
+from windlass.ports import (
+    Changes,
+    Clock,
+    DagFacts,
+    ExecutorPort,
+    Rng,
+    RunFacts,
+    RunMove,
+    Signal,
+    SignalKind,
+    StopKind,
+    StopRequest,
+    StorePort,
+    TaskFacts,
+)
+from windlass.scheduler.calendar import active_runs_limit, new_run, next_run
+from windlass.scheduler.owned import WAITING_FOR_TIME, OwnedRuns
+from windlass.scheduler.tracked import TrackedRun
+from windlass.spec import DagSpec
+from windlass.states import Actor, RunState, RunType, TaskState
+
+log = logging.getLogger(__name__)
+
+#: How many rows of the inbox one step takes.
+_INBOX = 1000
+
+
+class SchedulerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How often the scheduler looks by itself, in seconds. Everything else it does when it is woken.
+
+    ``owner`` names it in the leases of its runs. Where an OS lock admits one scheduler only, the name is the same
+    after every start, so that a successor goes on at once.
+    """
+
+    owner: str
+    executor: str = "local"
+    poll_interval: float = 1.0
+    reap_interval: float = 5.0
+    run_lease: float = 60.0
+    queued_timeout: float = 60.0
+    error_pause: float = 1.0
+
+
+class Scheduler:
+    """Drives every run it owns, one :meth:`step` at a time. One thread calls it."""
+
+    def __init__(
+        self, store: StorePort, executor: ExecutorPort, clock: Clock, rng: Rng, settings: SchedulerSettings
+    ) -> None:
+        self._store = store
+        self._executor = executor
+        self._clock = clock
+        self._rng = rng
+        self._settings = settings
+        self._owned = OwnedRuns()
+        self._dags: dict[str, DagFacts] = {}
+        self._pools: dict[str, int] = {}
+        #: DAGs whose next run must be looked at.
+        self._due_dags: dict[str, None] = {}
+        #: Runs with tasks that wait for an earlier run, by DAG.
+        self._for_past: dict[str, set[int]] = {}
+        #: Decisions about instances whose expansion had to be committed first.
+        self._postponed: list[tuple[int, Move]] = []
+        self._loaded = False
+        self._next_reap = 0.0
+        self._next_renewal = 0.0
+
+    # -- the step ---------------------------------------------------------------------------------------------------
+
+    def step(self) -> float:
+        """Do everything that can be done now; return after how many seconds to call again, unless a ring comes first.
+
+        After an error of the database everything is read again; the scheduler never gives up.
+        """
+        try:
+            if not self._loaded:
+                self._load()
+            return self._step()
+        except StoreError as error:
+            log.error("the scheduler cannot use the database and tries again: %s", error)  # noqa: TRY400 - no trace
+            self._loaded = False
+            return self._settings.error_pause
+
+    def _step(self) -> float:
+        now = self._clock.now()
+        changes = Changes()
+        self._keep_house()
+        signals = self._store.signals(_INBOX)
+        self._read(signals, changes)
+        self._fire_timers(now, changes)
+        self._create_runs(now)
+        self._start_runs(now, changes)
+        self._plan(changes)
+        self._admit(changes)
+        if changes:
+            self._commit(changes)
+        if len(signals) == _INBOX or self._owned.dirty or self._due_dags or self._postponed:
+            return 0.0
+        return self._pause()
+
+    def _pause(self) -> float:
+        due = self._owned.timers.next()
+        if due is None:
+            return self._settings.poll_interval
+        return min(self._settings.poll_interval, max(0.0, (due - self._clock.now()).total_seconds()))
+
+    # -- reading ----------------------------------------------------------------------------------------------------
+
+    def _load(self) -> None:
+        """Read everything anew: DAGs, pools, the runs that can be owned; then submit what is queued once more."""
+        self._owned, self._for_past, self._postponed = OwnedRuns(), {}, []
+        self._dags = {dag.dag_id: dag for dag in self._store.dags()}
+        self._due_dags = dict.fromkeys(self._dags)
+        self._load_pools()
+        self._adopt([run.id for run in self._store.open_runs()])
+        self._loaded = True
+        self._resubmit()
+
+    def _load_pools(self) -> None:
+        self._pools = {pool.name: pool.slots for pool in self._store.pools()}
+
+    def _keep_house(self) -> None:
+        """Reap what is dead, renew what is owned, and submit again what a restarted supervisor has lost."""
+        now = self._clock.monotonic()
+        if now >= self._next_reap:
+            self._next_reap = now + self._settings.reap_interval
+            self._store.reap(queued_timeout=self._settings.queued_timeout)
+        if now >= self._next_renewal:
+            self._next_renewal = now + self._settings.run_lease / 3
+            mine = self._owned.ids()
+            for lost in set(mine) - set(self._store.adopt(mine, self._settings.owner, self._settings.run_lease)):
+                self._owned.forget(lost)
+        if self._executor.lost_contact():
+            self._resubmit()
+
+    def _resubmit(self) -> None:
+        running = self._owned.running
+        self._executor.submit(
+            [
+                running[task.run].workload(task, task.ticket or "")
+                for task in self._store.queued()
+                if task.run in running
+            ]
+        )
+
+    def _read(self, signals: Iterable[Signal], changes: Changes) -> None:
+        """Bring memory up to date with the inbox, whose rows go with this step's transaction."""
+        tasks: dict[int, None] = {}
+        runs: dict[int, None] = {}
+        dags: dict[str, None] = {}
+        for signal in signals:
+            changes.signals.append(signal.id)
+            if signal.kind is SignalKind.POOL:
+                self._load_pools()
+            elif signal.kind is SignalKind.DAG:
+                dags[signal.dag_id] = None
+            elif signal.kind is SignalKind.TASK and signal.run in self._owned.running:
+                tasks[signal.task] = None
+            else:
+                runs[signal.run] = None
+        self._adopt(list(runs))
+        for dag_id in dags:
+            self._refresh_dag(dag_id)
+        for task in self._store.tasks(tasks) if tasks else ():
+            self._absorb(task)
+
+    def _adopt(self, runs: Sequence[int]) -> None:
+        """Take the ownership of ``runs`` and read them anew; what somebody else owns or has ended is forgotten."""
+        adopted = self._store.adopt(runs, self._settings.owner, self._settings.run_lease) if runs else []
+        for run in runs:
+            facts = self._store.run(run) if run in adopted else None
+            if facts is None or facts.state.is_terminal:
+                self._owned.forget(run)
+            elif facts.state is RunState.QUEUED:
+                self._owned.forget(run)
+                self._owned.queued[run] = facts
+                self._executor.prepare([(facts.bundle, facts.file, facts.code_version)])
+            else:
+                self._track(facts)
+
+    def _track(self, facts: RunFacts) -> bool:
+        spec = self._spec(facts.dag_id, facts.spec_version)
+        if spec is None:
+            self._owned.forget(facts.id)
+            return False
+        self._owned.track(facts, spec, self._store.tasks_of(facts.id))
+        return True
+
+    def _spec(self, dag_id: str, spec_version: str) -> DagSpec | None:
+        """Return a stored spec. One that cannot be read is logged, and only its own runs stand still."""
+        try:
+            return self._store.spec(dag_id, spec_version)
+        except (SpecError, DagNotFound) as error:
+            log.error("runs of DAG %s cannot go on: %s", dag_id, error)  # noqa: TRY400 - the sentence is the message
+            return None
+
+    def _refresh_dag(self, dag_id: str) -> None:
+        dag = self._store.dag(dag_id)
+        if dag is None or dag.stale:
+            self._dags.pop(dag_id, None)
+            self._owned.timers.cancel(("dag", dag_id))
+        else:
+            self._dags[dag_id] = dag
+            self._due_dags[dag_id] = None
+
+    def _absorb(self, task: TaskFacts) -> None:
+        """Take over what the store says of one task instance."""
+        tracked = self._owned.running.get(task.run)
+        if tracked is None:
+            return
+        known = tracked.tasks.get(task.id)
+        if known is None:  # another writer made it: the plan must be built anew
+            self._track(tracked.facts)
+            return
+        if tracked.absorb(task):
+            self._owned.dirty[task.run] = None
+            if task.state.is_terminal:
+                self._wake_past(tracked.facts.dag_id)
+        self._owned.put(tracked, known, task)
+
+    # -- time -------------------------------------------------------------------------------------------------------
+
+    def _fire_timers(self, now: datetime, changes: Changes) -> None:
+        for key in self._owned.timers.pop_due(now):
+            if key[0] == "dag":
+                self._due_dags[key[1]] = None
+            elif key[1] not in self._owned.running:
+                continue
+            elif key[0] == "timeout":
+                tracked = self._owned.running[key[1]]
+                timeout = tracked.spec.dagrun_timeout
+                self._end(tracked, RunState.FAILED, f"the run exceeded its dagrun_timeout of {timeout:g} s", changes)
+            else:
+                self._resume(self._owned.running[key[1]], key[2], changes)
+
+    def _resume(self, tracked: TrackedRun, task: int, changes: Changes) -> None:
+        """Schedule an instance whose retry delay or reschedule time is over."""
+        facts = tracked.tasks.get(task)
+        if facts is not None and facts.state in WAITING_FOR_TIME and tracked.facts.ending is None:
+            reason = "its retry delay is over" if facts.state is TaskState.UP_FOR_RETRY else "its next poke is due"
+            self._move(tracked, facts, TaskState.SCHEDULED, reason, changes)
+
+    # -- runs -------------------------------------------------------------------------------------------------------
+
+    def _create_runs(self, now: datetime) -> None:
+        """Create the scheduled runs that are due, one per DAG and step."""
+        due, self._due_dags = list(self._due_dags), {}
+        for dag_id in due:
+            self._owned.timers.cancel(("dag", dag_id))
+            dag = self._dags.get(dag_id)
+            spec = None if dag is None or dag.paused else self._spec(dag_id, dag.spec_version)
+            if dag is None or spec is None or self._has_all_runs(dag_id, spec):
+                continue
+            info = next_run(dag, spec, now)
+            if info is None:
+                continue
+            if info.run_after > now:
+                self._owned.timers.set(("dag", dag_id), info.run_after)
+                continue
+            created = self._store.create_run(new_run(dag, info))
+            self._dags[dag_id] = msgspec.structs.replace(
+                dag, last_interval_start=info.data_interval.start, last_interval_end=info.data_interval.end
+            )
+            if created is not None:
+                self._adopt([created.id])
+            self._due_dags[dag_id] = None
+
+    def _has_all_runs(self, dag_id: str, spec: DagSpec) -> bool:
+        """Return whether the DAG has as many open scheduled runs as it may; the next is created when one ends."""
+        limit = active_runs_limit(spec)
+        mine = sum(run.dag_id == dag_id and run.run_type is RunType.SCHEDULED for run in self._owned.facts())
+        return 0 <= limit <= mine
+
+    def _start_runs(self, now: datetime, changes: Changes) -> None:
+        """Start the queued runs that max_active_runs has room for."""
+        queued = self._owned.queued
+        if not queued:
+            return
+        running = [tracked.facts for tracked in self._owned.running.values()]
+        limits = {run.dag_id: limit for run in queued.values() if (limit := self._limit(run)) is not None}
+        for facts in choose_runs(queued.values(), running, limits, {}).started:
+            changes.run_moves.append(self._run_move(facts, RunState.RUNNING, "started"))
+            changes.generations[facts.id] = facts.generation
+            self._track(msgspec.structs.replace(facts, state=RunState.RUNNING, start_date=now))
+
+    def _limit(self, run: RunFacts) -> DagLimit | None:
+        """Return what bounds the runs of this run's DAG: its newest version, or the run's own if the DAG is gone."""
+        dag = self._dags.get(run.dag_id)
+        spec = self._spec(run.dag_id, run.spec_version if dag is None else dag.spec_version)
+        if spec is None:
+            return None
+        return DagLimit(max_active_runs=active_runs_limit(spec), is_paused=dag is not None and dag.paused)
+
+    def _is_held(self, facts: RunFacts) -> bool:
+        """Return whether the run stands still because its DAG is paused; a backfill goes on."""
+        dag = self._dags.get(facts.dag_id)
+        return dag is not None and dag.paused and facts.run_type is not RunType.BACKFILL
+
+    def _run_move(self, facts: RunFacts, to: RunState, reason: str) -> RunMove:
+        return RunMove(
+            run=facts.id, before=facts.state, to=to, actor=Actor.SCHEDULER, op_id=self._rng.token(), reason=reason
+        )
+
+    def _end(self, tracked: TrackedRun, state: RunState, reason: str, changes: Changes) -> None:
+        """Let a run end early: what waits is skipped now, what runs is stopped, and the run ends when all is gone."""
+        if tracked.facts.ending is not None:
+            return
+        move = self._run_move(tracked.facts, tracked.facts.state, reason)
+        changes.run_moves.append(msgspec.structs.replace(move, ending=state, actor=Actor.TIMEOUT))
+        changes.generations[tracked.facts.id] = tracked.facts.generation
+        tracked.facts = msgspec.structs.replace(tracked.facts, ending=state, ending_reason=reason)
+        self._reread(tracked)
+        for task in list(tracked.tasks.values()):
+            if task.state is TaskState.RUNNING:
+                self._stop(tracked, task, StopKind.TIMEOUT, changes)
+        self._owned.dirty[tracked.facts.id] = None
+
+    def _reread(self, tracked: TrackedRun) -> None:
+        """Learn which queued instances run by now: a claim rings for nobody, as only a stop needs to know."""
+        for task in self._store.tasks_of(tracked.facts.id):
+            self._absorb(task)
+
+    # -- planning ---------------------------------------------------------------------------------------------------
+
+    def _plan(self, changes: Changes) -> None:
+        """Ask every touched plan what follows; conclude the runs that have nothing left."""
+        postponed, self._postponed = self._postponed, []
+        for run, move in postponed:
+            self._apply(run, move, changes)
+        dirty, self._owned.dirty = list(self._owned.dirty), {}
+        for run in dirty:
+            tracked = self._owned.running.get(run)
+            if tracked is None:
+                continue
+            if tracked.facts.ending is None:
+                self._decide(tracked, changes)
+                if self._answer_past(tracked):
+                    self._decide(tracked, changes)
+                self._fail_fast(tracked, changes)
+            else:
+                self._skip_rest(tracked, changes)
+            self._conclude(tracked, changes)
+
+    def _decide(self, tracked: TrackedRun, changes: Changes) -> None:
+        run = tracked.facts.id
+        for decision in tracked.plan.decide():
+            if isinstance(decision, Expand):
+                changes.expansions.append(tracked.of_expand(decision))
+                changes.generations[run] = tracked.facts.generation
+            else:
+                self._apply(run, decision, changes)
+
+    def _apply(self, run: int, move: Move, changes: Changes) -> None:
+        """Write down a decision of a plan; one about an instance without a row yet waits for its expansion."""
+        tracked = self._owned.running.get(run)
+        if tracked is None:
+            return
+        task = tracked.find(move.task_id, move.map_index)
+        if task is None:
+            self._postponed.append((run, move))
+        else:
+            self._move(tracked, task, move.to, move.reason, changes, planned=True)
+
+    def _move(
+        self,
+        tracked: TrackedRun,
+        task: TaskFacts,
+        to: TaskState,
+        reason: str,
+        changes: Changes,
+        *,
+        planned: bool = False,
+        actor: Actor = Actor.SCHEDULER,
+    ) -> None:
+        """Add one transition to the step, and take it over in memory; ``planned``: the plan knows it already."""
+        changes.task_moves.append(tracked.task_move(task, to, self._rng.token(), reason, actor))
+        changes.generations[tracked.facts.id] = tracked.facts.generation
+        self._owned.put(tracked, task, tracked.moved(task, to))
+        if not planned:
+            tracked.plan.update(task.task_id, task.map_index, to)
+            self._owned.dirty[tracked.facts.id] = None
+
+    def _answer_past(self, tracked: TrackedRun) -> bool:
+        """Tell the plan what became of the tasks it waits for in the run before; return whether any may go on."""
+        any_allowed = False
+        for task_id, map_index in tracked.plan.waiting_for_past():
+            previous = self._store.previous(tracked.facts.id, task_id, map_index, scheduled_only=tracked.spec.catchup)
+            allowed = past_allows(tracked.spec.by_id[task_id], previous)
+            tracked.plan.set_past(task_id, map_index, allowed)
+            any_allowed = any_allowed or allowed
+            if not allowed:
+                self._for_past.setdefault(tracked.facts.dag_id, set()).add(tracked.facts.id)
+        return any_allowed
+
+    def _wake_past(self, dag_id: str) -> None:
+        """Ask the runs again that wait for an earlier run of this DAG."""
+        for run in self._for_past.pop(dag_id, ()):
+            self._owned.dirty[run] = None
+
+    def _fail_fast(self, tracked: TrackedRun, changes: Changes) -> None:
+        if not tracked.plan.to_stop():
+            return
+        self._reread(tracked)
+        for key in tracked.plan.to_stop():
+            task = tracked.tasks[tracked.ids[key]]
+            if task.state is TaskState.RUNNING:
+                self._stop(tracked, task, StopKind.FAIL_FAST, changes)
+            else:
+                self._move(tracked, task, TaskState.SKIPPED, "fail_fast: another task of the run failed", changes)
+
+    def _stop(self, tracked: TrackedRun, task: TaskFacts, kind: StopKind, changes: Changes) -> None:
+        changes.stops.append(StopRequest(task=task.id, run=task.run, lease_id=task.lease_id or "", kind=kind))
+        changes.generations[task.run] = tracked.facts.generation
+
+    def _skip_rest(self, tracked: TrackedRun, changes: Changes) -> None:
+        """Skip everything of an ending run that has no process."""
+        reason = tracked.facts.ending_reason or "the run was ended"
+        for task in list(tracked.tasks.values()):
+            if not task.state.is_terminal and task.state is not TaskState.RUNNING:
+                self._move(tracked, task, TaskState.SKIPPED, reason, changes, actor=Actor.TIMEOUT)
+
+    def _conclude(self, tracked: TrackedRun, changes: Changes) -> None:
+        conclusion = tracked.plan.conclusion()
+        if conclusion is None:
+            return
+        if not tracked.plan.is_finished:  # nothing can move any more: a deadlock
+            self._end(tracked, conclusion.state, conclusion.reason, changes)
+            self._skip_rest(tracked, changes)
+        facts = tracked.facts
+        move = self._run_move(facts, facts.ending or conclusion.state, facts.ending_reason or conclusion.reason)
+        changes.run_moves.append(move)
+        changes.generations[facts.id] = facts.generation
+        self._owned.forget(facts.id)
+        self._due_dags[facts.dag_id] = None
+        self._wake_past(facts.dag_id)
+
+    # -- writing ----------------------------------------------------------------------------------------------------
+
+    def _admit(self, changes: Changes) -> None:
+        """Queue the best candidates that every limit has room for."""
+        owned = self._owned
+
+        def closed(lane: Lane) -> bool:
+            return self._is_held(owned.running[lane.run].facts)
+
+        for task_id, lane in owned.admissions.pick(owned.occupancy, self._pools, self._executor.parallelism, closed):
+            tracked = owned.running[lane.run]
+            task = tracked.tasks[task_id]
+            admission = tracked.admission(task, lane, self._rng.token(), self._rng.token(), self._settings.executor)
+            changes.admissions.append(admission)
+            changes.generations[lane.run] = tracked.facts.generation
+            owned.put(tracked, task, tracked.moved(task, TaskState.QUEUED, epoch=task.epoch + 1))
+            tracked.plan.update(task.task_id, task.map_index, TaskState.QUEUED)
+
+    def _commit(self, changes: Changes) -> None:
+        """Write the step, correct memory by what was refused, and hand out the work."""
+        committed = self._store.commit(changes)
+        if committed.conflicts:
+            self._postponed = [entry for entry in self._postponed if entry[0] not in committed.conflicts]
+            self._adopt(sorted(committed.conflicts))
+        for task in committed.expanded:
+            if task.run in self._owned.running:
+                self._take_expansion(self._owned.running[task.run], task)
+        workloads = []
+        for admission in changes.admissions:
+            tracked = self._owned.running.get(admission.run)
+            if tracked is None or admission.run in committed.conflicts:
+                continue
+            task = tracked.tasks[admission.task]
+            if admission.task in committed.refused:
+                self._owned.put(tracked, task, tracked.moved(task, TaskState.SCHEDULED, epoch=admission.epoch))
+                tracked.plan.update(task.task_id, task.map_index, TaskState.SCHEDULED)
+            else:
+                workloads.append(tracked.workload(task, admission.ticket))
+        if workloads:
+            self._executor.submit(workloads)
+        stops = [stop for stop in changes.stops if stop.run not in committed.conflicts]
+        if stops:
+            self._executor.stop(stops)
+
+    def _take_expansion(self, tracked: TrackedRun, task: TaskFacts) -> None:
+        known = tracked.tasks.get(task.id)
+        tracked.expanded([task])
+        self._owned.put(tracked, known, task)

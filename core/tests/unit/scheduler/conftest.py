@@ -1,0 +1,10 @@
+from __future__ import annotations
+
+import pytest
+
+from windlass_testing.scripted import ScriptedEngine
+
+
+@pytest.fixture
+def world() -> ScriptedEngine:
+    return ScriptedEngine()

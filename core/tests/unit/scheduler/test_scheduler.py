@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from windlass.errors import StoreError
+from windlass.ports import Changes, Committed, PoolFacts, StopKind
+from windlass.protocol import Outcome
+from windlass.spec import CronIntervalSpec, DagSpec, LiteralLength, MapSpec, TaskSpec, TriggerRule, XComLength
+from windlass_testing.scripted import START, Result, ScriptedEngine
+
+
+def task(task_id: str, *upstream: str, **settings: object) -> TaskSpec:
+    return TaskSpec(task_id=task_id, upstream=upstream, **settings)  # type: ignore[arg-type]
+
+
+def chain(length: int, dag_id: str = "chain", **settings: object) -> DagSpec:
+    names = [f"t{number}" for number in range(length)]
+    tasks = tuple(task(name, *names[max(0, i - 1) : i]) for i, name in enumerate(names))
+    return DagSpec(dag_id=dag_id, tasks=tasks, **settings)  # type: ignore[arg-type]
+
+
+def test_a_triggered_chain_runs_in_order_to_success(world: ScriptedEngine) -> None:
+    world.add(chain(4))
+    run = world.trigger("chain")
+    world.settle()
+    assert world.executor.started == ["t0", "t1", "t2", "t3"]
+    assert world.state(run) == "success"
+
+
+def test_a_task_of_a_chain_costs_one_commit(world: ScriptedEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    commits: list[Changes] = []
+    real = world.store.commit
+
+    def counted(changes: Changes) -> Committed:
+        commits.append(changes)
+        return real(changes)
+
+    monkeypatch.setattr(world.store, "commit", counted)
+    world.add(chain(20))
+    world.trigger("chain")
+    world.settle()
+    assert len(commits) <= 20 + 1  # one a task, and the end of the run
+
+
+def test_a_failure_is_retried_after_its_delay_and_no_sooner(world: ScriptedEngine) -> None:
+    world.add(DagSpec(dag_id="d", tasks=(task("flaky", retries=1, retry_delay=60.0),)))
+    world.executor.script = lambda work, try_number: Result(Outcome.FAIL if try_number == 1 else Outcome.SUCCESS)
+    run = world.trigger("d")
+    world.pass_time(timedelta(seconds=59))
+    assert world.states(run) == {"flaky": "up_for_retry"}
+    world.pass_time(timedelta(seconds=2))
+    assert world.states(run) == {"flaky": "success"}
+    assert world.executor.started == ["flaky", "flaky"]
+
+
+def test_a_failure_without_retries_fails_the_run_and_its_downstream(world: ScriptedEngine) -> None:
+    world.add(chain(3))
+    world.executor.script = lambda work, try_number: Result(Outcome.FAIL)
+    run = world.trigger("chain")
+    world.settle()
+    assert world.states(run) == {"t0": "failed", "t1": "upstream_failed", "t2": "upstream_failed"}
+    assert world.state(run) == "failed"
+
+
+def test_a_branch_skips_what_it_did_not_choose(world: ScriptedEngine) -> None:
+    join = task("join", "left", "right", trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
+    world.add(DagSpec(dag_id="d", tasks=(task("pick"), task("left", "pick"), task("right", "pick"), join)))
+    world.executor.script = lambda work, try_number: Result(skips=("right",) if work.task_id == "pick" else ())
+    run = world.trigger("d")
+    world.settle()
+    assert world.states(run) == {"pick": "success", "left": "success", "right": "skipped", "join": "success"}
+
+
+def test_a_mapped_task_gets_as_many_instances_as_its_source_returned(world: ScriptedEngine) -> None:
+    mapped = task("each", "numbers", map=MapSpec(factors=(("n", XComLength(task_id="numbers")),)))
+    world.add(DagSpec(dag_id="d", tasks=(task("numbers"), mapped, task("total", "each"))))
+    world.executor.script = lambda work, try_number: Result(length=3 if work.task_id == "numbers" else None)
+    run = world.trigger("d")
+    world.settle()
+    assert world.states(run) == {
+        "numbers": "success",
+        "each[0]": "success",
+        "each[1]": "success",
+        "each[2]": "success",
+        "total": "success",
+    }
+
+
+def test_mapping_over_an_empty_list_skips(world: ScriptedEngine) -> None:
+    mapped = task("each", map=MapSpec(factors=(("n", LiteralLength(0)),)))
+    world.add(DagSpec(dag_id="d", tasks=(mapped, task("after", "each", trigger_rule=TriggerRule.ALL_DONE))))
+    run = world.trigger("d")
+    world.settle()
+    assert world.states(run) == {"each": "skipped", "after": "success"}
+
+
+def test_a_pool_is_never_overfilled_and_hides_no_other_pool(world: ScriptedEngine) -> None:
+    world.store.set_pool(PoolFacts(name="narrow", slots=1))
+    narrow = tuple(task(f"n{i}", pool="narrow", priority_weight=9) for i in range(3))
+    world.add(DagSpec(dag_id="d", tasks=(*narrow, task("wide"))))
+    world.trigger("d")
+    world.scheduler.step()
+    assert sorted(work.task_id for work in world.executor.waiting) == ["n0", "wide"]
+
+
+def test_parallelism_bounds_what_is_queued_and_priority_decides(world: ScriptedEngine) -> None:
+    world.executor.parallelism = 2
+    world.add(DagSpec(dag_id="d", tasks=tuple(task(f"t{i}", priority_weight=i) for i in range(5))))
+    world.trigger("d")
+    world.scheduler.step()
+    assert [work.task_id for work in world.executor.waiting] == ["t4", "t3"]
+
+
+def test_max_active_runs_starts_the_oldest_first(world: ScriptedEngine) -> None:
+    world.add(chain(1, max_active_runs=1))
+    first, second = world.trigger("chain"), world.trigger("chain")
+    world.scheduler.step()
+    assert (world.state(first), world.state(second)) == ("running", "queued")
+    world.settle()
+    assert (world.state(first), world.state(second)) == ("success", "success")
+
+
+def test_a_paused_dag_stands_still_until_it_is_unpaused(world: ScriptedEngine) -> None:
+    world.add(chain(1), paused=True)
+    run = world.trigger("chain")
+    world.settle()
+    assert world.state(run) == "queued"
+    world.add(chain(1), paused=False)
+    world.settle()
+    assert world.state(run) == "success"
+
+
+def test_a_schedule_creates_each_interval_once_it_is_complete(world: ScriptedEngine) -> None:
+    world.add(chain(1, schedule=CronIntervalSpec(expression="0 * * * *"), start_date=START, catchup=True))
+    world.pass_time(timedelta(hours=3, minutes=1))
+    runs = [run for run in world.store.runs() if run.dag_id == "chain"]
+    assert [run.logical_date for run in runs] == [START + timedelta(hours=hour) for hour in range(3)]
+    assert all(world.state(run) == "success" for run in runs)
+    assert runs[0].run_id == "scheduled__2026-03-01T12:00:00.000000+00:00"
+
+
+def test_a_run_that_takes_too_long_fails_and_its_running_task_is_stopped(world: ScriptedEngine) -> None:
+    world.add(chain(2, dagrun_timeout=30.0))
+    run = world.trigger("chain")
+    world.scheduler.step()
+    assert world.executor.claim() is not None  # t0 runs and never ends
+    world.clock.advance(31)
+    world.scheduler.step()
+    [stop] = world.executor.stopped
+    assert stop.kind is StopKind.TIMEOUT
+    assert world.states(run) == {"t0": "running", "t1": "skipped"}
+    assert world.state(run) == "running"
+
+
+def test_fail_fast_skips_what_waits(world: ScriptedEngine) -> None:
+    world.executor.parallelism = 1
+    world.add(DagSpec(dag_id="d", fail_fast=True, tasks=(task("bad", priority_weight=2), task("other"))))
+    world.executor.script = lambda work, try_number: Result(Outcome.FAIL)
+    run = world.trigger("d")
+    world.settle()
+    assert world.states(run) == {"bad": "failed", "other": "skipped"}
+    assert world.state(run) == "failed"
+
+
+def test_depends_on_past_waits_for_the_run_before(world: ScriptedEngine) -> None:
+    world.add(DagSpec(dag_id="d", tasks=(task("a", depends_on_past=True),)))
+    outcomes = [Outcome.FAIL, Outcome.SUCCESS]
+    world.executor.script = lambda work, try_number: Result(outcomes.pop(0))
+    first, second = world.trigger("d"), world.trigger("d")
+    world.settle()
+    assert world.states(first) == {"a": "failed"}
+    assert world.states(second) == {"a": "none"}
+    assert world.state(second) == "running"
+
+
+def test_a_scheduler_that_takes_over_goes_on_where_the_last_one_stopped(world: ScriptedEngine) -> None:
+    world.add(chain(3))
+    run = world.trigger("chain")
+    world.scheduler.step()
+    world.executor.run_one()
+    world.scheduler.step()  # t1 is queued now, and its workload is lost with the scheduler
+    world.executor.waiting.clear()
+    world.scheduler = world.new_scheduler()
+    world.settle()
+    assert world.executor.started == ["t0", "t1", "t2"]
+    assert world.state(run) == "success"
+
+
+def test_a_second_submission_of_a_ticket_starts_nothing(world: ScriptedEngine) -> None:
+    world.add(chain(1))
+    world.trigger("chain")
+    world.scheduler.step()
+    world.executor.submit(list(world.executor.waiting))
+    world.settle()
+    assert world.executor.started == ["t0"]
+
+
+def test_a_database_error_is_survived(world: ScriptedEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.add(chain(2))
+    run = world.trigger("chain")
+    real, failures = world.store.commit, [3]
+
+    def failing(changes: Changes) -> Committed:
+        if failures[0]:
+            failures[0] -= 1
+            raise StoreError("the disk is full")
+        return real(changes)
+
+    monkeypatch.setattr(world.store, "commit", failing)
+    world.settle()
+    assert world.state(run) == "success"

@@ -1,0 +1,174 @@
+"""A whole engine in memory whose tasks do what a test says: the real scheduler and planning on a virtual clock.
+
+No process is started and no author code runs, so a test of scheduling says in a few lines what every attempt does,
+and thousands of task instances take a second.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from windlass.app.clocks import SeededRng, VirtualClock
+from windlass.app.inproc.gateway import MemoryGateway
+from windlass.app.inproc.memory import MemoryStore
+from windlass.errors import RunExists
+from windlass.planning.endings import RESULT_KEY
+from windlass.ports import Claim, Claimed, NewRun, Report, RunFacts, StopRequest, Workload
+from windlass.protocol import Finish, Outcome, XComSet, XComValue
+from windlass.scheduler import Scheduler, SchedulerSettings
+from windlass.spec import DagSpec
+from windlass.states import RunType
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@dataclass
+class Result:
+    """What a task does: its outcome, the length of the list it returns, what it skips."""
+
+    outcome: Outcome = Outcome.SUCCESS
+    length: int | None = None
+    skips: tuple[str, ...] = ()
+
+
+#: What the attempt of a workload does, by its try number.
+Script = Callable[[Workload, int], Result]
+
+
+def _nothing(_name: str) -> None:
+    """Know no connection and no variable."""
+
+
+def _succeed(_workload: Workload, _try_number: int) -> Result:
+    return Result()
+
+
+@dataclass
+class ScriptedExecutor:
+    """Runs nothing: claims and reports what the script says, one workload at a time."""
+
+    gateway: MemoryGateway
+    clock: VirtualClock
+    parallelism: int = 32
+    script: Script = _succeed
+    waiting: deque[Workload] = field(default_factory=deque)
+    running: dict[str, Claimed] = field(default_factory=dict)
+    stopped: list[StopRequest] = field(default_factory=list)
+    started: list[str] = field(default_factory=list)
+
+    def submit(self, workloads: Sequence[Workload]) -> None:
+        """Queue the workloads until the test lets them run."""
+        self.waiting.extend(workloads)
+
+    def stop(self, requests: Sequence[StopRequest]) -> None:
+        """Keep the requests for the test to see."""
+        self.stopped.extend(requests)
+
+    def prepare(self, code_versions: Sequence[tuple[str, str, str]]) -> None:
+        """Nothing is to be prepared."""
+
+    def lost_contact(self) -> bool:
+        """Contact is never lost."""
+        return False
+
+    def claim(self) -> tuple[Workload, Claimed] | None:
+        """Start the next workload; None if its claim is refused."""
+        work = self.waiting.popleft()
+        claim = Claim(task=work.id, epoch=work.epoch, ticket=work.ticket, pid=1, hostname="h")
+        [claimed] = self.gateway.claim([claim], "s")
+        if claimed is None:
+            return None
+        self.started.append(work.task_id if work.map_index < 0 else f"{work.task_id}[{work.map_index}]")
+        return work, claimed
+
+    def finish(self, work: Workload, claimed: Claimed, result: Result) -> bool:
+        """End an attempt as ``result`` says; return whether the report was accepted."""
+        now = self.clock.now()
+        value = XComValue(codec="json", data=b"[]", length=result.length)
+        report = Report(
+            task=work.id,
+            lease_id=claimed.lease_id,
+            epoch=work.epoch,
+            op_id=f"op-{claimed.lease_id}",
+            ending=Finish(outcome=result.outcome, started_at=now, ended_at=now, skip_targets=result.skips),
+            xcoms=() if result.length is None else (XComSet(key=RESULT_KEY, value=value),),
+        )
+        return self.gateway.report([report], "s")[0]
+
+    def run_one(self) -> None:
+        """Run the next workload by the script."""
+        taken = self.claim()
+        if taken is not None:
+            work, claimed = taken
+            self.finish(work, claimed, self.script(work, claimed.context.try_number))
+
+
+class ScriptedEngine:
+    """The engine, its clock, and what a test does with them."""
+
+    def __init__(self) -> None:
+        self.clock = VirtualClock(START)
+        self.rng = SeededRng(1)
+        self.store = MemoryStore(self.clock)
+        gateway = MemoryGateway(self.store, self.rng, _nothing, _nothing)
+        self.executor = ScriptedExecutor(gateway, self.clock)
+        self.scheduler = self.new_scheduler()
+
+    def new_scheduler(self) -> Scheduler:
+        """Return a scheduler that knows nothing yet, as after a restart."""
+        return Scheduler(self.store, self.executor, self.clock, self.rng, SchedulerSettings(owner="test"))
+
+    def add(self, spec: DagSpec, *, paused: bool = False) -> None:
+        """Store a DAG."""
+        self.store.add_dag(spec, paused=paused)
+
+    def trigger(self, dag_id: str, **conf: object) -> RunFacts:
+        """Create a manual run now."""
+        now = self.clock.now()
+        run = self.store.create_run(
+            NewRun(
+                dag_id=dag_id,
+                run_type=RunType.MANUAL,
+                logical_date=now,
+                data_interval_start=now,
+                data_interval_end=now,
+                run_after=now,
+                conf=conf,
+                bump=True,
+            )
+        )
+        if run is None:
+            raise RunExists(f"DAG `{dag_id}` has a run at {now.isoformat()} already")
+        return run
+
+    def settle(self) -> float:
+        """Run everything that can run now; return the pause the scheduler asks for."""
+        for _ in range(10_000):
+            pause = self.scheduler.step()
+            if self.executor.waiting:
+                self.executor.run_one()
+            elif not self.store.signals() and pause > 0:
+                return pause
+        raise AssertionError("the scheduler does not come to rest: it still wants to go on after 10,000 steps")
+
+    def pass_time(self, amount: timedelta) -> None:
+        """Let time pass, with a step whenever the scheduler wants one."""
+        end = self.clock.now() + amount
+        while self.clock.now() < end:
+            pause = self.settle()
+            self.clock.advance(min(pause, (end - self.clock.now()).total_seconds()))
+        self.settle()
+
+    def states(self, run: RunFacts) -> dict[str, str]:
+        """Return the states of a run's instances, as ``task`` or ``task[index]``."""
+        return {
+            task.task_id if task.map_index < 0 else f"{task.task_id}[{task.map_index}]": str(task.state)
+            for task in self.store.tasks_of(run.id)
+        }
+
+    def state(self, run: RunFacts) -> str:
+        """Return the state of a run."""
+        return next(str(found.state) for found in self.store.runs() if found.id == run.id)
