@@ -71,6 +71,32 @@ class Actor(StrEnum):
     VERSION = "version"  # a run was pinned to another version of its DAG
 
 
+class TriggerRule(StrEnum):
+    """When a task may run, by the states of its direct upstreams. See SEMANTICS for each row's meaning."""
+
+    ALL_SUCCESS = "all_success"
+    ALL_FAILED = "all_failed"
+    ALL_DONE = "all_done"
+    ALL_SKIPPED = "all_skipped"
+    ONE_SUCCESS = "one_success"
+    ONE_FAILED = "one_failed"
+    ONE_DONE = "one_done"
+    NONE_FAILED = "none_failed"
+    NONE_FAILED_MIN_ONE_SUCCESS = "none_failed_min_one_success"
+    NONE_SKIPPED = "none_skipped"
+    ALWAYS = "always"
+    ALL_DONE_SETUP_SUCCESS = "all_done_setup_success"
+    ALL_DONE_MIN_ONE_SUCCESS = "all_done_min_one_success"
+
+
+class WeightRule(StrEnum):
+    """How a task's priority is made from ``priority_weight``."""
+
+    DOWNSTREAM = "downstream"
+    UPSTREAM = "upstream"
+    ABSOLUTE = "absolute"
+
+
 TERMINAL_TASK_STATES: Final = frozenset(
     {TaskState.SUCCESS, TaskState.FAILED, TaskState.SKIPPED, TaskState.UPSTREAM_FAILED, TaskState.REMOVED}
 )
@@ -99,6 +125,8 @@ _ROWS: Final[tuple[tuple[tuple[TaskState, ...], tuple[TaskState, ...], tuple[Act
     # A stopped attempt: whoever asked for the stop is the actor, once the process tree is gone.
     ((_S.RUNNING,), (_S.SUCCESS, _S.FAILED, _S.SKIPPED), (Actor.MARK, Actor.TIMEOUT)),
     ((_S.NONE, _S.SCHEDULED), (_S.SKIPPED, _S.UPSTREAM_FAILED, _S.REMOVED), (Actor.SCHEDULER,)),
+    # fail_fast: another task of the run has failed.
+    ((_S.QUEUED, *_PAUSED), (_S.SKIPPED,), (Actor.SCHEDULER,)),
     (_IDLE, (_S.SKIPPED, _S.FAILED, _S.SUCCESS, _S.REMOVED), (Actor.TIMEOUT, Actor.MARK, Actor.VERSION)),
     ((*_IDLE, _S.RUNNING, *TERMINAL_TASK_STATES), (_S.NONE,), (Actor.CLEAR,)),
     (tuple(TERMINAL_TASK_STATES), (_S.SUCCESS, _S.FAILED), (Actor.MARK,)),

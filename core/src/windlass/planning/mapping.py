@@ -68,8 +68,7 @@ def check_map_length(spec: DagSpec, task_id: str, length: int | None) -> str | N
     names = ", ".join(f"`{unit.name}`" for unit in units)
     if length is None:
         return (
-            f"`{task_id}` returned neither a list nor a dict, but {names} is expanded over its return value; "
-            "return a list or a dict"
+            f"`{task_id}` returned neither a list nor a dict, so {names} cannot be expanded over it; return one of them"
         )
     if length > spec.max_map_length:
         return (

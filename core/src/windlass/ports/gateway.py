@@ -99,8 +99,9 @@ class Gateway(Protocol):
     def report(self, reports: Sequence[Report], supervisor: str) -> list[bool]:
         """Write the ends of attempts, each in its own right: False = a conflict, the report changed nothing.
 
-        The retry decision, the length limit of mapped results, kept skip targets, outbox rows and the signal to the
-        run's scheduler belong to the same transaction.
+        What becomes of the instance is decided by ``planning.endings.ending_of``, the same for every store. Kept skip
+        targets, outbox rows and the signal to the run's scheduler belong to the same transaction. A claim needs no
+        signal: the scheduler reads the running ones when it wants to stop them.
         """
         ...
 

@@ -173,7 +173,8 @@ class Expansion(msgspec.Struct, frozen=True, kw_only=True):
 class Admission(msgspec.Struct, frozen=True, kw_only=True):
     """``scheduled -> queued`` with the next epoch and a fresh ticket, if pools and limits still have room.
 
-    ``epoch`` is the one found. The store counts occupied rows again inside the transaction; -1 means no limit.
+    ``epoch`` is the one found; -1 means no limit. The store counts occupied rows again inside the transaction, with
+    ``planning.queueing.Occupancy``, and refuses what has no room any more.
     """
 
     task: int

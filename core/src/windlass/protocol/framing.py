@@ -6,9 +6,9 @@ that the peer does not speak this protocol (or lies), so the reader refuses befo
 
 from __future__ import annotations
 
-import socket
 import struct
 from collections.abc import Iterator
+from typing import Protocol
 
 from windlass.errors import ProtocolError
 
@@ -25,6 +25,14 @@ def frame(payload: bytes) -> bytes:
         msg = f"a message of {len(payload)} bytes exceeds the frame limit of {MAX_FRAME}; large values must be streamed"
         raise ProtocolError(msg)
     return _LENGTH.pack(len(payload)) + payload
+
+
+class ByteStream(Protocol):
+    """A connected stream socket, as far as reading goes."""
+
+    def recv(self, count: int, /) -> bytes:
+        """Return up to ``count`` bytes; none when the peer has closed."""
+        ...
 
 
 class FrameReader:
@@ -58,7 +66,7 @@ class FrameReader:
         return len(self._buffer)
 
 
-def recv_frame(sock: socket.socket, limit: int = MAX_FRAME) -> bytes | None:
+def recv_frame(sock: ByteStream, limit: int = MAX_FRAME) -> bytes | None:
     """Block until one whole frame has arrived on ``sock``; None when the peer closed between frames.
 
     :raises ProtocolError: if the peer closed inside a frame or announced more than ``limit``.
@@ -77,7 +85,7 @@ def recv_frame(sock: socket.socket, limit: int = MAX_FRAME) -> bytes | None:
     return body
 
 
-def _recv_exactly(sock: socket.socket, count: int) -> bytes | None:
+def _recv_exactly(sock: ByteStream, count: int) -> bytes | None:
     data = bytearray()
     while len(data) < count:
         piece = sock.recv(count - len(data))

@@ -7,7 +7,6 @@ small spec and a new field changes no old hash.
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
@@ -15,32 +14,8 @@ import msgspec
 
 from windlass.spec.mapping import MapSpec
 from windlass.spec.timetable import NullSpec, TimetableSpec
-
-
-class TriggerRule(StrEnum):
-    """When a task may run, by the states of its direct upstreams. See SEMANTICS for each row's meaning."""
-
-    ALL_SUCCESS = "all_success"
-    ALL_FAILED = "all_failed"
-    ALL_DONE = "all_done"
-    ALL_SKIPPED = "all_skipped"
-    ONE_SUCCESS = "one_success"
-    ONE_FAILED = "one_failed"
-    ONE_DONE = "one_done"
-    NONE_FAILED = "none_failed"
-    NONE_FAILED_MIN_ONE_SUCCESS = "none_failed_min_one_success"
-    NONE_SKIPPED = "none_skipped"
-    ALWAYS = "always"
-    ALL_DONE_SETUP_SUCCESS = "all_done_setup_success"
-    ALL_DONE_MIN_ONE_SUCCESS = "all_done_min_one_success"
-
-
-class WeightRule(StrEnum):
-    """How a task's priority is made from ``priority_weight``."""
-
-    DOWNSTREAM = "downstream"
-    UPSTREAM = "upstream"
-    ABSOLUTE = "absolute"
+from windlass.states import TriggerRule as TriggerRule
+from windlass.states import WeightRule as WeightRule
 
 
 class ParamSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -80,7 +80,7 @@ def test_a_result_over_the_limit_fails_the_upstream_naming_both_numbers() -> Non
 
 def test_a_result_that_is_no_list_fails_the_upstream() -> None:
     assert check_map_length(SPEC, "a", None) == (
-        "`a` returned neither a list nor a dict, but `m`, `g` is expanded over its return value; return a list or a dict"
+        "`a` returned neither a list nor a dict, so `m`, `g` cannot be expanded over it; return one of them"
     )
 
 

@@ -56,7 +56,7 @@ def test_sums_agree_with_walking_the_graph(spec: DagSpec) -> None:
     def reach(task_id: str, neighbours: dict[str, tuple[str, ...]]) -> set[str]:
         return {task_id}.union(*(reach(name, neighbours) for name in neighbours[task_id]))
 
-    ways = {
+    ways: dict[WeightRule, dict[str, tuple[str, ...]]] = {
         WeightRule.DOWNSTREAM: spec.downstream,
         WeightRule.UPSTREAM: {task.task_id: task.upstream for task in spec.tasks},
         WeightRule.ABSOLUTE: {task.task_id: () for task in spec.tasks},

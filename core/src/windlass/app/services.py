@@ -1,0 +1,87 @@
+"""The home of an installation, and the store and the control services over it, as every process composes them."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from windlass.app.clocks import SystemClock, SystemRng
+from windlass.config import Settings
+from windlass.control import Control
+from windlass.control.database import database_url
+from windlass.store import SchemaState, Store, check, migrate, open_store
+from windlass.store.doorbell import DatagramBell
+
+
+def prepare_home(settings: Settings) -> None:
+    """Create the home's folders, readable by their owner only, and the database if there is none yet.
+
+    An existing database is not touched: bringing an older one up to date is ``windlass db migrate``, which a person
+    decides. From here on everything this process creates is for its owner only.
+    """
+    os.umask(0o077)
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in ("run", "code", "artifacts"):
+        (settings.home / name).mkdir(mode=0o700, exist_ok=True)
+    settings.logging.base_log_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    url = database_url(settings)
+    if check(url) is SchemaState.MISSING:
+        migrate(url)
+
+
+def fernet_keys(settings: Settings) -> list[str]:
+    """Return the keys of the stored secrets, newest first; made at first need in the home's ``fernet.key``, mode 0600."""
+    configured = settings.core.fernet_key
+    if configured:
+        return [key.strip() for key in configured.split(",") if key.strip()]
+    path = settings.home / "fernet.key"
+    with suppress(FileExistsError):
+        _create_key(path)
+    return path.read_text(encoding="ascii").split()
+
+
+def _create_key(path: Path) -> None:
+    if path.exists():
+        raise FileExistsError(path)
+    from cryptography.fernet import Fernet
+
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(Fernet.generate_key() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(draft, path)  # refuses if another process was first: a key that was used is never replaced
+    finally:
+        draft.unlink()
+
+
+def bell_path(settings: Settings) -> Path:
+    """Return where the scheduler of this home listens."""
+    return settings.home / "run" / "doorbell"
+
+
+def open_services(settings: Settings, *, checkpoints: bool = False) -> Store:
+    """Open the store of this home; its commits ring the scheduler. ``checkpoints`` is the scheduler's alone.
+
+    :raises WindlassError: if the database is missing, or of another release.
+    """
+    return open_store(
+        database_url(settings),
+        clock=SystemClock(),
+        rng=SystemRng(),
+        doorbell=DatagramBell(bell_path(settings)),
+        keys=lambda: fernet_keys(settings),
+        checkpoints=checkpoints,
+    )
+
+
+def open_control(settings: Settings) -> Control:
+    """Open the control services of this home."""
+    settings = settings.resolve()
+    return Control(
+        open_services(settings), clock=SystemClock(), home=settings.home, logs=settings.logging.base_log_folder
+    )

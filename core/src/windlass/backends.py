@@ -1,0 +1,12 @@
+"""For authors of what stands behind the engine: executors, secrets, stores, codecs, bundles and notifiers."""
+
+from __future__ import annotations
+
+from windlass.interfaces.bundle import Bundle as Bundle
+from windlass.interfaces.connection import Connection as Connection
+from windlass.interfaces.executor import Executor as Executor
+from windlass.interfaces.notifier import Notifier as Notifier
+from windlass.interfaces.secrets_backend import SecretsBackend as SecretsBackend
+from windlass.interfaces.stores import ArtifactStore as ArtifactStore
+from windlass.interfaces.stores import LogStore as LogStore
+from windlass.interfaces.xcom_codec import XComCodec as XComCodec

@@ -1,0 +1,111 @@
+"""``windlass tasks clear | run``: let task instances run again."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+
+import click
+
+from windlass.cli.arguments import dag_argument, map_index_option, run_argument, task_argument
+from windlass.cli.failing import FAILED, NOTHING_MATCHED, OK
+from windlass.cli.options import MomentType, confirm, dry_run_option, yes_option
+from windlass.cli.output import Format, emit, output_option, say
+from windlass.cli.session import Session, pass_session
+from windlass.control import Selected
+from windlass.states import TaskState
+
+
+@click.command("clear")
+@dag_argument
+@click.option("-r", "--run-id", "run_ids", multiple=True, help="Only this run; may be given again.")
+@click.option("-t", "--task-regex", help="Only tasks whose id this regular expression finds.")
+@click.option("--map-index", "map_indexes", type=int, multiple=True, help="Only these instances of mapped tasks.")
+@click.option("-s", "--start-date", type=MomentType(), help="Only runs with a logical date from here on.")
+@click.option("-e", "--end-date", type=MomentType(), help="Only runs with a logical date up to here, inclusive.")
+@click.option("-u", "--upstream", is_flag=True, help="Also everything upstream of the chosen tasks.")
+@click.option("-d", "--downstream", is_flag=True, help="Also everything downstream of the chosen tasks.")
+@click.option("-f", "--only-failed", is_flag=True, help="Only failed tasks, and those that failed with them.")
+@click.option("--only-running", is_flag=True, help="Only running tasks.")
+@click.option("--latest", is_flag=True, help="Run the newest version of the DAG's code instead of the run's own.")
+@dry_run_option
+@yes_option
+@output_option
+@pass_session
+def clear(
+    session: Session,
+    dag_id: str,
+    run_ids: tuple[str, ...],
+    task_regex: str | None,
+    map_indexes: tuple[int, ...],
+    start_date: datetime | None,
+    end_date: datetime | None,
+    output: Format,
+    *,
+    upstream: bool,
+    downstream: bool,
+    only_failed: bool,
+    only_running: bool,
+    latest: bool,
+    dry_run: bool,
+    yes: bool,
+) -> int:
+    """Let tasks of past runs run again.
+
+    Finished attempts and their logs are kept. A running task is stopped first and then runs again.
+    """
+    states = _states(only_failed=only_failed, only_running=only_running)
+    selected = session.control.tasks.select(
+        dag_id,
+        run_ids=run_ids,
+        task_regex=task_regex,
+        map_indexes=map_indexes,
+        since=start_date,
+        until=end_date,
+        states=states,
+        upstream=upstream,
+        downstream=downstream,
+    )
+    return _clear(session, selected, output, latest=latest, dry_run=dry_run, yes=yes)
+
+
+def _states(*, only_failed: bool, only_running: bool) -> tuple[TaskState, ...]:
+    failed = (TaskState.FAILED, TaskState.UPSTREAM_FAILED) if only_failed else ()
+    return (*failed, TaskState.RUNNING) if only_running else failed
+
+
+def _clear(session: Session, selected: Selected, output: Format, *, latest: bool, dry_run: bool, yes: bool) -> int:
+    emit(selected.tasks, ("run_id", "task_id", "map_index", "state"), output)
+    if not selected.tasks:
+        say("nothing matched")
+        return NOTHING_MATCHED
+    if dry_run:
+        say(f"would clear {len(selected.tasks)} task instance(s)")
+        return OK
+    confirm(f"Clear {len(selected.tasks)} task instance(s)?", yes=yes)
+    done = session.control.tasks.clear(selected, actor=session.actor, latest=latest)
+    waiting = f"; {done.stopping} more will be once their processes have stopped" if done.stopping else ""
+    say(f"cleared {done.tasks} task instance(s) of {done.runs} run(s){waiting}")
+    return OK
+
+
+@click.command("run")
+@dag_argument
+@task_argument
+@run_argument
+@map_index_option
+@pass_session
+def run_task(session: Session, dag_id: str, task_id: str, run_id: str, map_index: int) -> int:
+    """Run one task of a run again and wait for it.
+
+    The scheduler runs it, as part of its run: to try a task out without one there is `windlass tasks test`.
+    """
+    tasks = session.control.tasks
+    before = tasks.get(dag_id, run_id, task_id, map_index)
+    tasks.clear(tasks.exactly(dag_id, run_id, task_id, map_index), actor=session.actor, latest=False)
+    task = tasks.get(dag_id, run_id, task_id, map_index)
+    while not task.state.is_terminal or task.try_number <= before.try_number:
+        time.sleep(0.2)
+        task = tasks.get(dag_id, run_id, task_id, map_index)
+    click.echo(task.state.value)
+    return FAILED if task.state in {TaskState.FAILED, TaskState.UPSTREAM_FAILED} else OK

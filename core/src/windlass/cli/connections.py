@@ -1,0 +1,141 @@
+"""``windlass connections``: how to reach other systems. Secrets are written, never shown, except by ``export``."""
+
+from __future__ import annotations
+
+import sys
+from typing import IO, Any
+
+import click
+
+from windlass.cli.failing import FAILED, OK
+from windlass.cli.options import JsonObject, confirm, dry_run_option, yes_option
+from windlass.cli.output import Format, emit, emit_one, output_option, say
+from windlass.cli.session import Session, pass_session
+from windlass.cli.writing import write_private
+from windlass.errors import UsageError
+
+_COLUMNS = ("conn_id", "conn_type", "host", "port", "login", "schema", "has_password", "extra", "description")
+
+
+@click.command("list")
+@click.option("--conn-type", help="Only connections of this type.")
+@output_option
+@pass_session
+def list_connections(session: Session, conn_type: str | None, output: Format) -> None:
+    """List the stored connections, without their secrets."""
+    rows = session.control.connections.list()
+    emit([row for row in rows if conn_type is None or row.conn_type == conn_type], _COLUMNS, output)
+
+
+@click.command("get")
+@click.argument("conn_id", metavar="ID")
+@output_option
+@pass_session
+def get(session: Session, conn_id: str, output: Format) -> None:
+    """Show a stored connection, without its secrets."""
+    emit_one(session.control.connections.get(conn_id), output)
+
+
+@click.command("add")
+@click.argument("conn_id", metavar="ID")
+@click.option("--conn-uri", help="The whole connection as a URI; `-` reads it from standard input.")
+@click.option("--conn-json", type=JsonObject(), help="The whole connection as a JSON object.")
+@click.option("--conn-type", help="What it connects to, for example postgres.")
+@click.option("--conn-host", help="Host name or address.")
+@click.option("--conn-port", type=click.IntRange(0, 65535), help="Port.")
+@click.option("--conn-login", help="User name.")
+@click.option("--conn-password", help="Password; `-` reads it from standard input.")
+@click.option("--conn-schema", help="Database or schema.")
+@click.option("--conn-extra", type=JsonObject(), help="Further fields, a JSON object.")
+@click.option("--conn-description", help="What the connection is for.")
+@click.option("--overwrite", is_flag=True, help="Replace a connection that exists.")
+@pass_session
+def add(
+    session: Session,
+    conn_id: str,
+    conn_uri: str | None,
+    conn_json: dict[str, Any] | None,
+    conn_description: str | None,
+    *,
+    overwrite: bool,
+    **parts: Any,
+) -> None:
+    """Store a connection.
+
+    Give either --conn-uri, or --conn-json, or --conn-type with the other parts.
+    """
+    fields = {name.removeprefix("conn_"): value for name, value in parts.items() if value is not None}
+    given = [fields, conn_uri, conn_json]
+    if sum(1 for form in given if form) != 1:
+        raise UsageError("give exactly one of --conn-uri, --conn-json, or --conn-type with the other parts")
+    connections = session.control.connections
+    common = {"description": conn_description, "overwrite": overwrite, "actor": session.actor}
+    if conn_uri is not None:
+        connections.add_uri(conn_id, _secret(conn_uri), **common)
+        return
+    fields = dict(conn_json or fields)
+    kind = fields.pop("type", None) or fields.pop("conn_type", None)
+    if not kind:
+        raise UsageError(f"connection {conn_id!r} has no type; give --conn-type, for example --conn-type postgres")
+    if isinstance(fields.get("password"), str):
+        fields["password"] = _secret(fields["password"])
+    connections.add(conn_id, {"conn_type": kind, **fields}, **common)
+    say(f"stored connection {conn_id!r}")
+
+
+def _secret(text: str) -> str:
+    return sys.stdin.read().removesuffix("\n") if text == "-" else text
+
+
+@click.command("delete")
+@click.argument("conn_id", metavar="ID")
+@yes_option
+@pass_session
+def delete(session: Session, conn_id: str, *, yes: bool) -> None:
+    """Delete a stored connection."""
+    session.control.connections.get(conn_id)
+    confirm(f"Delete connection {conn_id!r}?", yes=yes)
+    session.control.connections.delete(conn_id, actor=session.actor)
+    say(f"deleted connection {conn_id!r}")
+
+
+@click.command("import")
+@click.argument("file", type=click.File(encoding="utf-8"))
+@click.option("--overwrite", is_flag=True, help="Replace connections that exist; without it they are kept.")
+@dry_run_option
+@pass_session
+def import_file(session: Session, file: IO[str], *, overwrite: bool, dry_run: bool) -> None:
+    """Store the connections of a file.
+
+    FILE holds a JSON object of ids and connections, each a URI or an object of fields. `-` is standard input.
+    """
+    values = JsonObject().convert(file.read(), None, click.get_current_context())
+    done = session.control.connections.import_all(values, overwrite=overwrite, dry_run=dry_run, actor=session.actor)
+    say(f"{'would store' if dry_run else 'stored'} {len(done.stored)} connection(s), kept {len(done.kept)}")
+
+
+@click.command("export")
+@click.argument("file", default="-")
+@pass_session
+def export_file(session: Session, file: str) -> None:
+    """Write the stored connections, with secrets, to a file.
+
+    `-`, the default, is standard output; a file is made readable by its owner only.
+    """
+    write_private(file, session.control.connections.export())
+
+
+@click.command("test")
+@click.argument("conn_id", metavar="ID")
+@output_option
+@pass_session
+def test(session: Session, conn_id: str, output: Format) -> int:
+    """Try whether a connection works."""
+    from windlass.app.inproc import test_connection
+
+    works, message = test_connection(session.settings, conn_id)
+    if output in {Format.JSON, Format.YAML}:
+        emit_one({"conn_id": conn_id, "works": works, "message": message}, output)
+    else:
+        click.echo(message)
+    return OK if works else FAILED

@@ -1,0 +1,75 @@
+"""Groups whose commands are imported when they are called, and which know the nearest name to a mistyped one.
+
+A group is built from a table of :class:`Entry`. Listing its help needs only that table. A provider's commands enter
+the root's table by name and dotted path, so that ``windlass --help`` never imports a provider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from importlib import import_module
+from typing import NamedTuple
+
+import click
+
+
+class Entry(NamedTuple):
+    """A command in a group's table: ``module:attribute`` (or a table of its own, for a group) and its one-line help."""
+
+    target: str | Mapping[str, Entry]
+    help: str
+    hidden: bool = False
+
+
+def nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
+    """Return `` Did you mean …?`` for the known names closest to ``word``, or nothing."""
+    matches = get_close_matches(word, known, n=3, cutoff=0.6)
+    if not matches:
+        return ""
+    return f" Did you mean {' or '.join(repr(match) for match in matches)}?"
+
+
+class LazyGroup(click.Group):
+    """A click group over a table of entries."""
+
+    def __init__(self, name: str, table: Mapping[str, Entry], *, help: str, params: list[click.Parameter] | None = None) -> None:  # noqa: E501
+        super().__init__(name, help=help, params=params, no_args_is_help=True)
+        self._table = table
+
+    def table(self) -> Mapping[str, Entry]:
+        """Return the commands of this group; the root adds those of the providers."""
+        return self._table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names, in the table's order."""
+        return list(self.table())
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command."""
+        entry = self.table().get(cmd_name)
+        if entry is None:
+            return None
+        if not isinstance(entry.target, str):
+            return LazyGroup(cmd_name, entry.target, help=entry.help)
+        module, _, attribute = entry.target.partition(":")
+        command = getattr(import_module(module), attribute)
+        if not isinstance(command, click.Command):
+            raise click.ClickException(f"{entry.target} is not a click command; the provider that names it is broken")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that ``args`` begin with; an unknown name is a usage error with the nearest names."""
+        name = args[0]
+        if not name.startswith("-") and name not in self.table():
+            ctx.fail(f"No such command {name!r}.{nearest(name, tuple(self.table()))}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table into the help page without importing any command."""
+        rows = [(name, entry.help) for name, entry in self.table().items() if not entry.hidden]
+        if rows:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)

@@ -1,0 +1,181 @@
+"""Printing data: one shape for people, three for programs.
+
+A command hands over structs or plain dicts and names the columns; ``-o`` decides. ``table`` is drawn by rich when
+stdout is a terminal and rich is installed, else with spaces. ``plain`` is one header line and tab-separated cells.
+``json`` and ``yaml`` hold every field, datetimes in ISO 8601 UTC with microseconds, durations in seconds.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from enum import Enum, StrEnum
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from windlass.errors import ConfigError
+from windlass.moment import iso
+
+AnyCallable = TypeVar("AnyCallable", bound=Callable[..., Any])
+
+
+class Format(StrEnum):
+    """The forms of ``-o``."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+    PLAIN = "plain"
+
+
+def output_option(command: AnyCallable) -> AnyCallable:
+    """Give ``command`` the parameter ``output`` with ``-o FORMAT`` and its alias ``--json``."""
+
+    def settle(ctx: click.Context, _: click.Parameter, as_json: bool) -> None:  # noqa: FBT001 - click's signature
+        if as_json:
+            ctx.params["output"] = Format.JSON
+
+    alias = click.option("--json", is_flag=True, expose_value=False, callback=settle, help="The same as -o json.")
+    choice = click.option(
+        "-o",
+        "--output",
+        type=click.Choice([form.value for form in Format]),
+        default=Format.TABLE.value,
+        show_default=True,
+        is_eager=True,  # settled before --json, which overrides it
+        callback=lambda _ctx, _param, value: Format(value),
+        help="How to print the data.",
+    )
+    return choice(alias(command))
+
+
+def as_data(value: object) -> object:
+    """Return ``value`` as JSON types: structs by field name, instants as ISO 8601, durations in seconds."""
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case Enum():
+            return value.value
+        case str():
+            return value
+        case datetime():
+            return iso(value)
+        case timedelta():
+            return value.total_seconds()
+        case msgspec.Struct():
+            return {name: as_data(getattr(value, name)) for name in value.__struct_fields__}
+        case Mapping():
+            return {str(key): as_data(item) for key, item in value.items()}
+        case _ if isinstance(value, Iterable):
+            return [as_data(item) for item in value]
+    return str(value)
+
+
+def emit(rows: Iterable[object], columns: Sequence[str], output: Format) -> None:
+    """Print a list: ``columns`` of it for people, every field for programs."""
+    if output is Format.JSON or output is Format.YAML:
+        _write_document([as_data(row) for row in rows], output)
+        return
+    cells = [[_cell(fields.get(column)) for column in columns] for fields in map(_fields, rows)]
+    if output is Format.PLAIN:
+        for line in [list(columns), *cells]:
+            click.echo("\t".join(cell.replace("\t", " ").replace("\n", " ") for cell in line))
+    else:
+        _write_table(columns, cells)
+
+
+def emit_one(thing: object, output: Format) -> None:
+    """Print one thing: a field per line for people, an object for programs."""
+    if output is Format.JSON or output is Format.YAML:
+        _write_document(as_data(thing), output)
+        return
+    scalars = [[name, _cell(value)] for name, value in _fields(thing).items()]
+    if output is Format.PLAIN:
+        for name, cell in scalars:
+            click.echo(f"{name}\t{cell}")
+        return
+    width = max((len(name) for name, _ in scalars), default=0)
+    for name, cell in scalars:
+        click.echo(f"{name:<{width}}  {cell}".rstrip())
+
+
+def say(message: str) -> None:
+    """Tell the person something that is not data."""
+    click.echo(message, err=True)
+
+
+def _write_document(data: object, output: Format) -> None:
+    if output is Format.JSON:
+        click.echo(msgspec.json.format(msgspec.json.encode(data), indent=2).decode())
+        return
+    try:
+        import yaml
+    except ImportError:
+        raise ConfigError("-o yaml needs PyYAML; install windlass[server], or use -o json") from None
+    click.echo(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), nl=False)
+
+
+def _fields(thing: object) -> Mapping[str, object]:
+    if isinstance(thing, msgspec.Struct):
+        return {name: getattr(thing, name) for name in thing.__struct_fields__}
+    if isinstance(thing, Mapping):
+        return thing
+    raise TypeError(f"{type(thing).__name__} has no fields to print")
+
+
+def _cell(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case datetime():
+            return iso(value)[:19] + "Z"
+        case float():
+            return f"{value:.3f}"
+        case str():
+            return str(value)
+        case list() | tuple() if all(isinstance(item, str) for item in value):
+            return ", ".join(value)
+        case msgspec.Struct() | Mapping() | list() | tuple():
+            return msgspec.json.encode(as_data(value)).decode()
+    return str(value)
+
+
+def _write_table(columns: Sequence[str], cells: list[list[str]]) -> None:
+    if sys.stdout.isatty() and _rich_table(columns, cells):
+        return
+    widths = [max(len(column), *(len(row[place]) for row in cells), 0) for place, column in enumerate(columns)]
+    for row in [list(columns), *cells]:
+        click.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _rich_table(columns: Sequence[str], cells: list[list[str]]) -> bool:
+    try:
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+    except ImportError:
+        return False
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in cells:
+        # Text, not markup: a DAG may be called [red].
+        table.add_row(*(Text(cell, style=_STATE_STYLES.get(cell, "")) for cell in row))
+    Console().print(table)
+    return True
+
+
+_STATE_STYLES = {
+    "success": "green",
+    "running": "bright_green",
+    "failed": "red",
+    "upstream_failed": "dark_orange",
+    "up_for_retry": "yellow",
+    "skipped": "magenta",
+    "queued": "bright_black",
+}

@@ -1,0 +1,88 @@
+"""``windlass variables``: stored values that tasks read. Values are shown only where they are asked for by name."""
+
+from __future__ import annotations
+
+import sys
+from typing import IO
+
+import click
+
+from windlass.cli.options import JsonObject, confirm, dry_run_option, yes_option
+from windlass.cli.output import Format, as_data, emit, emit_one, output_option, say
+from windlass.cli.session import Session, pass_session
+from windlass.cli.writing import write_private
+
+
+@click.command("list")
+@output_option
+@pass_session
+def list_variables(session: Session, output: Format) -> None:
+    """List the names of the stored variables."""
+    emit(session.control.variables.list(), ("key", "description"), output)
+
+
+@click.command("get")
+@click.argument("key")
+@click.option("--default", help="Print this if there is no such variable.")
+@output_option
+@pass_session
+def get(session: Session, key: str, default: str | None, output: Format) -> None:
+    """Print the value of a stored variable."""
+    value = session.control.variables.get(key, default)
+    if output is Format.TABLE or output is Format.PLAIN:
+        click.echo(value)
+    else:
+        emit_one({"key": key, "value": value}, output)
+
+
+@click.command("set")
+@click.argument("key")
+@click.argument("value", required=False)
+@click.option("--description", help="What the variable is for.")
+@pass_session
+def set_variable(session: Session, key: str, value: str | None, description: str | None) -> None:
+    """Store a variable.
+
+    Without VALUE it is read from standard input, so that a secret need not appear among the arguments.
+    """
+    text = sys.stdin.read().removesuffix("\n") if value is None else value
+    session.control.variables.set(key, text, description=description, actor=session.actor)
+    say(f"stored variable {key!r}")
+
+
+@click.command("delete")
+@click.argument("key")
+@yes_option
+@pass_session
+def delete(session: Session, key: str, *, yes: bool) -> None:
+    """Delete a stored variable."""
+    session.control.variables.get(key)
+    confirm(f"Delete variable {key!r}?", yes=yes)
+    session.control.variables.delete(key, actor=session.actor)
+    say(f"deleted variable {key!r}")
+
+
+@click.command("import")
+@click.argument("file", type=click.File(encoding="utf-8"))
+@click.option("--overwrite", is_flag=True, help="Replace variables that exist; without it they are kept.")
+@dry_run_option
+@pass_session
+def import_file(session: Session, file: IO[str], *, overwrite: bool, dry_run: bool) -> None:
+    """Store the variables of a JSON file.
+
+    FILE holds an object of keys and values; a value that is not a string is stored as JSON. `-` is standard input.
+    """
+    values = JsonObject().convert(file.read(), None, click.get_current_context())
+    done = session.control.variables.import_all(values, overwrite=overwrite, dry_run=dry_run, actor=session.actor)
+    say(f"{'would store' if dry_run else 'stored'} {len(done.stored)} variable(s), kept {len(done.kept)}")
+
+
+@click.command("export")
+@click.argument("file", default="-")
+@pass_session
+def export_file(session: Session, file: str) -> None:
+    """Write the stored variables, with values, to a file.
+
+    `-`, the default, is standard output; a file is made readable by its owner only.
+    """
+    write_private(file, as_data(session.control.variables.export()))

@@ -1,0 +1,159 @@
+"""Every setting of the core, section by section. Durations are seconds, sizes say their unit.
+
+A provider adds its own in its manifest (``config_options``); they are read with ``settings.get``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from windlass.config.option import Declared, Option, Section, Value
+
+
+def _option(default: Value, description: str, **details: Any) -> Any:  # noqa: ANN401 - see below
+    """Declare a setting; typed loosely, so that the annotation beside it is the type that its users see."""
+    return Declared(default, description, **details)
+
+
+class Core(Section):
+    """What everything shares."""
+
+    title = "core"
+    dags_folder: Path = _option("dags", "The folder with the DAG files.", kind="path", project=True)
+    executor: str = _option("LocalExecutor", "What runs tasks: LocalExecutor, SequentialExecutor or a provider's.")
+    parallelism: int = _option(32, "How many tasks may be queued or running at once; 0 = no limit.", minimum=0)
+    default_timezone: str = _option("UTC", "The zone in which naive dates are read, an IANA name.", project=True)
+    load_examples: bool = _option(False, "Whether the example DAGs are loaded as well.")
+    dags_are_paused_at_creation: bool = _option(True, "Whether a DAG that does not say so itself starts paused.")
+    max_active_runs_per_dag: int = _option(16, "Default of a DAG's max_active_runs.", minimum=1)
+    max_active_tasks_per_dag: int = _option(16, "Default of a DAG's max_active_tasks, which counts per run.", minimum=1)
+    max_consecutive_failed_dag_runs_per_dag: int = _option(
+        0, "After how many failed runs in a row a DAG is paused; 0 = never.", minimum=0
+    )
+    default_task_retries: int = _option(0, "Default of a task's retries.", minimum=0)
+    default_task_retry_delay: float = _option(300.0, "Default of a task's retry_delay.", minimum=0)
+    max_task_retry_delay: float = _option(86400.0, "Default of a task's max_retry_delay.", minimum=0)
+    default_task_execution_timeout: float = _option(
+        0.0, "Default of a task's execution_timeout; 0 = no limit.", minimum=0
+    )
+    default_pool_task_slot_count: int = _option(128, "Slots of default_pool when the database is made.", minimum=1)
+    max_map_length: int = _option(1024, "Default of the greatest number of instances of a mapped task.", minimum=1)
+    dagbag_import_timeout: float = _option(30.0, "How long a DAG file may take to be parsed.", minimum=0.1)
+    dag_discovery_safe_mode: bool = _option(
+        True, "Whether only files that contain the words dag and windlass are taken for DAG files."
+    )
+    killed_task_cleanup_time: float = _option(
+        5.0, "How long a task that was told to end has before it is killed.", minimum=0
+    )
+    fernet_key: str = _option(
+        "", "Keys of the stored secrets, newest first, commas between; empty = the home's fernet.key.", secret=True
+    )
+    sensitive_var_conn_names: tuple[str, ...] = _option(
+        (), "More words that make the name of a variable or an extra key sensitive."
+    )
+
+
+class Operators(Section):
+    """Defaults of operators."""
+
+    title = "operators"
+    default_owner: str = _option("windlass", "Owner of a task that names none.")
+    default_queue: str = _option("default", "Queue of a task that names none.")
+
+
+class Database(Section):
+    """Where the state is kept."""
+
+    title = "database"
+    sql_alchemy_conn: str = _option(
+        "", "URL of the database; empty = windlass.db in the home, with SQLite.", secret=True
+    )
+    sqlite_synchronous: str = _option(
+        "FULL",
+        "FULL survives power loss; NORMAL is faster and may lose the last transitions then.",
+        choices=("FULL", "NORMAL"),
+    )
+
+
+class Logging(Section):
+    """Logs of tasks and of the servers."""
+
+    title = "logging"
+    base_log_folder: Path = _option("logs", "The folder with the logs of tasks.", kind="path")
+    logging_level: str = _option(
+        "INFO", "The least level that is written.", choices=("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+    )
+    log_format: str = _option("text", "How servers write their own log to stderr.", choices=("text", "json"))
+
+
+class Scheduler(Section):
+    """Creating runs and queueing tasks."""
+
+    title = "scheduler"
+    catchup_by_default: bool = _option(False, "Default of a DAG's catchup.")
+    task_queued_timeout: float = _option(60.0, "How long a task may be queued before it is offered again.", minimum=1)
+
+
+class DagProcessor(Section):
+    """Finding and parsing DAG files."""
+
+    title = "dag_processor"
+    min_file_process_interval: float = _option(
+        0.0, "Parse unchanged files again after this time; 0 = only when something they read changes.", minimum=0
+    )
+    refresh_interval: float = _option(1.0, "How often the DAG folder is looked at.", minimum=0.05)
+    parsing_processes: int = _option(2, "How many files are parsed at once.", minimum=1)
+    memory_limit_mb: int = _option(2048, "How much memory parsing one file may take.", minimum=64)
+
+
+class Supervisor(Section):
+    """The processes of tasks."""
+
+    title = "supervisor"
+    max_zygotes: int = _option(8, "How many DAG files are kept imported, ready to fork tasks.", minimum=1)
+    zygote_idle_timeout: float = _option(600.0, "After how long without work a zygote leaves.", minimum=1)
+    zygote_max_forks: int = _option(10_000, "After how many forks a zygote is renewed.", minimum=1)
+    zygote_memory_mb: int = _option(1024, "How much memory all zygotes may take together.", minimum=64)
+
+
+class XCom(Section):
+    """Values between tasks."""
+
+    title = "xcom"
+    spill_threshold: int = _option(65_536, "Encoded values above this many bytes go to the artifact store.", minimum=0)
+
+
+class Secrets(Section):
+    """Where connections and variables are looked up."""
+
+    title = "secrets"
+    backend: tuple[str, ...] = _option((), "Names of the secrets backends of providers, in the order of lookup.")
+    backend_kwargs: dict[str, Any] = _option(
+        {}, "Arguments of the backend, as JSON; with several backends, one object per name.", secret=True
+    )
+    backends_order: tuple[str, ...] = _option(
+        ("custom", "environment_variable", "files", "metastore"),
+        "The order of lookup; `custom` stands for the backends, `metastore` for the database.",
+    )
+    files_folder: Path = _option(".", "The folder with connections.* and variables.*.", kind="path")
+    cache_ttl_seconds: float = _option(900.0, "How long an answer of a backend, also a miss, is kept.", minimum=0)
+    resolve_on_worker: bool = _option(False, "Whether remote workers ask the backends themselves.")
+
+
+class Cli(Section):
+    """The command line."""
+
+    title = "cli"
+    output: str = _option("table", "Default of -o.", choices=("table", "json", "yaml", "plain"), project=True)
+    color: str = _option("auto", "When output is coloured.", choices=("auto", "always", "never"), project=True)
+
+
+SECTIONS: Final[tuple[type[Section], ...]] = (
+    Core, Operators, Database, Logging, Scheduler, DagProcessor, Supervisor, XCom, Secrets, Cli,
+)  # fmt: skip
+
+#: Every setting of the core, in the order of this file.
+OPTIONS: Final[tuple[Option, ...]] = tuple(
+    value for section in SECTIONS for value in vars(section).values() if isinstance(value, Option)
+)

@@ -1,0 +1,120 @@
+"""Stored connections. Their secrets go in and, but for an export, never come out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from windlass.control.views import ConnectionRow
+from windlass.control.visibility import did_you_mean
+from windlass.errors import ConnectionNotDefined, UsageError
+from windlass.interfaces.connection import Connection
+from windlass.store import Store
+
+
+class Imported(msgspec.Struct, frozen=True, kw_only=True):
+    """What an import stored, and what it kept because it existed."""
+
+    stored: tuple[str, ...]
+    kept: tuple[str, ...]
+
+
+class Connections:
+    """Queries and commands about stored connections."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def list(self) -> tuple[ConnectionRow, ...]:
+        """Return the stored connections by id, without their secrets."""
+        return tuple(self.get(conn_id) for conn_id in self._ids())
+
+    def get(self, conn_id: str) -> ConnectionRow:
+        """Return one stored connection, without its secrets.
+
+        :raises ConnectionNotDefined: if it is not stored; it may still be defined elsewhere.
+        """
+        fields = self._fields(conn_id)
+        connection = Connection.from_fields(conn_id, fields)
+        return ConnectionRow(
+            conn_id=conn_id,
+            conn_type=connection.conn_type or "",
+            description=fields.get("description"),
+            host=connection.host,
+            port=connection.port,
+            login=connection.login,
+            schema=connection.schema,
+            has_password=bool(connection.password),
+            extra=tuple(sorted(connection.extra_dejson)),
+        )
+
+    def add(
+        self, connection: Connection, *, description: str | None = None, overwrite: bool = False, actor: str
+    ) -> None:
+        """Store a connection.
+
+        :raises Conflict: if it exists and ``overwrite`` is not set.
+        """
+        if not connection.conn_id.strip() or len(connection.conn_id) > 250:
+            raise UsageError("a connection's id needs 1 to 250 characters")
+        if not connection.conn_type:
+            raise UsageError(f"connection {connection.conn_id!r} has no type; name one, for example postgres")
+        fields = {"conn_id": connection.conn_id, **connection.to_fields(), "description": description or ""}
+        self._store.credentials.set_connection(fields, overwrite)
+
+    def delete(self, conn_id: str, *, actor: str) -> None:
+        """Delete a stored connection.
+
+        :raises ConnectionNotDefined: if it is not stored.
+        """
+        self._fields(conn_id)
+        self._store.credentials.delete_connection(conn_id)
+
+    def import_all(
+        self, values: Mapping[str, Any], *, overwrite: bool = False, dry_run: bool = False, actor: str
+    ) -> Imported:
+        """Store many connections, each a URI or an object of fields; all are checked before the first is stored."""
+        parsed = {conn_id: _parsed(conn_id, value) for conn_id, value in values.items()}
+        existing = set(self._ids())
+        stored = [conn_id for conn_id in parsed if overwrite or conn_id not in existing]
+        for conn_id in [] if dry_run else stored:
+            value = values[conn_id]
+            description = value.get("description") if isinstance(value, dict) else None
+            self.add(parsed[conn_id], description=description, overwrite=overwrite, actor=actor)
+        return Imported(stored=tuple(stored), kept=tuple(sorted(existing & parsed.keys() - set(stored))))
+
+    def export(self) -> dict[str, dict[str, Any]]:
+        """Return every stored connection with its secrets, as :meth:`import_all` takes them."""
+        exported = {}
+        for conn_id in self._ids():
+            fields = self._fields(conn_id)
+            connection = Connection.from_fields(conn_id, fields)
+            exported[conn_id] = {name: value for name, value in connection.to_fields().items() if value is not None}
+            if connection.extra is not None:
+                exported[conn_id]["extra"] = connection.extra_dejson
+            if fields.get("description"):
+                exported[conn_id]["description"] = fields["description"]
+        return exported
+
+    def _ids(self) -> list[str]:
+        return sorted(row.conn_id for row in self._store.credentials.connections())
+
+    def _fields(self, conn_id: str) -> dict[str, Any]:
+        fields = self._store.credentials.connection(conn_id)
+        if fields is None:
+            hint = did_you_mean(conn_id, self._ids())
+            raise ConnectionNotDefined(
+                f"connection {conn_id!r} is not stored.{hint} `windlass connections list` shows all that are; the "
+                "environment, files and secrets backends may define others"
+            )
+        return fields
+
+
+def _parsed(conn_id: str, value: object) -> Connection:
+    if isinstance(value, str):
+        return Connection.parse(conn_id, value)
+    if isinstance(value, dict):
+        return Connection.from_fields(conn_id, value)
+    raise UsageError(f"connection {conn_id!r} must be a URI or an object of fields, not {type(value).__name__}")

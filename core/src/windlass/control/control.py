@@ -1,0 +1,55 @@
+"""The services as one object, over one store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from windlass.control.alive import Alive
+from windlass.control.connections import Connections
+from windlass.control.dagfiles import DagFiles
+from windlass.control.dags import Dags
+from windlass.control.explain import Explain
+from windlass.control.logs import Logs
+from windlass.control.pools import Pools
+from windlass.control.runs import Runs
+from windlass.control.tasks import Tasks
+from windlass.control.variables import Variables
+from windlass.ports import Clock
+from windlass.store import Store
+
+
+class Control:
+    """Everything that a person or a program can ask of Windlass, and tell it to do.
+
+    Args:
+        store: the open store; it is closed with this object.
+        clock: the source of now.
+        home: the home directory, whose lock files tell which processes run.
+        logs: the folder of task logs.
+    """
+
+    def __init__(self, store: Store, *, clock: Clock, home: Path, logs: Path) -> None:
+        self.store = store
+        self.alive = Alive(home / "run")
+        self.dags = Dags(store, clock)
+        self.runs = Runs(store, clock, self.dags)
+        self.tasks = Tasks(store, self.dags, self.runs)
+        self.logs = Logs(logs, self.tasks)
+        self.pools = Pools(store)
+        self.connections = Connections(store)
+        self.variables = Variables(store)
+        self.dagfiles = DagFiles(store)
+        self.explain = Explain(store, clock, self.dags, self.runs, self.tasks, self.alive)
+
+    def why_idle(self, dag_id: str) -> str | None:
+        """Return what keeps every new run of a DAG from starting, as a sentence with the way out; None if nothing."""
+        dag, _ = self.dags.find(dag_id)
+        if dag.paused:
+            return f"DAG {dag_id!r} is paused; its runs stay queued until `windlass dags unpause {dag_id}`"
+        if not self.alive.scheduler():
+            return "no scheduler is running; the run stays queued until `windlass standalone` is"
+        return None
+
+    def close(self) -> None:
+        """Close the store."""
+        self.store.close()

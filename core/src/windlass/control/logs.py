@@ -1,0 +1,97 @@
+"""Reading task logs: one file per try, JSON lines, complete also while it grows.
+
+Paths are made from ids, which are hostile input, so every part is quoted and the result is checked to lie below the
+log folder.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import msgspec
+
+from windlass.control.tasks import Tasks
+from windlass.control.visibility import Visible, everything
+from windlass.errors import NotFound
+from windlass.states import TaskState
+
+_CHUNK: Final = 1 << 20
+
+
+class LogChunk(msgspec.Struct, frozen=True, kw_only=True):
+    """Whole lines of a log from an offset on.
+
+    ``offset`` is where to read on; ``more`` says that there is more already; ``ended`` that nothing will follow.
+    """
+
+    try_number: int
+    lines: tuple[str, ...]
+    offset: int
+    more: bool
+    ended: bool
+
+
+class Logs:
+    """Queries about logs."""
+
+    def __init__(self, folder: Path, tasks: Tasks) -> None:
+        self._folder = folder
+        self._tasks = tasks
+
+    def read(
+        self,
+        dag_id: str,
+        run_id: str,
+        task_id: str,
+        map_index: int = -1,
+        *,
+        try_number: int | None = None,
+        offset: int = 0,
+        visible: Visible = everything,
+    ) -> LogChunk:
+        """Return the lines of a try's log, of the latest try by default, from ``offset`` on.
+
+        :raises NotFound: if there is no such DAG, run, task or try.
+        """
+        # Read the state first: what was written before the end is then in the file.
+        task = self._tasks.get(dag_id, run_id, task_id, map_index, visible=visible)
+        wanted = try_number or max(task.try_number, 1)
+        if wanted > max(task.try_number, 1):
+            raise NotFound(f"task {task_id!r} of run {run_id!r} has had {task.try_number} tries; there is no try {wanted}")
+        path = self.path(dag_id, run_id, task_id, map_index, wanted)
+        ended = task.state.is_terminal or task.state is TaskState.UP_FOR_RETRY or wanted < task.try_number
+        try:
+            with path.open("rb") as file:
+                file.seek(offset)
+                data = file.read(_CHUNK)
+        except FileNotFoundError:
+            data = b""
+        more = len(data) == _CHUNK
+        whole = data if ended and not more else data[: data.rfind(b"\n") + 1]
+        if more and not whole:  # one line longer than a chunk
+            whole = data
+        lines = whole.decode(errors="replace").splitlines()
+        return LogChunk(
+            try_number=wanted, lines=tuple(lines), offset=offset + len(whole), more=more, ended=ended and not more
+        )
+
+    def path(self, dag_id: str, run_id: str, task_id: str, map_index: int, try_number: int) -> Path:
+        """Return the file of one try's log.
+
+        :raises NotFound: if it would lie outside the log folder.
+        """
+        parts = [f"dag_id={_quoted(dag_id)}", f"run_id={_quoted(run_id)}", f"task_id={_quoted(task_id)}"]
+        if map_index >= 0:
+            parts.append(f"map_index={map_index}")
+        folder = self._folder.resolve()
+        path = folder.joinpath(*parts, f"attempt={try_number}.log").resolve()
+        if not path.is_relative_to(folder):
+            raise NotFound(f"the log of task {task_id!r} lies outside the log folder {folder}")
+        return path
+
+
+def _quoted(name: str) -> str:
+    """Return ``name`` as one part of a path: never empty, ``.`` or ``..``, and without a slash."""
+    return quote(name, safe="")

@@ -1,0 +1,206 @@
+"""What queries and commands return: frozen structs of plain values, never database rows.
+
+Field names are the ones that people see in ``-o json``; they are part of the contract with scripts, so a field may be
+added but not renamed.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from windlass.states import RunState, RunType, TaskState
+
+T = TypeVar("T")
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """Some of the items; ``next`` is the cursor to ask for the rest with, None at the end."""
+
+    items: tuple[T, ...]
+    next: str | None = None
+
+
+class DagRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A DAG in a list. A ``stale`` one is no longer in any file."""
+
+    dag_id: str
+    file: str
+    bundle: str
+    schedule: str
+    paused: bool
+    stale: bool
+    owners: tuple[str, ...]
+    tags: tuple[str, ...]
+    description: str | None
+
+
+class NextRun(msgspec.Struct, frozen=True, kw_only=True):
+    """The run that the schedule wants next; the fields are None when it wants none, and ``reason`` says why."""
+
+    dag_id: str
+    run_after: datetime | None = None
+    logical_date: datetime | None = None
+    data_interval_start: datetime | None = None
+    data_interval_end: datetime | None = None
+    reason: str | None = None
+
+
+class DagDetails(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that is known of a DAG, but its tasks."""
+
+    dag_id: str
+    display_name: str | None
+    description: str | None
+    doc: str | None
+    bundle: str
+    file: str
+    schedule: str
+    timezone: str
+    start_date: datetime | None
+    end_date: datetime | None
+    catchup: bool
+    paused: bool
+    stale: bool
+    max_active_runs: int
+    max_active_tasks: int
+    dagrun_timeout: float | None
+    tags: tuple[str, ...]
+    owners: tuple[str, ...]
+    params: dict[str, Any]
+    tasks: int
+    spec_version: str
+    code_version: str
+    next_run: NextRun
+
+
+class GraphTask(msgspec.Struct, frozen=True, kw_only=True):
+    """A task of a DAG's graph."""
+
+    task_id: str
+    operator: str
+    trigger_rule: str
+    upstream: tuple[str, ...]
+    downstream: tuple[str, ...]
+    group: str | None
+    retries: int
+    pool: str
+    queue: str
+    mapped: bool
+
+
+class Graph(msgspec.Struct, frozen=True, kw_only=True):
+    """A DAG's tasks in topological order."""
+
+    dag_id: str
+    spec_version: str
+    tasks: tuple[GraphTask, ...]
+
+
+class RunRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A run."""
+
+    dag_id: str
+    run_id: str
+    run_type: RunType
+    logical_date: datetime
+    data_interval_start: datetime
+    data_interval_end: datetime
+    state: RunState
+    queued_at: datetime
+    start_date: datetime | None
+    end_date: datetime | None
+    run_after: datetime
+    conf: dict[str, Any]
+    spec_version: str
+    code_version: str
+
+
+class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A task instance: the state, and its latest attempt."""
+
+    task_id: str
+    map_index: int
+    state: TaskState
+    try_number: int
+    max_tries: int
+    queued_at: datetime | None
+    start_date: datetime | None
+    end_date: datetime | None
+    #: Seconds.
+    duration: float | None
+    pid: int | None
+    hostname: str | None
+
+
+class ClearedTask(msgspec.Struct, frozen=True, kw_only=True):
+    """A task instance that a clear takes, or with ``dry_run`` would take, with the state it is in."""
+
+    run_id: str
+    task_id: str
+    map_index: int
+    state: TaskState
+
+
+class ImportErrorRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A DAG file that could not be read."""
+
+    bundle: str
+    file: str
+    error: str
+    at: datetime
+
+
+class FileRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A DAG file, and what came of parsing it."""
+
+    bundle: str
+    file: str
+    dags: tuple[str, ...]
+    parsed_at: datetime | None
+    #: Seconds.
+    duration: float | None
+    errors: int
+
+
+class PoolRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A pool and what it holds now; -1 slots are unlimited."""
+
+    name: str
+    slots: int
+    include_deferred: bool
+    description: str
+    running: int
+    queued: int
+    deferred: int
+
+
+class ConnectionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored connection without its secrets: whether it has a password, and the names of its extra fields."""
+
+    conn_id: str
+    conn_type: str
+    description: str | None
+    host: str | None
+    port: int | None
+    login: str | None
+    schema: str | None
+    has_password: bool
+    extra: tuple[str, ...]
+
+
+class VariableRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A stored variable without its value."""
+
+    key: str
+    description: str | None
+
+
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
+    """A node of an explanation: a fact that keeps something from running, why so, and the cheapest way out."""
+
+    fact: str
+    remedy: str | None = None
+    causes: tuple[Cause, ...] = ()

@@ -1,0 +1,126 @@
+"""What a supervisor and its zygotes say to each other, one datagram of a SOCK_SEQPACKET socketpair per message.
+
+A zygote is told once what to load (:class:`Load`) and answers :class:`Ready` or :class:`Unloadable`. From then on each
+:class:`Fork` makes one child; it travels with two descriptors, the child's end of its protocol socketpair and the
+write end of its log pipe. The zygote answers :class:`Forked`, and :class:`Exited` once it has reaped the child.
+While it loads, the DAG file may ask for connections and variables (:class:`Ask`, :class:`Answer`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from windlass.errors import ProtocolError
+from windlass.protocol.messages import GetConnection, Variable
+
+#: The most bytes of one datagram. The kernel's default send buffer holds about 200 KB.
+MAX_DATAGRAM = 128 << 10
+#: The environment variable that marks every process of an attempt: ``<tag of the supervisor>.<token of the attempt>``.
+LEASE_VARIABLE = "WINDLASS_LEASE_ID"
+#: The token of a zygote, which belongs to no attempt. As long as any token: children overwrite it in place.
+NO_TOKEN = "0" * 32
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True, tag="load"):
+    """Import ``file`` of the snapshot ``code_version`` found below ``code`` (the folder of blobs and versions)."""
+
+    code: str
+    code_version: str
+    file: str
+
+
+class Fork(msgspec.Struct, frozen=True, kw_only=True, tag="fork"):
+    """Fork one child for the attempt marked by ``token``; the descriptors come along."""
+
+    token: str
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="answer"):
+    """The answer to an :class:`Ask`."""
+
+    result: Any = None
+    error: str | None = None
+    code: str | None = None
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="ready"):
+    """The file is imported. ``threads`` names the ones it left behind: then nothing may be forked from here."""
+
+    dags: list[str]
+    threads: list[str] = msgspec.field(default_factory=list)
+    #: It asked for a connection or a variable, so what it holds grows stale.
+    asked: bool = False
+
+
+class Unloadable(msgspec.Struct, frozen=True, kw_only=True, tag="unloadable"):
+    """The file cannot be imported; ``error`` is for its author. The zygote exits."""
+
+    error: str
+
+
+class Forked(msgspec.Struct, frozen=True, kw_only=True, tag="forked"):
+    """The child of ``token`` lives as ``pid``."""
+
+    token: str
+    pid: int
+
+
+class Exited(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="exited"):
+    """Child ``pid`` is gone with this wait status. ``orphans``: processes that the zygote inherited and did not fork."""
+
+    pid: int
+    status: int
+    orphans: bool = False
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True, tag="ask"):
+    """The file asks for something while it is imported."""
+
+    verb: GetConnection | Variable
+
+
+ToZygote = Load | Fork | Answer
+FromZygote = Ready | Unloadable | Forked | Exited | Ask
+_Message = TypeVar("_Message")
+
+_encoder = msgspec.msgpack.Encoder()
+_to_zygote = msgspec.msgpack.Decoder(ToZygote)
+_from_zygote = msgspec.msgpack.Decoder(FromZygote)
+
+
+def datagram(message: ToZygote | FromZygote) -> bytes:
+    """Return the bytes of ``message``.
+
+    :raises ProtocolError: if they exceed :data:`MAX_DATAGRAM`.
+    """
+    data = _encoder.encode(message)
+    if len(data) > MAX_DATAGRAM:
+        msg = f"a zygote message of {len(data)} bytes exceeds the limit of {MAX_DATAGRAM}"
+        raise ProtocolError(msg)
+    return data
+
+
+def to_zygote(data: bytes) -> ToZygote:
+    """Return what a supervisor sent.
+
+    :raises ProtocolError: if it is not one of these messages.
+    """
+    return _decode(_to_zygote, data)
+
+
+def from_zygote(data: bytes) -> FromZygote:
+    """Return what a zygote sent.
+
+    :raises ProtocolError: if it is not one of these messages.
+    """
+    return _decode(_from_zygote, data)
+
+
+def _decode(decoder: msgspec.msgpack.Decoder[_Message], data: bytes) -> _Message:
+    try:
+        return decoder.decode(data)
+    except msgspec.MsgspecError as error:
+        msg = f"a message between a supervisor and its zygote is not known: {error}"
+        raise ProtocolError(msg) from error

@@ -1,0 +1,45 @@
+"""The core's own parts, listed as any provider lists its own. Nothing here is imported until it is used."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from windlass.interfaces.provider import ConnectionField, ConnectionType, Provider
+
+_OPERATORS = (
+    "BaseOperator", "BranchDateTimeOperator", "BranchDayOfWeekOperator", "BranchPythonOperator", "EmptyOperator",
+    "ExternalPythonOperator", "ExternalTaskMarker", "LatestOnlyOperator", "PythonOperator", "PythonVirtualenvOperator",
+    "ShortCircuitOperator", "TriggerDagRunOperator",
+)  # fmt: skip
+_SENSORS = (
+    "BaseSensorOperator", "DateTimeSensor", "DayOfWeekSensor", "ExternalTaskSensor", "FileSensor", "PythonSensor",
+    "TimeDeltaSensor", "TimeSensor",
+)  # fmt: skip
+
+CORE: Final = Provider(
+    name="core",
+    description="What Windlass brings itself.",
+    connection_types=(
+        ConnectionType(
+            conn_type="generic",
+            label="Generic",
+            description="Any system: host, login and password, and an extra that is handed on as it is.",
+            fields=(ConnectionField(name="password", secret=True, label="Password"),),
+        ),
+    ),
+    hooks={"BaseHook": "windlass.hooks:BaseHook"},
+    operators={name: f"windlass.operators:{name}" for name in _OPERATORS},
+    sensors={name: f"windlass.sensors:{name}" for name in _SENSORS},
+    executors={
+        "LocalExecutor": "windlass.executors.local:LocalExecutor",
+        "SequentialExecutor": "windlass.executors.sequential:SequentialExecutor",
+    },
+    secrets_backends={
+        "environment_variable": "windlass.secrets.env:EnvironmentSource",
+        "files": "windlass.secrets.files:FileSource",
+    },
+    runners={"inproc": "windlass.app.inproc:test_dag"},
+)
+
+#: The manifests that need no discovery, asked before any other.
+DEFAULT_PLUGINS: Final = (CORE,)

@@ -1,0 +1,272 @@
+"""The task's own process, from the fork to its exit.
+
+A child is forked by its zygote with the DAG file already imported. It leaves the zygote's session, marks itself, says
+``hello``, and blocks until the supervisor has committed the claim; a closed socket means that somebody else runs the
+task, or nobody should, and the child exits 0 without having touched user code. Its last words (rendered fields, XComs,
+``finish``) leave in one write, then the process ends without any cleanup of the interpreter: whatever the imports of
+the zygote registered to run at exit is not this process's to run.
+
+Whatever writes to standard output or error writes to the log pipe. ``logging`` records go there as JSON behind a
+record separator (RFC 7464), so that the supervisor can tell them from text.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import FrameType
+from typing import Any, NoReturn, Protocol
+
+import msgspec
+
+from windlass import errors
+from windlass.errors import ContextUnavailable, ProtocolError, WindlassError
+from windlass.ports import TaskSession
+from windlass.protocol import (
+    AttemptContext,
+    Defer,
+    Finish,
+    GetConnection,
+    Hello,
+    Outcome,
+    Rendered,
+    Request,
+    Reschedule,
+    Variable,
+    Verb,
+    XComSet,
+    decode_reply,
+    encode,
+    frame,
+    recv_frame,
+)
+from windlass.runtime import limits
+
+#: Exit status of a child whose own machinery, not user code, failed.
+BROKEN = 70
+#: Bytes of unsent messages after which they are sent without waiting for an occasion.
+_SEND_AT = 256 << 10
+
+
+class Dag(Protocol):
+    """What this module needs to know of a DAG."""
+
+    dag_id: str
+
+
+class RunAttempt(Protocol):
+    """``runtime.attempt.run_attempt``: runs user code and says how it ended."""
+
+    def __call__(self, dag: Any, context: AttemptContext, session: TaskSession) -> Finish | Defer | Reschedule:
+        """Run the task that ``context`` names."""
+        ...
+
+
+class _Welcome(msgspec.Struct, frozen=True, array_like=True):
+    """The reply to ``hello``, decoded in one go."""
+
+    id: int
+    context: AttemptContext | None = None
+    error: str | None = None
+    code: str | None = None
+
+
+_welcome_decoder = msgspec.msgpack.Decoder(_Welcome)
+
+
+class PipeSession:
+    """The child's line to its supervisor: questions in turn, statements gathered until the next occasion to send.
+
+    User threads may use it too. A process that user code forked may not: its words would mix with ours.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.context: Mapping[str, Any] | None = None
+        self._sock = sock
+        self._unsent = bytearray()
+        self._asked = 0
+        self._lock = threading.Lock()
+        self._owner = os.getpid()
+
+    def hello(self) -> AttemptContext | None:
+        """Report for duty; None when there is nothing to do."""
+        self._sock.sendall(frame(encode(Request(1, Hello(pid=os.getpid())))))
+        self._asked = 1
+        try:
+            payload = recv_frame(self._sock)
+        except ConnectionError:
+            return None
+        return None if payload is None else _welcome_decoder.decode(payload).context
+
+    def ask(self, verb: Verb) -> Any:
+        """Send ``verb``, wait for its result and return it; what was told before is applied first."""
+        with self._lock:
+            self._check_owner()
+            self._asked += 1
+            self._unsent += frame(encode(Request(self._asked, verb)))
+            self._send()
+            payload = recv_frame(self._sock)
+            if payload is None:
+                msg = "the supervisor closed the connection of this attempt"
+                raise ProtocolError(msg)
+            reply = decode_reply(payload)
+        if reply.error is not None:
+            raise error_of(verb, reply.error, reply.code)
+        return reply.result
+
+    def tell(self, verb: Verb) -> None:
+        """Send ``verb`` without waiting; results and rendered fields wait for company, anything else leaves at once."""
+        with self._lock:
+            self._check_owner()
+            self._unsent += frame(encode(Request(0, verb)))
+            if not isinstance(verb, XComSet | Rendered) or len(self._unsent) > _SEND_AT:
+                self._send()
+
+    def end(self, ending: Finish | Defer | Reschedule) -> None:
+        """Send everything that is left, with the ending last."""
+        with self._lock:
+            self._unsent += frame(encode(Request(0, ending)))
+            self._send()
+
+    def _send(self) -> None:
+        data, self._unsent = self._unsent, bytearray()
+        self._sock.sendall(data)
+
+    def _check_owner(self) -> None:
+        if os.getpid() != self._owner:
+            msg = (
+                "a process started by the task cannot use the task's connections, variables and XComs; "
+                "read them before starting it and pass them on"
+            )
+            raise ContextUnavailable(msg)
+
+
+def error_of(verb: Verb, text: str, code: str | None) -> WindlassError:
+    """Return the exception that an error reply stands for."""
+    if code == errors.NotFound.code:
+        if isinstance(verb, GetConnection):
+            return errors.ConnectionNotDefined(text)
+        if isinstance(verb, Variable):
+            return errors.VariableNotDefined(text)
+    kind = _ERRORS.get(code or "", ProtocolError)
+    return kind(text)
+
+
+#: Error code -> the class at the top of its branch. The branch of signals is raised by user code only.
+_ERRORS: dict[str, type[WindlassError]] = {
+    kind.code: kind for kind in WindlassError.__subclasses__() if kind is not errors.TaskSignal
+}
+
+
+class RecordHandler(logging.Handler):
+    """Writes each record to standard error as one line of JSON behind a record separator."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write ``record``; a record that cannot be formatted is reported by logging's own rules."""
+        try:
+            line: dict[str, Any] = {
+                "ts": datetime.fromtimestamp(record.created, tz=UTC).isoformat(timespec="microseconds"),
+                "level": record.levelname,
+                "logger": record.name,
+                "msg": record.getMessage(),
+            }
+            if record.exc_info:
+                line["exc"] = logging.Formatter().formatException(record.exc_info)
+            write_all(2, b"\x1e" + msgspec.json.encode(line) + b"\n")
+        except Exception:  # noqa: BLE001 - logging never breaks the code that logs
+            self.handleError(record)
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write all of ``data`` to a blocking descriptor."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def prepare_output(level: int = logging.INFO) -> None:
+    """Set up text output and ``logging`` in the zygote, so that a child needs only to redirect the descriptors."""
+    for name, fd in (("stdout", 1), ("stderr", 2)):
+        stream = open(fd, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115, PTH123
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+    root = logging.getLogger()
+    root.handlers[:] = [RecordHandler()]
+    root.setLevel(level)
+    logging.captureWarnings(capture=True)
+
+
+def flush_output() -> None:
+    """Write what is held in the text buffers; a closed stream has nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            continue
+
+
+def become(
+    dags: Mapping[str, Any], run: RunAttempt, sock: socket.socket, log: int, token: str, mark: limits.LeaseMark
+) -> NoReturn:
+    """Turn this process into the task's: never returns, and never runs code of the zygote again."""
+    status = BROKEN
+    try:
+        _leave_the_zygote(log, token, mark)
+        session = PipeSession(sock)
+        context = session.hello()
+        if context is not None:
+            ending = _run(dags, run, context, session)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            flush_output()
+            session.end(ending)
+        status = 0
+    except BaseException:  # noqa: BLE001 - the last line of defence of a process that must not return
+        write_all(2, traceback.format_exc().encode(errors="backslashreplace"))
+    finally:
+        os._exit(status)
+
+
+def _leave_the_zygote(log: int, token: str, mark: limits.LeaseMark) -> None:
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _terminated)
+    if os.getpid() != os.getsid(0):
+        os.setsid()
+    mark.set(token)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+    # Python reseeds `random` by itself after a fork; numpy does not.
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
+
+
+def _run(
+    dags: Mapping[str, Any], run: RunAttempt, context: AttemptContext, session: PipeSession
+) -> Finish | Defer | Reschedule:
+    dag = dags.get(context.dag_id)
+    started = datetime.now(UTC)
+    if dag is None:
+        known = ", ".join(sorted(dags)) or "none"
+        reason = f"the file defined no DAG {context.dag_id!r} when it was imported to run it (it defined: {known})"
+    else:
+        try:
+            return run(dag, context, session)
+        except BaseException as error:  # noqa: BLE001 - whatever escapes is a failure of this attempt
+            logging.getLogger("windlass").exception("the attempt ended with an error that was not user code's")
+            reason = f"{type(error).__name__}: {error}"
+    return Finish(outcome=Outcome.FAIL, started_at=started, ended_at=datetime.now(UTC), reason=reason)
+
+
+def _terminated(number: int, frame: FrameType | None) -> NoReturn:
+    """Unwind user code, so that its ``finally`` blocks run before the grace is over."""
+    raise SystemExit(128 + number)

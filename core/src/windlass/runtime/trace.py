@@ -1,0 +1,47 @@
+"""Tracebacks for the authors of DAG files: their own lines, without the machinery that imported the file."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from types import TracebackType
+
+_OURS = str(Path(__file__).parent) + "/"
+_MACHINERY = ("<frozen importlib",)
+
+
+def user_traceback(error: BaseException) -> str:
+    """Return the traceback of ``error`` from the author's first line on (all of it, when there is none)."""
+    first = error.__traceback__
+    while first is not None and _is_machinery(first):
+        first = first.tb_next
+    try:
+        return "".join(traceback.format_exception(type(error), error, first or error.__traceback__))
+    except RecursionError:
+        return f"{type(error).__name__}: {error}\n"
+
+
+def where(error: BaseException, root: str) -> str:
+    """Return ``file:line`` of the innermost line below ``root`` that ``error`` passed through; "" if there is none."""
+    if isinstance(error, SyntaxError) and error.filename and error.lineno:
+        return f"{_below(error.filename, root)}:{error.lineno}"
+    found = ""
+    step = error.__traceback__
+    while step is not None:
+        name = step.tb_frame.f_code.co_filename
+        if name.startswith(root.rstrip("/") + "/"):
+            found = f"{_below(name, root)}:{step.tb_lineno}"
+        step = step.tb_next
+    return found
+
+
+def _below(path: str, root: str) -> str:
+    prefix = root.rstrip("/") + "/"
+    return path.removeprefix(prefix)
+
+
+def _is_machinery(step: TracebackType) -> bool:
+    name = step.tb_frame.f_code.co_filename
+    return name.startswith((_OURS, *_MACHINERY))
+
+

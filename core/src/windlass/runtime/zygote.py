@@ -1,0 +1,207 @@
+"""A zygote: a process that has imported one version of one DAG file and forks a child per attempt.
+
+It does as little as possible: it is single-threaded, holds no state of any attempt, and talks to its supervisor in
+datagrams (``protocol.forking``). It dies with its supervisor, its children die with it, and it adopts what their
+processes leave behind, so that the supervisor can prove a process tree gone.
+
+With ``--single`` it becomes the task itself instead of forking: a fresh interpreter per task, for DAG files that leave
+threads behind, where a fork would copy a lock that nobody will ever release.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from windlass.errors import ContextUnavailable, ProtocolError, WindlassError
+from windlass.ports import session_scope
+from windlass.protocol import GetConnection, Variable, Verb
+from windlass.protocol.forking import (
+    MAX_DATAGRAM,
+    Answer,
+    Ask,
+    Exited,
+    Fork,
+    Forked,
+    FromZygote,
+    Load,
+    Ready,
+    Unloadable,
+    datagram,
+    to_zygote,
+)
+from windlass.runtime import child, limits, loader
+from windlass.runtime.trace import user_traceback
+
+#: Added to the zygote's and its children's badness, so that the kernel does not choose the supervisor first.
+_OOM_SCORE = b"300"
+
+
+class Asking:
+    """The session of a DAG file's top level: connections and variables, asked over the control socket."""
+
+    context: Mapping[str, Any] | None = None
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self.asked = False
+
+    def ask(self, verb: Verb) -> Any:
+        """Ask the supervisor; anything but a connection or a variable needs a running task."""
+        if not isinstance(verb, GetConnection | Variable):
+            msg = f"{type(verb).__name__} is available only inside a running task, not at the top level of a DAG file"
+            raise ContextUnavailable(msg)
+        self.asked = True
+        self._control.send(datagram(Ask(verb=verb)))
+        answer = to_zygote(self._control.recv(MAX_DATAGRAM))
+        if not isinstance(answer, Answer):
+            msg = f"expected an answer from the supervisor, got {type(answer).__name__}"
+            raise ProtocolError(msg)
+        if answer.error is not None:
+            raise child.error_of(verb, answer.error, answer.code)
+        return answer.result
+
+    def tell(self, verb: Verb) -> None:
+        """Ask and forget the answer."""
+        self.ask(verb)
+
+
+class Zygote:
+    """The loaded file and the children forked from it."""
+
+    def __init__(self, control: socket.socket, mark: limits.LeaseMark, *, single: bool) -> None:
+        self._control = control
+        self._mark = mark
+        self._single = single
+        self._children: set[int] = set()
+        self._dags: dict[str, Any] = {}
+        self._run: child.RunAttempt | None = None
+
+    def load(self) -> bool:
+        """Import what the supervisor names; return whether there is anything to fork."""
+        message = to_zygote(self._control.recv(MAX_DATAGRAM))
+        if not isinstance(message, Load):
+            return False
+        session = Asking(self._control)
+        # Named, not imported: authoring is loaded after the output is in place, so that its warnings are seen.
+        attempt = importlib.import_module("windlass.runtime.attempt")
+        authoring = importlib.import_module("windlass.authoring")
+        attempt.preload()
+        try:
+            with session_scope(session):
+                module = loader.load_snapshot(Path(message.code), message.code_version, message.file)
+                self._dags = {dag.dag_id: dag for dag in authoring.collect(module)}
+        except WindlassError as error:
+            self._fail(f"{type(error).__name__}: {error}\n{user_traceback(error)}")
+            return False
+        except BaseException as error:  # noqa: BLE001 - SystemExit at the top level of a file is an error in that file
+            self._fail(user_traceback(error))
+            return False
+        self._run = attempt.run_attempt
+        child.flush_output()
+        gc.collect()
+        gc.freeze()
+        threads = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+        self._send(Ready(dags=sorted(self._dags), threads=threads, asked=session.asked))
+        return True
+
+    def serve(self) -> None:
+        """Fork and reap until the supervisor closes the line."""
+        wakeup, ring = os.pipe()
+        os.set_blocking(wakeup, False)
+        os.set_blocking(ring, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(ring, warn_on_full_buffer=False)
+        poll = select.poll()
+        poll.register(self._control, select.POLLIN)
+        poll.register(wakeup, select.POLLIN)
+        while True:
+            for fd, _ in poll.poll():
+                if fd == wakeup:
+                    os.read(wakeup, 4096)
+                    self._reap()
+                elif not self._obey():
+                    return
+
+    def _obey(self) -> bool:
+        data, fds, _, _ = socket.recv_fds(self._control, MAX_DATAGRAM, 2, socket.MSG_CMSG_CLOEXEC)
+        if not data:
+            return False
+        message = to_zygote(data)
+        if isinstance(message, Fork) and len(fds) == 2:  # noqa: PLR2004 - the socket and the log
+            self._fork(message.token, *fds)
+        return True
+
+    def _fork(self, token: str, sock: int, log: int) -> None:
+        me = os.getpid()
+        pid = 0 if self._single else os.fork()
+        if pid == 0:
+            if not self._single:
+                limits.die_with_parent(me)
+            self._control.close()
+            if self._run is not None:
+                child.become(self._dags, self._run, socket.socket(fileno=sock), log, token, self._mark)
+            os._exit(child.BROKEN)
+        os.close(sock)
+        os.close(log)
+        self._children.add(pid)
+        self._send(Forked(token=token, pid=pid))
+
+    def _reap(self) -> None:
+        ended = []
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if pid == 0:
+                break
+            if pid in self._children:
+                self._children.discard(pid)
+                ended.append((pid, status))
+        if ended:
+            orphans = limits.other_children(self._children)
+            for pid, status in ended:
+                self._send(Exited(pid=pid, status=status, orphans=orphans))
+
+    def _fail(self, error: str) -> None:
+        child.flush_output()
+        self._send(Unloadable(error=error[-MAX_DATAGRAM // 2 :]))
+
+    def _send(self, message: FromZygote) -> None:
+        self._control.send(datagram(message))
+
+
+def main(fd: int, parent: int, *, single: bool = False) -> int:
+    """Run a zygote on the inherited control socket ``fd`` until its supervisor ``parent`` is done with it."""
+    limits.die_with_parent(parent)
+    limits.adopt_orphans()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        Path("/proc/self/oom_score_adj").write_bytes(_OOM_SCORE)
+    except OSError:
+        pass  # not Linux, or a kernel without it: nothing depends on it
+    child.prepare_output()
+    control = socket.socket(fileno=fd)
+    zygote = Zygote(control, limits.LeaseMark(), single=single)
+    try:
+        if zygote.load():
+            zygote.serve()
+    except (BrokenPipeError, ConnectionResetError):
+        return 0  # the supervisor is gone
+    except Exception:  # noqa: BLE001 - the output of a zygote is kept by the supervisor for its log
+        traceback.print_exc()
+        return child.BROKEN
+    finally:
+        sys.stdout.flush()
+    return 0

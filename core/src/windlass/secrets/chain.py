@@ -1,0 +1,163 @@
+"""The lookup chain: which places are asked for a connection or a variable, in which order, and what their answers mean.
+
+The first place that has it answers; nothing is merged. A place that refuses or is down ends the lookup with its error,
+because a later place might hold an older value. Answers of external backends, misses too, are kept for a while; the
+environment, files and database are cheap to ask and always current.
+
+A lookup is a generator that talks to no backend itself: it yields a :class:`Question` for the helper process and is
+sent the answer. So one piece of code serves the supervisor, which must not wait, and the command line, which may.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from windlass.config import Settings
+from windlass.errors import ConfigError, ConnectionNotDefined, VariableNotDefined
+from windlass.interfaces.connection import Connection
+from windlass.interfaces.secrets_backend import SecretsBackend
+from windlass.registry import Registry, registry
+from windlass.secrets.env import CONNECTION_PREFIX, VARIABLE_PREFIX, EnvironmentSource
+from windlass.secrets.files import FileSource
+
+
+class Kind(StrEnum):
+    """What can be looked up."""
+
+    CONNECTION = "connection"
+    VARIABLE = "variable"
+    CONFIG = "config"
+
+
+class Question(NamedTuple):
+    """What the helper process is asked. The answer is a text (a connection's is JSON), or None for a miss."""
+
+    backend: str
+    kind: Kind
+    key: str
+
+
+class Place(NamedTuple):
+    """One place of the chain: in this process, or a ``backend`` of that name in the helper (``source`` is None)."""
+
+    label: str
+    source: SecretsBackend | None
+    backend: str = ""
+
+
+Lookup = Generator[Question, str | None, Connection | str | None]
+
+_KEPT = 10_000
+
+
+class Chain:
+    """The places, in order."""
+
+    def __init__(self, places: Sequence[Place], ttl: float = 900.0, now: Callable[[], float] = time.monotonic) -> None:
+        self.places = tuple(places)
+        self._ttl = ttl
+        self._now = now
+        self._kept: dict[Question, tuple[float, str | None]] = {}
+
+    @property
+    def needs_helper(self) -> bool:
+        """Whether some lookup may yield a question."""
+        return any(place.source is None for place in self.places)
+
+    def lookup(self, kind: Kind, key: str) -> Lookup:
+        """Look for ``key``; the generator returns a Connection, or the text of a variable.
+
+        A configuration entry is looked for in external backends only; None when none has it.
+
+        :raises ConnectionNotDefined: or VariableNotDefined, naming the places that were asked.
+        :raises SecretsError: what the driver throws in when a backend refused or did not answer.
+        :raises ConfigError: if a place holds something malformed.
+        """
+        for place in self.places:
+            if place.source is not None:
+                found = _ask(place.source, kind, key)
+            else:
+                question = Question(place.backend, kind, key)
+                answer = yield from self._remote(question)
+                found = _understand(kind, key, answer, place)
+            if found is not None:
+                return found
+        if kind is Kind.CONFIG:
+            return None
+        raise self._missing(kind, key)
+
+    def _remote(self, question: Question) -> Generator[Question, str | None, str | None]:
+        kept = self._kept.get(question)
+        if kept is not None and kept[0] > self._now():
+            return kept[1]
+        answer = yield question
+        if self._ttl > 0:
+            if len(self._kept) >= _KEPT:
+                self._kept.clear()
+            self._kept[question] = (self._now() + self._ttl, answer)
+        return answer
+
+    def _missing(self, kind: Kind, key: str) -> ConnectionNotDefined | VariableNotDefined:
+        variable = (CONNECTION_PREFIX if kind is Kind.CONNECTION else VARIABLE_PREFIX) + key.upper()
+        looked = ", ".join(place.label.format(variable=variable) for place in self.places)
+        text = f"{kind} `{key}` is not defined; looked in: {looked or 'nowhere'}. "
+        if kind is Kind.CONNECTION:
+            return ConnectionNotDefined(f"{text}Add it with `windlass connections add {key} …`, or set {variable}")
+        return VariableNotDefined(f"{text}Set it with `windlass variables set {key} …`, or give a default")
+
+
+def _ask(source: SecretsBackend, kind: Kind, key: str) -> Connection | str | None:
+    if kind is Kind.CONNECTION:
+        return source.get_connection(key)
+    return source.get_variable(key) if kind is Kind.VARIABLE else None
+
+
+def _understand(kind: Kind, key: str, answer: str | None, place: Place) -> Connection | str | None:
+    if answer is None or kind is not Kind.CONNECTION:
+        return answer
+    try:
+        return Connection.parse(key, answer)
+    except ConfigError as error:
+        msg = f"{place.label}: {error}"
+        raise ConfigError(msg) from None
+
+
+def build_chain(
+    settings: Settings,
+    database: SecretsBackend | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    plugins: Registry | None = None,
+) -> Chain:
+    """Return the chain that the configuration asks for.
+
+    Args:
+        settings: the configuration.
+        database: reads stored connections and variables; None leaves the database out.
+        environ: the environment, by default this process's.
+        plugins: knows the backends, by default this process's registry.
+
+    :raises ConfigError: if the order names a place that does not exist.
+    :raises PluginError: if no installed provider brings a configured backend.
+    """
+    known = registry() if plugins is None else plugins
+    folder = settings.secrets.files_folder
+    places: dict[str, list[Place]] = {
+        "custom": [Place(f"backend {name}", None, name) for name in settings.secrets.backend],
+        "environment_variable": [Place("environment ({variable})", EnvironmentSource(environ))],
+        "files": [Place(f"files ({folder})".replace("{", "{{").replace("}", "}}"), FileSource(folder))],
+        "metastore": [Place("database", database)] if database is not None else [],
+    }
+    for name in settings.secrets.backend:
+        if known.find("secrets_backends", name) is None:
+            known.lookup("secrets_backends", name)  # raises, naming the closest
+    chosen: list[Place] = []
+    for name in dict.fromkeys(settings.secrets.backends_order):
+        if name not in places:
+            msg = f"secrets.backends_order names {name!r}; there is {', '.join(places)}"
+            raise ConfigError(msg)
+        chosen += places[name]
+    return Chain(chosen, settings.secrets.cache_ttl_seconds)

@@ -1,0 +1,37 @@
+"""The database: every table, every SQL statement and every state transition of the engine.
+
+One :class:`Store` joins the services over one :class:`Database`; ``app`` opens it and hands each process its part::
+
+    store = open_store(url, clock=…, rng=…, doorbell=…, keys=[…])   # sqlite:////home/windlass.db; schema must be current
+    store.scheduler     SqlStore: ports.StorePort            store.gateway      SqlGateway: ports.Gateway
+    store.runs          RunCommands                          store.queries      Queries
+    store.dags          Dags                                 store.credentials  Credentials
+    store.pools         Pools                                store.db.checkpoint(), store.close()
+
+    RunCommands   create(new: NewRun, *, key=None) -> RunFacts          RunExists names the run; DagNotFound
+                  select(Selection(dag_id, run_ids, task_ids, map_indexes, states, since, until)) -> list[TaskRow]
+                  clear(task_ids: Sequence[int], *, who, latest=False, key=None) -> Affected(tasks, stopping, runs)
+                  mark(task_ids: Sequence[int], state: TaskState, *, who, key=None) -> Affected
+                  mark_run(dag_id, run_id, state: RunState, *, who, key=None) -> Affected
+    Dags          store_parse_results(Sequence[ParsedFile], *, paused: bool) -> list[str]   (dag ids that changed)
+                  forget_files(bundle, files) -> list[str]     parsed_files(bundle) -> list[ParsedFileRow]
+                  set_paused(dag_id, paused: bool, *, who) -> bool      delete(dag_id, *, who) -> None
+    Queries       dags(*, after=None, limit=100, …) -> Page[DagRow]    dag(dag_id) -> DagRow
+                  runs(dag_id=None, *, states=(), after=None, limit=100) -> Page[RunRow]     run(dag_id, run_id) -> RunRow
+                  tasks(dag_id, run_id, *, after=None, limit=1000) -> Page[TaskRow]
+                  task(dag_id, run_id, task_id, map_index=-1) -> TaskRow
+                  attempts(task: int) -> list[AttemptRow]    transitions(task: int) -> list[TransitionRow]
+                  import_errors() -> list[ImportErrorRow]    xcoms(task: int) -> list[XComRow]
+                  spec(dag_id, spec_version=None) -> DagSpec
+    Pools         list() get(name) set(name, slots, description, include_deferred) delete(name)
+    Credentials   connection(conn_id) -> dict | None, connections(), set_connection(fields, overwrite), delete_connection(conn_id)
+                  variable(key) -> str | None, variables(), set_variable(key, value, description), delete_variable(key), rotate()
+
+    migrate(url) -> str    check(url) -> SchemaState    reset(url)    current_revision(url) -> str | None
+    invariant_violations(db) -> list[Violation]
+
+``who`` is the person or service of the audit row; ``key`` an idempotency key: the same key gives the same reply and one
+effect. Cursors are opaque strings: ``page.cursor`` of one page is ``after`` of the next, None at the end.
+"""
+
+from __future__ import annotations

@@ -1,0 +1,339 @@
+"""One step of the scheduler, written: all of its changes in one transaction of guarded statements.
+
+The straight way sends each kind of statement once for all rows. Only when a guard finds fewer rows than it should,
+the step is undone to its savepoint and taken again run by run and row by row: a row that finds nothing was either
+written before (its op_id is in the log; the first answer was lost) or is a conflict, and then this run keeps none of
+the step while the others stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import chain
+from typing import Final
+
+import msgspec
+
+from windlass.ports import Admission, Changes, Committed, Expansion, RunMove, TaskFacts, TaskMove
+from windlass.ports.gateway import StopRequest
+from windlass.states import TERMINAL_RUN_STATES, TERMINAL_TASK_STATES, Actor, RunState, TaskState
+from windlass.store import transitions
+from windlass.store.database import Database, Transaction
+from windlass.store.expansion import expand
+from windlass.store.facts import to_json
+from windlass.store.instants import instant
+from windlass.store.room import Room
+from windlass.store.transitions import Values
+
+_GENERATIONS: Final = "SELECT id, generation FROM run WHERE id IN IDS(:ids) FOR_UPDATE"
+_MOVE_RUN: Final = (
+    "UPDATE run SET state = :to, ending = :ending, ending_reason = :reason,"
+    " start_date = CASE WHEN :starts = 1 THEN COALESCE(start_date, :now) ELSE start_date END,"
+    " end_date = CASE WHEN :ends = 1 THEN :now ELSE end_date END"
+    " WHERE id = :run AND state = :before"
+)
+#: One statement for all moves: a new try, a queueing and an ending differ only in their values.
+_MOVE: Final = (
+    "UPDATE ti SET state = :to, epoch = epoch + :queues, ticket = :ticket, queued_at = :queued_at,"
+    " queue = COALESCE(:queue, queue), executor = COALESCE(:executor, executor), not_before = NULL,"
+    " try_number = try_number + :charge, continues = CASE WHEN :charge = 1 THEN 0 ELSE continues END,"
+    " first_poke = CASE WHEN :charge = 1 THEN NULL ELSE first_poke END,"
+    " start_date = CASE WHEN :charge = 1 THEN NULL ELSE start_date END, end_date = :end_date, reason = :reason"
+    " WHERE id = :task AND state = :before AND epoch = :epoch AND lease_id IS NULL"
+)
+_RESUME_WAIT: Final = "UPDATE trigger_wait SET live = 0 WHERE ti_id = :task"
+_DROP_WAIT: Final = "DELETE FROM trigger_wait WHERE ti_id = :task"
+_STOP: Final = (
+    "UPDATE ti SET stop_kind = COALESCE(stop_kind, :kind), stop_who = COALESCE(stop_who, :who)"
+    " WHERE id = :task AND lease_id = :lease AND state = 'running'"
+)
+_DELETE_SIGNALS: Final = 'DELETE FROM "signal" WHERE id IN IDS(:ids)'
+
+
+class _Mismatch(Exception):  # noqa: N818 - control flow inside this module
+    """A guard found fewer rows than the step expects."""
+
+
+class _Write(msgspec.Struct):
+    """One guarded update and the audit rows it stands for: a lone move or admission, or both of one task instance."""
+
+    run: int
+    values: Values
+    audits: list[Values]
+    admission: Admission | None = None
+    #: The move alone, for when its admission finds no room.
+    otherwise: _Write | None = None
+
+
+class _Step(msgspec.Struct):
+    """The changes of some runs, ready to be sent."""
+
+    run_moves: list[RunMove]
+    expansions: list[Expansion]
+    writes: list[_Write]
+
+    def of(self, run: int) -> _Step:
+        """Return the part that concerns one run."""
+        return _Step(
+            [m for m in self.run_moves if m.run == run],
+            [e for e in self.expansions if e.run == run],
+            [w for w in self.writes if w.run == run],
+        )
+
+
+class _Outcome(msgspec.Struct):
+    """What came of it so far."""
+
+    conflicts: set[int] = msgspec.field(default_factory=set)
+    expanded: list[TaskFacts] = msgspec.field(default_factory=list)
+    refused: set[int] = msgspec.field(default_factory=set)
+    admitted: dict[int, int] = msgspec.field(default_factory=dict)
+
+
+def commit(database: Database, changes: Changes) -> Committed:
+    """Apply ``changes`` in one transaction; safe to repeat."""
+    now = database.now()
+    whole = _Step(changes.run_moves, changes.expansions, list(_writes(changes, now)))
+    runs = dict.fromkeys(chain((m.run for m in whole.run_moves), (e.run for e in whole.expansions), (w.run for w in whole.writes)))
+
+    def work(transaction: Transaction) -> _Outcome:
+        outcome = _Outcome(conflicts=_outdated(transaction, changes.generations))
+        step = whole
+        if outcome.conflicts:
+            step = _without(whole, outcome.conflicts)
+        _apply(transaction, step, [r for r in runs if r not in outcome.conflicts], outcome, now)
+        _stop(transaction, changes.stops)
+        if changes.signals:
+            transaction.run(_DELETE_SIGNALS, {"ids": to_json(changes.signals)})
+        return outcome
+
+    outcome = database.write(work)
+    return Committed(
+        conflicts=frozenset(outcome.conflicts),
+        expanded=tuple(outcome.expanded),
+        refused=frozenset(outcome.refused),
+        admitted=outcome.admitted,
+        queued_at=instant(now) if outcome.admitted else None,
+    )
+
+
+def _writes(changes: Changes, now: int) -> Iterable[_Write]:
+    """Yield the guarded updates of a step: a move and the admission of the same task instance become one."""
+    admissions = {a.task: a for a in changes.admissions}
+    for move in changes.task_moves:
+        alone = _Write(move.run, _move_values(move, now), [_move_audit(move, now)])
+        admission = admissions.get(move.task) if move.to is TaskState.SCHEDULED else None
+        if admission is None:
+            yield alone
+            continue
+        del admissions[move.task]
+        values = {**_queue_values(admission, now), "before": move.before.value, "charge": int(move.charge)}
+        yield _Write(move.run, values, [*alone.audits, _queue_audit(admission, now)], admission, alone)
+    for admission in admissions.values():
+        yield _Write(admission.run, _queue_values(admission, now), [_queue_audit(admission, now)], admission)
+
+
+def _move_values(move: TaskMove, now: int) -> Values:
+    return {
+        "task": move.task,
+        "before": move.before.value,
+        "to": move.to.value,
+        "epoch": move.epoch,
+        "queues": 0,
+        "ticket": None,
+        "queued_at": None,
+        "queue": None,
+        "executor": None,
+        "charge": int(move.charge),
+        "end_date": now if move.to in TERMINAL_TASK_STATES else None,
+        "reason": move.reason or None,
+    }
+
+
+def _queue_values(admission: Admission, now: int) -> Values:
+    return {
+        "task": admission.task,
+        "before": TaskState.SCHEDULED.value,
+        "to": TaskState.QUEUED.value,
+        "epoch": admission.epoch,
+        "queues": 1,
+        "ticket": admission.ticket,
+        "queued_at": now,
+        "queue": admission.queue,
+        "executor": admission.executor,
+        "charge": 0,
+        "end_date": None,
+        "reason": None,
+    }
+
+
+def _move_audit(move: TaskMove, now: int) -> Values:
+    return transitions.audit(
+        move.task, move.before, move.to, move.actor, epoch=move.epoch, op_id=move.op_id, reason=move.reason, now=now
+    )
+
+
+def _queue_audit(admission: Admission, now: int) -> Values:
+    return transitions.audit(
+        admission.task,
+        TaskState.SCHEDULED,
+        TaskState.QUEUED,
+        Actor.SCHEDULER,
+        epoch=admission.epoch + 1,
+        op_id=admission.op_id,
+        reason="",
+        now=now,
+    )
+
+
+def _outdated(transaction: Transaction, generations: dict[int, int]) -> set[int]:
+    """Return the runs that were cleared, marked or taken over since the step was decided."""
+    if not generations:
+        return set()
+    found = dict(transaction.rows(_GENERATIONS, {"ids": to_json(list(generations))}))
+    return {run for run, generation in generations.items() if found.get(run) != generation}
+
+
+def _without(step: _Step, runs: set[int]) -> _Step:
+    return _Step(
+        [m for m in step.run_moves if m.run not in runs],
+        [e for e in step.expansions if e.run not in runs],
+        [w for w in step.writes if w.run not in runs],
+    )
+
+
+def _apply(transaction: Transaction, step: _Step, runs: list[int], outcome: _Outcome, now: int) -> None:
+    admits = any(w.admission is not None for w in step.writes)
+    straight = _Outcome()
+    try:
+        with transaction.savepoint():
+            _straight(transaction, step, Room.read(transaction) if admits else Room(), straight, now)
+    except _Mismatch:
+        room = Room.read(transaction) if admits else Room()
+        for run in runs:
+            careful = _Outcome()
+            try:
+                with transaction.savepoint():
+                    _careful(transaction, step.of(run), room, careful, now)
+            except _Mismatch:
+                outcome.conflicts.add(run)
+                # What the run took is free again.
+                room = Room.read(transaction) if admits else Room()
+                continue
+            _merge(outcome, careful)
+        return
+    _merge(outcome, straight)
+
+
+def _merge(outcome: _Outcome, more: _Outcome) -> None:
+    outcome.expanded += more.expanded
+    outcome.refused |= more.refused
+    outcome.admitted |= more.admitted
+
+
+def _straight(transaction: Transaction, step: _Step, room: Room, outcome: _Outcome, now: int) -> None:
+    """Send everything, each kind of statement once."""
+    for move in step.run_moves:
+        if not _move_run(transaction, move, now):
+            raise _Mismatch
+    for expansion in step.expansions:
+        outcome.expanded += expand(transaction, expansion)
+    writes: list[_Write] = []
+    for write in step.writes:
+        chosen = _choose(write, room, outcome)
+        if chosen is not None:
+            writes.append(chosen)
+    if not writes:
+        return
+    if transaction.many(_MOVE, [w.values for w in writes]) != len(writes):
+        raise _Mismatch
+    transaction.many(transitions.INSERT_TRANSITION, [a for w in writes for a in w.audits])
+    for write in writes:
+        _settle_wait(transaction, write.values)
+
+
+def _careful(transaction: Transaction, step: _Step, room: Room, outcome: _Outcome, now: int) -> None:
+    """Send one run's changes row by row; raise if one of them neither holds nor was done before."""
+    for move in step.run_moves:
+        if not _move_run(transaction, move, now) and not transitions.is_run_done(transaction, move.op_id):
+            raise _Mismatch
+    for expansion in step.expansions:
+        outcome.expanded += expand(transaction, expansion)
+    for write in step.writes:
+        done = [transitions.is_done(transaction, audit["op_id"]) for audit in write.audits]
+        if all(done):
+            if write.admission is not None:
+                outcome.admitted[write.admission.task] = write.admission.epoch + 1
+            continue
+        chosen = _choose(write, room, outcome)
+        if chosen is None or (any(done) and chosen is write.otherwise):
+            continue
+        if any(done):
+            # The move was kept when its admission was refused; now there is room for the admission alone.
+            values = {**write.values, "before": TaskState.SCHEDULED.value, "charge": 0}
+            chosen = _Write(write.run, values, [a for a, was in zip(write.audits, done, strict=True) if not was])
+        if transaction.run(_MOVE, chosen.values) != 1:
+            raise _Mismatch
+        transaction.many(transitions.INSERT_TRANSITION, chosen.audits)
+        _settle_wait(transaction, chosen.values)
+
+
+def _choose(write: _Write, room: Room, outcome: _Outcome) -> _Write | None:
+    """Return what to write given the room: the whole, the move without its admission, or nothing."""
+    admission = write.admission
+    if admission is None:
+        return write
+    if admission.task in room.holding:
+        raise _Mismatch
+    if room.admit(admission):
+        outcome.admitted[admission.task] = admission.epoch + 1
+        return write
+    outcome.refused.add(admission.task)
+    return write.otherwise
+
+
+def _settle_wait(transaction: Transaction, values: Values) -> None:
+    """Keep "deferred means one live trigger": resuming keeps the row for the next attempt, anything else drops it."""
+    if values["before"] != TaskState.DEFERRED.value:
+        return
+    resumes = values["to"] in {TaskState.SCHEDULED.value, TaskState.QUEUED.value}
+    transaction.run(_RESUME_WAIT if resumes else _DROP_WAIT, {"task": values["task"]})
+
+
+def _move_run(transaction: Transaction, move: RunMove, now: int) -> bool:
+    """Write one run's transition, or only what it is going to end as; False if the guard found nothing."""
+    values: Values = {
+        "run": move.run,
+        "before": move.before.value,
+        "to": move.to.value,
+        "ending": None if move.ending is None else move.ending.value,
+        "reason": move.reason or None,
+        "starts": int(move.to is RunState.RUNNING),
+        "ends": int(move.to in TERMINAL_RUN_STATES),
+        "now": now,
+    }
+    if move.to is move.before:
+        return transaction.run(_MOVE_RUN, values) == 1
+    audit = transitions.run_audit(
+        move.run, move.before, move.to, move.actor, op_id=move.op_id, reason=move.reason, now=now
+    )
+    if transaction.run(_MOVE_RUN, values) != 1:
+        return False
+    transaction.run(transitions.INSERT_RUN_TRANSITION, audit)
+    if move.to in TERMINAL_RUN_STATES:
+        owe_run_callback(transaction, move.run, move.to, op_id=move.op_id, reason=move.reason, now=now)
+    return True
+
+
+def owe_run_callback(transaction: Transaction, run: int, to: RunState, *, op_id: str, reason: str, now: int) -> None:
+    """Put the run's callback for its end into the outbox, if it has one."""
+    found = transaction.row("SELECT callbacks FROM run WHERE id = :run", {"run": run})
+    row = transitions.run_outbox(run, to, found[0] if found else "", op_id=op_id, reason=reason, now=now)
+    if row is not None:
+        transaction.run(transitions.INSERT_OUTBOX, row)
+
+
+def _stop(transaction: Transaction, stops: list[StopRequest]) -> None:
+    transaction.many(
+        _STOP, [{"kind": s.kind.value, "who": s.actor, "task": s.task, "lease": s.lease_id} for s in stops]
+    )

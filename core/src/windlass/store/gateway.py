@@ -1,0 +1,161 @@
+"""A supervisor's view of the database: the Gateway over SQL.
+
+Claims and reports that arrive together share one transaction. What is fixed about a task instance while a lease holds
+it is kept from claim to report, so that the usual report needs no read at all; a report that finds its guard broken
+reads afresh and is then written, recognised as done before, or refused, each on its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from windlass.ports import Claim, Claimed, Report, StopKind, StopRequest
+from windlass.protocol import Verb
+from windlass.store import transitions
+from windlass.store.calls import Calls
+from windlass.store.claiming import Candidate, Claiming
+from windlass.store.credentials import Credentials
+from windlass.store.database import Database, Transaction
+from windlass.store.endings import Closing, Endings, Held, write_endings
+from windlass.store.facts import to_json
+from windlass.store.instants import SECOND
+from windlass.store.reaping import LEASE, close_lost
+from windlass.store.specs import Specs
+
+_RENEW: Final = (
+    "UPDATE attempt SET lease_until = :until WHERE lease_id IN NAMES(:leases) AND supervisor = :supervisor"
+    " AND ended_at IS NULL"
+)
+_STATES: Final = (
+    "SELECT a.lease_id, t.id, t.run, t.stop_kind, t.stop_who, a.ended_at, t.lease_id"
+    " FROM attempt a JOIN ti t ON t.id = a.ti_id WHERE a.lease_id IN NAMES(:leases)"
+)
+_OPEN_OF: Final = "SELECT lease_id FROM attempt WHERE ended_at IS NULL AND supervisor = :supervisor"
+
+
+class _Mismatch(Exception):  # noqa: N818 - control flow inside this module
+    """A guard found fewer rows than there are reports."""
+
+
+class SqlGateway:
+    """Implements :class:`windlass.ports.Gateway`."""
+
+    def __init__(self, database: Database, specs: Specs | None = None, credentials: Credentials | None = None) -> None:
+        self._database = database
+        self._specs = specs or Specs(database)
+        self._endings = Endings(database, self._specs)
+        self._claiming = Claiming(database, self._specs)
+        self._calls = Calls(database, self._specs, credentials)
+        self._held: dict[str, Held] = {}
+
+    # --- Beginning and living
+
+    def claim(self, claims: Sequence[Claim], supervisor: str) -> list[Claimed | None]:
+        """Move each ``queued`` instance to ``running`` if epoch and ticket still hold; None is a conflict."""
+        candidates = self._claiming.candidates(claims)
+        granted = self._claiming.grant([c for c in candidates if c is not None], supervisor)
+        result: list[Claimed | None] = []
+        for claim, candidate in zip(claims, candidates, strict=True):
+            lease = granted.get(claim.ticket) if candidate is not None else None
+            if candidate is None or lease is None:
+                result.append(None)
+                continue
+            self._held[lease] = candidate.held(lease)
+            result.append(self._claimed(candidate, lease))
+        return result
+
+    def _claimed(self, candidate: Candidate, lease: str) -> Claimed:
+        spec = self._specs.get(candidate.dag_id, candidate.spec_version)
+        task = spec.by_id.get(candidate.task_id)
+        return Claimed(
+            task=candidate.claim.task,
+            lease_id=lease,
+            context=candidate.context(lease, spec),
+            execution_timeout=None if task is None else task.execution_timeout,
+            log_path=candidate.log_path,
+        )
+
+    def heartbeat(self, leases: Sequence[str], supervisor: str) -> list[StopRequest]:
+        """Renew the leases and return what must stop now."""
+        if not leases:
+            return []
+        names = {"leases": to_json(list(leases))}
+        until = self._database.now() + int(LEASE * SECOND)
+
+        def work(transaction: Transaction) -> None:
+            transaction.run(_RENEW, {**names, "until": until, "supervisor": supervisor})
+
+        self._database.write(work)
+        stops: list[StopRequest] = []
+        known: set[str] = set()
+        for lease, task, run, kind, who, ended_at, holder in self._database.rows(_STATES, names):
+            known.add(lease)
+            if ended_at is not None or holder != lease:
+                stops.append(StopRequest(task=task, run=run, lease_id=lease, kind=StopKind.CLEAR, actor="lease lost"))
+            elif kind is not None:
+                stops.append(StopRequest(task=task, run=run, lease_id=lease, kind=StopKind(kind), actor=who or ""))
+        for lease in leases:
+            if lease not in known:
+                stops.append(StopRequest(task=0, run=0, lease_id=lease, kind=StopKind.CLEAR, actor="lease unknown"))
+        return stops
+
+    # --- Ending
+
+    def report(self, reports: Sequence[Report], supervisor: str) -> list[bool]:
+        """Write the ends of attempts, each in its own right; False is a conflict."""
+        if not reports:
+            return []
+        now = self._database.now()
+        missing = [r.lease_id for r in reports if r.lease_id not in self._held]
+        if missing:
+            self._held.update(self._endings.held(missing))
+        closings = [self._decide(report, now) for report in reports]
+
+        def work(transaction: Transaction) -> list[bool]:
+            straight = [c for c in closings if c is not None]
+            if len(straight) == len(closings):
+                try:
+                    with transaction.savepoint():
+                        if not write_endings(transaction, straight, now):
+                            raise _Mismatch
+                except _Mismatch:
+                    pass
+                else:
+                    return [True] * len(reports)
+            return [self._report_one(transaction, report, now) for report in reports]
+
+        written = self._database.write(work)
+        for report in reports:
+            self._held.pop(report.lease_id, None)
+        return written
+
+    def _decide(self, report: Report, now: int) -> Closing | None:
+        held = self._held.get(report.lease_id)
+        if held is None or held.epoch != report.epoch or held.task != report.task:
+            return None
+        return self._endings.decide(held, report, now)
+
+    def _report_one(self, transaction: Transaction, report: Report, now: int) -> bool:
+        """Write one report on what is true now; True as well if it was written before."""
+        held = self._endings.held([report.lease_id], transaction).get(report.lease_id)
+        if held is None or held.epoch != report.epoch or held.task != report.task:
+            return transitions.is_done(transaction, report.op_id)
+        closing = self._endings.decide(held, report, now, knows_stop=True)
+        return write_endings(transaction, [closing], now)
+
+    def recover(self, supervisor: str) -> int:
+        """Close every open lease of this supervisor id as lost. Return how many."""
+        leases = [row[0] for row in self._database.rows(_OPEN_OF, {"supervisor": supervisor})]
+        reason = "lost: its supervisor died"
+        return close_lost(self._database, self._endings, leases, reason, self._database.now())
+
+    # --- Between
+
+    def call(self, lease_id: str, verb: Verb) -> Any:
+        """Answer one question of a running attempt."""
+        held = self._held.get(lease_id)
+        if held is None:
+            self._held.update(self._endings.held([lease_id]))
+            held = self._held.get(lease_id)
+        return self._calls.answer(lease_id, held, verb)

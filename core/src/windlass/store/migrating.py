@@ -1,0 +1,117 @@
+"""Bringing a database's schema up to this code: ``windlass db migrate``, ``check`` and ``reset``.
+
+A fresh file is made from the prebuilt script in one transaction (a few milliseconds, no SQLAlchemy); an older one is
+upgraded by Alembic, which is imported only then. A test proves that both ways lead to the same schema.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+from windlass.errors import StoreTooOld
+from windlass.store.database import Database, Transaction, schema_script
+from windlass.store.dialect import SqliteDialect, sqlite_path
+from windlass.store.revision import HEAD, SchemaState, state_of
+
+
+def current_revision(url: str) -> str | None:
+    """Return the revision of the database at ``url``; None when it has no tables or does not exist."""
+    path = sqlite_path(url)
+    if not path.exists():
+        return None
+    connection = sqlite3.connect(path, timeout=10)
+    try:
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.OperationalError as error:
+        if "no such table" in str(error):
+            return None
+        raise
+    finally:
+        connection.close()
+    return None if row is None else str(row[0])
+
+
+def check(url: str) -> SchemaState:
+    """Return how the schema at ``url`` relates to this code."""
+    return state_of(current_revision(url))
+
+
+def require_current(database: Database) -> None:
+    """Refuse to work on a schema that is not ours.
+
+    Raises:
+        StoreTooOld: naming the command that helps.
+    """
+    known = database.row("SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'")
+    found = database.row("SELECT version_num FROM alembic_version") if known else None
+    revision = None if found is None else str(found[0])
+    match state_of(revision):
+        case SchemaState.MISSING:
+            raise StoreTooOld("the database has no tables yet; create them with `windlass db migrate`")
+        case SchemaState.OLDER:
+            raise StoreTooOld(
+                f"the database is at revision {revision}, this release needs {HEAD}; run `windlass db migrate`"
+            )
+        case SchemaState.NEWER:
+            raise StoreTooOld(
+                f"the database is at revision {revision}, newer than this release's {HEAD}; upgrade windlass on this host"
+            )
+        case SchemaState.CURRENT:
+            return
+
+
+def create_tables(database: Database) -> bool:
+    """Create all tables if there are none; return whether this call did."""
+
+    def work(transaction: Transaction) -> bool:
+        if transaction.row("SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"):
+            return False
+        for statement in schema_script().split(";\n"):
+            if statement.strip():
+                transaction.run(statement)
+        return True
+
+    return database.write(work)
+
+
+def migrate(url: str) -> str:
+    """Create or upgrade the schema at ``url`` and return its revision. Running it again changes nothing.
+
+    Raises:
+        StoreTooOld: a later release wrote the database.
+    """
+    match check(url):
+        case SchemaState.CURRENT:
+            pass
+        case SchemaState.MISSING:
+            database = open_bare(url)
+            try:
+                create_tables(database)
+            finally:
+                database.close()
+        case SchemaState.OLDER:
+            from windlass.store.migrations import upgrade
+
+            upgrade(url)
+        case SchemaState.NEWER:
+            raise StoreTooOld(
+                f"the database is at revision {current_revision(url)}, newer than this release's {HEAD}; "
+                "upgrade windlass, or restore a backup"
+            )
+    return HEAD
+
+
+def reset(url: str) -> str:
+    """Delete everything and create the tables anew. The caller has asked for confirmation and stopped all processes."""
+    path = sqlite_path(url)
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    return migrate(url)
+
+
+def open_bare(url: str) -> Database:
+    """Open a database for migration only: nothing but DDL will run, so it needs no real clock."""
+    from windlass.store.system import SystemClock, SystemRng
+
+    SqliteDialect(sqlite_path(url)).check()
+    return Database.open(url, SystemClock(), SystemRng())

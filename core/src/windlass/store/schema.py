@@ -1,0 +1,457 @@
+"""The tables, as SQLAlchemy metadata: the one description that migrations and ``ddl/sqlite.sql`` are made from.
+
+Only migrations and tests import this module. A running process speaks prepared SQL text over the driver (see
+``database``), so that neither the server nor the supervisor nor a short command loads SQLAlchemy.
+
+Conventions: instants are integers, microseconds since 1970 in UTC; JSON is text; ids of the engine are integers, names
+given by users are strings. A partial index serves every question that is asked of the few live rows among a million
+ended ones, so that no cost grows with history.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from windlass.store.revision import FIRST_ROWS, HEAD
+
+metadata: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_ID: Final = BigInteger().with_variant(Integer, "sqlite")
+_NAME: Final = String(250)
+_TOKEN: Final = String(64)
+_WORD: Final = String(32)
+_MOMENT: Final = BigInteger
+
+
+def _key() -> Column[Any]:
+    return Column("id", _ID, primary_key=True, autoincrement=True)
+
+
+def _name(name: str, *, null: bool = False, default: str | None = None) -> Column[Any]:
+    return Column(name, _NAME, nullable=null, server_default=default)
+
+
+def _word(name: str, *, null: bool = False, default: str | None = None) -> Column[Any]:
+    return Column(name, _WORD, nullable=null, server_default=default)
+
+
+def _token(name: str, *, null: bool = False) -> Column[Any]:
+    return Column(name, _TOKEN, nullable=null)
+
+
+def _number(name: str, *, null: bool = False, default: int | None = 0) -> Column[Any]:
+    return Column(name, BigInteger, nullable=null, server_default=None if null else text(str(default)))
+
+
+def _moment(name: str, *, null: bool = True) -> Column[Any]:
+    return Column(name, _MOMENT, nullable=null)
+
+
+def _text(name: str, *, null: bool = False, default: str | None = None) -> Column[Any]:
+    return Column(name, Text, nullable=null, server_default=None if default is None else text(f"'{default}'"))
+
+
+def _flag(name: str, default: int = 0) -> Column[Any]:
+    return Column(name, Integer, nullable=False, server_default=text(str(default)))
+
+
+def _of(name: str, target: str, *, null: bool = False, cascade: bool = True) -> Column[Any]:
+    return Column(name, _ID, ForeignKey(target, ondelete="CASCADE" if cascade else None), nullable=null)
+
+
+def _partial(name: str, table: Table, columns: tuple[str, ...], where: str, *, unique: bool = False) -> None:
+    condition = text(where)
+    Index(name, *(table.c[c] for c in columns), unique=unique, sqlite_where=condition, postgresql_where=condition)
+
+
+# --- What is defined: DAGs, versions, files -------------------------------------------------------------------------
+
+dag = Table(
+    "dag",
+    metadata,
+    Column("dag_id", _NAME, primary_key=True),
+    _name("bundle"),
+    _text("file"),
+    _token("spec_version"),
+    _token("code_version"),
+    _flag("paused"),
+    _flag("stale"),
+    _moment("unpaused_at"),
+    _moment("created_at", null=False),
+    _moment("updated_at", null=False),
+)
+dag_version = Table(
+    "dag_version",
+    metadata,
+    Column("dag_id", _NAME, primary_key=True),
+    Column("spec_version", _TOKEN, primary_key=True),
+    Column("spec", LargeBinary().with_variant(LargeBinary(2**24), "mysql", "mariadb"), nullable=False),
+    _moment("created_at", null=False),
+)
+code_version = Table(
+    "code_version",
+    metadata,
+    Column("code_version", _TOKEN, primary_key=True),
+    _name("bundle"),
+    _text("file"),
+    _moment("created_at", null=False),
+)
+parsed_file = Table(
+    "parsed_file",
+    metadata,
+    Column("bundle", String(100), primary_key=True),
+    Column("file", String(500), primary_key=True),
+    _token("code_version", null=True),
+    _text("inputs"),
+    _text("dags"),
+    Column("min_interval_us", BigInteger, nullable=True),
+    _number("duration_us"),
+    _moment("parsed_at", null=False),
+)
+import_error = Table(
+    "import_error",
+    metadata,
+    _key(),
+    Column("bundle", String(100), nullable=False),
+    Column("file", String(500), nullable=False),
+    _word("severity"),
+    _text("message"),
+    _text("output"),
+    _moment("at", null=False),
+)
+Index("ix_import_error_file", import_error.c.bundle, import_error.c.file)
+
+# --- What happens: runs, task instances, attempts and the audit of all of it -----------------------------------------
+
+run = Table(
+    "run",
+    metadata,
+    _key(),
+    _name("dag_id"),
+    _name("run_id"),
+    _word("run_type"),
+    _word("state"),
+    _moment("logical_date", null=False),
+    _moment("interval_start", null=False),
+    _moment("interval_end", null=False),
+    _moment("run_after", null=False),
+    _moment("queued_at", null=False),
+    _moment("start_date"),
+    _moment("end_date"),
+    _token("spec_version"),
+    _token("code_version"),
+    _name("bundle"),
+    _text("file"),
+    _number("generation"),
+    _name("owner", null=True),
+    _moment("owner_until"),
+    _text("conf"),
+    _text("note", null=True),
+    _name("triggered_by"),
+    _number("backfill_id", null=True),
+    _word("ending", null=True),
+    _text("ending_reason", null=True),
+    _word("callbacks", default=""),
+    UniqueConstraint("dag_id", "run_id"),
+    UniqueConstraint("dag_id", "logical_date"),
+    sqlite_autoincrement=True,
+)
+_partial("ix_run_open", run, ("run_after", "id"), "state IN ('queued','running')")
+_partial("ix_run_scheduled", run, ("dag_id", "logical_date"), "run_type = 'scheduled'")
+
+ti = Table(
+    "ti",
+    metadata,
+    _key(),
+    _of("run", "run.id"),
+    _name("task_id"),
+    _number("map_index", default=-1),
+    _word("state", default="none"),
+    _number("try_number"),
+    _number("max_tries"),
+    _number("retries"),
+    _number("epoch"),
+    _token("ticket", null=True),
+    _token("lease_id", null=True),
+    _name("pool"),
+    _number("pool_slots", default=1),
+    _name("queue"),
+    _name("executor", null=True),
+    _token("code_version"),
+    _moment("queued_at"),
+    _moment("start_date"),
+    _moment("end_date"),
+    _number("duration_us", null=True),
+    _moment("not_before"),
+    _number("result_length", null=True),
+    _text("skip_targets", null=True),
+    _text("reason", null=True),
+    _text("map_label", null=True),
+    # The same try goes on: the next attempt keeps XComs, start date and first poke.
+    _flag("continues"),
+    _moment("first_poke"),
+    _number("clears"),
+    _word("stop_kind", null=True),
+    _name("stop_who", null=True),
+    # Fixed at creation from the spec, so that the writers of endings need not decode it.
+    Column("callbacks", String(64), nullable=False, server_default=""),
+    _flag("is_leaf"),
+    UniqueConstraint("run", "task_id", "map_index"),
+    sqlite_autoincrement=True,
+)
+_partial("ix_ti_occupying", ti, ("pool", "run", "task_id", "pool_slots"), "state IN ('queued','running')")
+_partial("ix_ti_deferred", ti, ("pool", "pool_slots"), "state = 'deferred'")
+_partial("ix_ti_queued", ti, ("queued_at", "id"), "state = 'queued'")
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("lease_id", _TOKEN, primary_key=True),
+    _of("ti_id", "ti.id"),
+    _number("epoch"),
+    _number("try_number"),
+    _name("supervisor"),
+    _name("hostname"),
+    _number("pid"),
+    _moment("lease_until", null=False),
+    _moment("claimed_at", null=False),
+    _moment("started_at"),
+    _moment("ended_at"),
+    _number("duration_us", null=True),
+    _word("outcome", null=True),
+    _text("reason", null=True),
+    _number("log_size"),
+    _text("rendered", null=True),
+    UniqueConstraint("ti_id", "epoch"),
+)
+_partial("uq_attempt_open", attempt, ("ti_id",), "ended_at IS NULL", unique=True)
+_partial("ix_attempt_open", attempt, ("lease_until", "supervisor", "lease_id"), "ended_at IS NULL")
+
+transition = Table(
+    "transition",
+    metadata,
+    Column("seq", _ID, primary_key=True, autoincrement=True),
+    _of("ti_id", "ti.id"),
+    _word("from_state"),
+    _word("to_state"),
+    _number("epoch"),
+    _word("actor"),
+    _name("who", default=""),
+    Column("op_id", String(100), nullable=False),
+    _text("reason"),
+    _moment("at", null=False),
+    UniqueConstraint("op_id"),
+)
+Index("ix_transition_ti", transition.c.ti_id, transition.c.seq)
+
+run_transition = Table(
+    "run_transition",
+    metadata,
+    Column("seq", _ID, primary_key=True, autoincrement=True),
+    _of("run", "run.id"),
+    _word("from_state"),
+    _word("to_state"),
+    _word("actor"),
+    _name("who", default=""),
+    Column("op_id", String(100), nullable=False),
+    _text("reason"),
+    _moment("at", null=False),
+    UniqueConstraint("op_id"),
+)
+Index("ix_run_transition_run", run_transition.c.run, run_transition.c.seq)
+
+# --- What wakes and what is delivered ---------------------------------------------------------------------------------
+
+signal = Table(
+    "signal",
+    metadata,
+    _key(),
+    _word("kind"),
+    _name("dag_id", default=""),
+    _number("run"),
+    _number("task"),
+    sqlite_autoincrement=True,
+)
+outbox = Table(
+    "outbox",
+    metadata,
+    _key(),
+    _word("event"),
+    _of("run", "run.id"),
+    _of("ti_id", "ti.id", null=True),
+    _number("try_number"),
+    Column("op_id", String(100), nullable=False),
+    _text("reason"),
+    _moment("created_at", null=False),
+    _name("claimed_by", null=True),
+    _moment("claimed_until"),
+    _moment("delivered_at"),
+    _number("failures"),
+    UniqueConstraint("op_id"),
+    sqlite_autoincrement=True,
+)
+_partial("ix_outbox_pending", outbox, ("id",), "delivered_at IS NULL")
+
+trigger_wait = Table(
+    "trigger_wait",
+    metadata,
+    Column("ti_id", _ID, ForeignKey("ti.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    _number("epoch"),
+    # 1 while the task instance is deferred; 0 from its resumption until the next attempt is claimed.
+    _flag("live", 1),
+    _text("classpath"),
+    Column("kwargs", LargeBinary, nullable=False),
+    _text("method"),
+    Column("resume_kwargs", LargeBinary, nullable=False),
+    Column("event", LargeBinary, nullable=True),
+    _moment("timeout_at"),
+    _moment("created_at", null=False),
+)
+
+# --- What tasks say to each other ---------------------------------------------------------------------------------------
+
+xcom = Table(
+    "xcom",
+    metadata,
+    Column("ti_id", _ID, ForeignKey("ti.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("name", _NAME, primary_key=True),
+    _number("epoch"),
+    _word("codec"),
+    Column("data", LargeBinary().with_variant(LargeBinary(2**24), "mysql", "mariadb"), nullable=False),
+    _token("artifact", null=True),
+    _number("size"),
+    _number("length", null=True),
+    _text("preview"),
+)
+Index("ix_xcom_artifact", xcom.c.artifact)
+
+asset = Table("asset", metadata, _key(), Column("uri", _NAME, nullable=False, unique=True), _moment("created_at", null=False))
+asset_event = Table(
+    "asset_event",
+    metadata,
+    _key(),
+    _of("asset", "asset.id"),
+    _text("extra"),
+    _name("alias", null=True),
+    _number("run", null=True),
+    _number("ti_id", null=True),
+    _name("source_dag_id", null=True),
+    _name("source_run_id", null=True),
+    _name("source_task_id", null=True),
+    _number("source_map_index", null=True),
+    _moment("at", null=False),
+    sqlite_autoincrement=True,
+)
+Index("ix_asset_event_asset", asset_event.c.asset, asset_event.c.id)
+
+# --- What is configured ---------------------------------------------------------------------------------------------------
+
+pool = Table(
+    "pool",
+    metadata,
+    Column("name", _NAME, primary_key=True),
+    _number("slots", default=128),
+    _text("description"),
+    _flag("include_deferred"),
+)
+connection = Table(
+    "connection",
+    metadata,
+    Column("conn_id", _NAME, primary_key=True),
+    _name("conn_type"),
+    _text("description"),
+    Column("secret", LargeBinary, nullable=False),
+    _moment("updated_at", null=False),
+)
+variable = Table(
+    "variable",
+    metadata,
+    Column("name", _NAME, primary_key=True),
+    _text("description"),
+    Column("secret", LargeBinary, nullable=False),
+    _moment("updated_at", null=False),
+)
+backfill = Table(
+    "backfill",
+    metadata,
+    _key(),
+    _name("dag_id"),
+    _moment("from_date", null=False),
+    _moment("to_date", null=False),
+    _number("max_active_runs", default=16),
+    _word("reprocess", default="none"),
+    _flag("backwards"),
+    _text("task_regex", null=True),
+    _text("conf"),
+    _name("created_by"),
+    _moment("created_at", null=False),
+    _moment("cancelled_at"),
+    _moment("completed_at"),
+    sqlite_autoincrement=True,
+)
+job = Table(
+    "job",
+    metadata,
+    _key(),
+    _word("kind"),
+    _name("hostname"),
+    _number("pid"),
+    _moment("started_at", null=False),
+    _moment("heartbeat_at", null=False),
+    _moment("ended_at"),
+)
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("name", _NAME, primary_key=True),
+    _name("command"),
+    _token("request"),
+    Column("reply", LargeBinary, nullable=False),
+    _moment("at", null=False),
+)
+
+
+def sqlite_script() -> str:
+    """Return what ``ddl/sqlite.sql`` must hold: all tables, the stamp of the revision and the first rows."""
+    dialect = sqlite.dialect()  # type: ignore[no-untyped-call]
+    statements = [
+        str(ddl.compile(dialect=dialect)).strip().replace(" \n", "\n").replace("\t", "    ")
+        for table in metadata.sorted_tables
+        for ddl in [CreateTable(table), *map(CreateIndex, sorted(table.indexes, key=lambda i: str(i.name)))]
+    ]
+    statements += [
+        "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)",
+        f"INSERT INTO alembic_version (version_num) VALUES ('{HEAD}')",
+        FIRST_ROWS,
+    ]
+    return "".join(f"{statement};\n" for statement in statements)
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.stdout.write(sqlite_script())

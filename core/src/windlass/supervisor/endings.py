@@ -1,0 +1,55 @@
+"""How an attempt ended: the words for it, and the report that is written."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import msgspec
+
+from windlass.ports import Report
+from windlass.protocol import Finish, Outcome
+from windlass.supervisor.attempt import Attempt
+
+
+def is_success(attempt: Attempt) -> bool:
+    """Whether user code ended well, so that nothing more needs to be waited for."""
+    return isinstance(attempt.ending, Finish) and attempt.ending.outcome is Outcome.SUCCESS and not attempt.stopping
+
+
+def loss(attempt: Attempt, *, out_of_memory: bool) -> str:
+    """Return why a child that never said how it ended is gone."""
+    if attempt.halted is not None:
+        return attempt.halted
+    if attempt.status is None or (attempt.zygote.gone and not attempt.zygote.single and os.WIFSIGNALED(attempt.status)):
+        return "the process that had forked the task was killed, and the task with it"
+    code = os.waitstatus_to_exitcode(attempt.status)
+    if code == -signal.SIGKILL and out_of_memory:
+        return "the task's process was killed by the kernel: out of memory"
+    if code < 0:
+        return f"the task's process was killed by signal {-code} ({signal.Signals(-code).name})"
+    return f"the task's process exited with status {code} without saying how the task ended"
+
+
+def report_of(attempt: Attempt, op_id: str, lost: str | None) -> Report:
+    """Return the report of a claimed attempt: stopped, timed out, ended by itself, or ``lost``, in this order."""
+    workload = attempt.workload
+    if workload is None:
+        msg = f"attempt {attempt.token} has no workload to report"
+        raise ValueError(msg)
+    report = Report(
+        task=workload.id,
+        lease_id=attempt.lease,
+        epoch=workload.epoch,
+        op_id=op_id,
+        log_size=attempt.log.size if attempt.log is not None else 0,
+        started_at=attempt.started_at,
+    )
+    if attempt.stopped is not None:
+        return msgspec.structs.replace(report, stopped=attempt.stopped)
+    if attempt.timed_out is not None:
+        return msgspec.structs.replace(report, timed_out=attempt.timed_out, rendered=attempt.rendered)
+    if attempt.ending is not None:
+        return msgspec.structs.replace(report, ending=attempt.ending, xcoms=tuple(attempt.xcoms), rendered=attempt.rendered)
+    return msgspec.structs.replace(report, lost=lost, rendered=attempt.rendered)
+

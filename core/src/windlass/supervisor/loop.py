@@ -1,0 +1,417 @@
+"""The supervisor: takes workloads, has them forked, claimed, watched and ended, and reports what became of them.
+
+One thread, one loop. A turn handles whatever arrived, then makes all claims and writes all reports of that turn
+together (``ledger``). The order of a light task: a workload takes the zygote's spare child (or a new one), which has
+said ``hello``; the claim is committed; the child gets its context and runs; its ``finish`` is reported at once when it
+is a success, and after the whole process tree is gone when it is anything else.
+
+Invariants: a child runs user code only after its claim; a lease is reported once (an op id makes a repeat harmless);
+no state but success is reported while a process of the attempt lives; nothing that a gateway, a server or a zygote
+does, or fails to do, kills an attempt, except a stop that was asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import logging
+import os
+import resource
+import signal
+import socket
+import time
+
+from windlass.errors import ProtocolError, WindlassError
+from windlass.ports import Claim, Claimed, Clock, Gateway, Report, Rng, StopRequest, Workload, WorkloadKind
+from windlass.protocol import Finish, GetConnection, Outcome, Variable, Verb
+from windlass.protocol.forking import Answer, Ask
+from windlass.secrets.masking import Masker
+from windlass.supervisor import endings, lock, processes, wire
+from windlass.supervisor.attempt import Attempt, Phase
+from windlass.supervisor.launcher import Launcher
+from windlass.supervisor.ledger import Ledger
+from windlass.supervisor.logs import LogWriter, contained
+from windlass.supervisor.reactor import Reactor
+from windlass.supervisor.resolver import Resolver
+from windlass.supervisor.server import Server
+from windlass.supervisor.settings import SupervisorSettings
+
+_log = logging.getLogger(__name__)
+
+#: Seconds between two looks at a process tree that is being ended.
+_LOOK = 0.02
+#: Seconds between two rounds of housekeeping.
+_TIDY = 10.0
+#: How long leftovers of a dead predecessor may take to die, in seconds.
+_SWEEP = 10.0
+#: Descriptors wanted: three per attempt.
+_FILES = 65536
+
+
+class Supervisor:
+    """Owns the children of one host for one home. Create it and call :meth:`run` in a process of its own."""
+
+    def __init__(
+        self,
+        settings: SupervisorSettings,
+        *,
+        supervisor: str,
+        gateway: Gateway,
+        resolver: Resolver,
+        clock: Clock,
+        rng: Rng,
+    ) -> None:
+        self._settings = settings
+        self._id = supervisor
+        self._gateway = gateway
+        self._resolver = resolver
+        self._clock = clock
+        self._rng = rng
+        self._host = socket.gethostname()
+        self._reactor = Reactor(clock.monotonic)
+        self._tag = hashlib.sha256(f"{supervisor}\0{settings.run}".encode()).hexdigest()[:16]
+        self._ledger = Ledger(gateway, supervisor, self._reactor)
+        self._launcher = Launcher(settings, self, self._reactor, rng, self._tag)
+        self._by_lease: dict[str, Attempt] = {}
+        self._forks = 0
+        self._ooms = processes.out_of_memory_kills()
+        self._draining = False
+        self._leaving_at: float | None = None
+        self._renewed_at = clock.monotonic()
+        self._recovered = False
+
+    def run(self) -> None:
+        """Serve until drained or shut down.
+
+        :raises AlreadyRunning: if another supervisor holds the lock of this home.
+        """
+        held = lock.acquire(self._settings.lock)
+        processes.adopt_orphans()
+        _raise_file_limit()
+        self._sweep()
+        self._listen_to_signals()
+        welcome = wire.Welcome(
+            version=self._settings.version, supervisor=self._id, instance=self._rng.token(), pid=os.getpid()
+        )
+        server = Server(self._settings.socket, self._reactor, welcome, self.obey)
+        self._recover()
+        self._heartbeat()
+        self._tidy()
+        try:
+            while not self._is_done():
+                self._reactor.turn()
+                if self._recovered:
+                    self._ledger.flush()
+                self._launcher.refill()
+        finally:
+            self._launcher.pool.kill_all()
+            server.close()
+            os.close(held)
+
+    def obey(self, order: wire.Order) -> wire.Answer | None:
+        """Do what a server asks."""
+        match order:
+            case wire.Submit(workloads=workloads):
+                self._submit(workloads)
+            case wire.Stop(requests=requests):
+                self._stop_all(requests)
+            case wire.Prepare(code=code):
+                for bundle, file, version in code:
+                    self._launcher.prepare((bundle, file, version))
+            case wire.Drain():
+                self._draining = True
+            case wire.Shutdown():
+                self.shut_down()
+            case wire.GetStats():
+                return wire.Stats(
+                    running=len(self._by_lease),
+                    waiting=self._launcher.waiting,
+                    zygotes=self._launcher.pool.counts(),
+                    forks=self._forks,
+                    reports_held=self._ledger.held,
+                    claiming=self._recovered and not self._ledger.suspended,
+                )
+            case wire.Greeting():
+                return wire.Refused(reason="greeted twice")
+        return None
+
+    def shut_down(self) -> None:
+        """Stop every attempt, report it as lost, and leave."""
+        if self._leaving_at is None:
+            self._draining = True
+            self._leaving_at = self._reactor.monotonic() + 2 * self._settings.grace
+            for attempt in list(self._by_lease.values()):
+                if attempt.ending is None and not attempt.stopping:
+                    attempt.halted = "the supervisor was stopped, and the task with it"
+                    self._stop(attempt)
+
+    def _submit(self, workloads: list[Workload]) -> None:
+        if self._draining:
+            return  # they stay queued, and go to the next supervisor
+        for workload in workloads:
+            if workload.kind is not WorkloadKind.TASK:
+                _log.error("workloads of kind %s are not supported by this supervisor", workload.kind)
+            elif not self._launcher.has(workload.ticket):
+                self._launcher.launch(workload)
+
+    def _is_done(self) -> bool:
+        if self._leaving_at is not None and self._reactor.monotonic() > self._leaving_at:
+            return True
+        return self._draining and not self._by_lease and not self._launcher.waiting and not self._ledger.held
+
+    # From hello to the end.
+
+    def on_ready(self, attempt: Attempt) -> None:
+        """Claim what the child is for; a spare one waits."""
+        workload = attempt.workload
+        if workload is not None:
+            claim = Claim(
+                task=workload.id,
+                epoch=workload.epoch,
+                ticket=workload.ticket,
+                pid=attempt.pid or 0,
+                hostname=self._host,
+            )
+            self._ledger.claim(claim, functools.partial(self._on_claimed, attempt))
+
+    def _on_claimed(self, attempt: Attempt, claimed: Claimed | None) -> None:
+        if claimed is None:
+            attempt.refuse()
+            return
+        masker = Masker()
+        log = LogWriter(contained(self._settings.logs, claimed.log_path), masker, self._clock.now)
+        self._forks += 1
+        self._by_lease[claimed.lease_id] = attempt
+        if claimed.execution_timeout is not None:
+            expire = functools.partial(self._on_timeout, attempt, claimed.execution_timeout)
+            attempt.timers.append(self._reactor.after(claimed.execution_timeout, expire))
+        attempt.begin(claimed, log, masker)
+
+    def on_ending(self, attempt: Attempt) -> None:
+        """Report a success now; give anything else, and a child that lingers, the grace to end."""
+        if endings.is_success(attempt):
+            attempt.drain_all()
+            self._report(attempt)
+        if not attempt.stopping:
+            attempt.timers.append(self._reactor.after(self._settings.grace, functools.partial(self._kill, attempt)))
+
+    def on_halted(self, attempt: Attempt) -> None:
+        """End a child that broke the protocol."""
+        self._stop(attempt)
+
+    def on_question(self, attempt: Attempt, number: int, verb: Verb) -> None:
+        """Answer from the secrets chain or the gateway; an error is an answer."""
+        try:
+            if isinstance(verb, GetConnection) or (isinstance(verb, Variable) and verb.op == "get"):
+                resolved = self._resolver(verb)
+                if attempt.masker is not None:
+                    attempt.masker.add(resolved.masks)
+                attempt.reply(number, resolved.value)
+            else:
+                attempt.reply(number, self._gateway.call(attempt.lease, verb))
+        except WindlassError as error:
+            attempt.reply(number, error=error)
+        except Exception as error:
+            _log.exception("answering %s failed", type(verb).__name__)
+            attempt.reply(number, error=ProtocolError(f"the engine failed to answer: {type(error).__name__}"))
+
+    def on_zygote_ask(self, ask: Ask) -> Answer:
+        """Answer a DAG file's top level."""
+        try:
+            return Answer(result=self._resolver(ask.verb).value)
+        except WindlassError as error:
+            return Answer(error=str(error), code=error.code)
+        except Exception as error:
+            _log.exception("answering %s failed", type(ask.verb).__name__)
+            return Answer(error=f"the lookup failed: {type(error).__name__}", code=ProtocolError.code)
+
+    def on_gone(self, attempt: Attempt, *, orphans: bool) -> None:
+        """Take the last words of a child that was reaped; then see that nothing of it is left."""
+        attempt.read()
+        attempt.drain_all()
+        if orphans or attempt.stopping:
+            self._clear(attempt)
+        else:
+            self._settle(attempt)
+
+    def on_stillborn(self, workload: Workload, error: str, *, lost: bool) -> None:
+        """Claim a workload that has no child, to report why."""
+        claim = Claim(
+            task=workload.id, epoch=workload.epoch, ticket=workload.ticket, pid=os.getpid(), hostname=self._host
+        )
+        self._ledger.claim(claim, functools.partial(self._on_stillborn_claimed, workload, error, lost=lost))
+
+    def _on_stillborn_claimed(self, workload: Workload, error: str, claimed: Claimed | None, *, lost: bool) -> None:
+        if claimed is None:
+            return
+        log = LogWriter(contained(self._settings.logs, claimed.log_path), Masker(), self._clock.now)
+        log.note("ERROR", error)
+        log.close()
+        now = self._clock.now()
+        reason = f"the DAG file cannot be imported: {error.strip().splitlines()[-1]}"
+        ending = None if lost else Finish(outcome=Outcome.FAIL, started_at=now, ended_at=now, reason=reason)
+        report = Report(
+            task=workload.id,
+            lease_id=claimed.lease_id,
+            epoch=workload.epoch,
+            op_id=self._rng.token(),
+            ending=ending,
+            lost=error if lost else None,
+            log_size=log.size,
+        )
+        self._ledger.report(report, lambda _: None)
+
+    # Stopping.
+
+    def _stop_all(self, requests: list[StopRequest]) -> None:
+        for request in requests:
+            attempt = self._by_lease.get(request.lease_id)
+            if attempt is not None and not attempt.stopping and not attempt.reported:
+                attempt.stopped = request.kind
+                if attempt.log is not None:
+                    attempt.log.note("WARNING", f"stopped by {request.actor}: {request.kind}")
+                self._stop(attempt)
+
+    def _on_timeout(self, attempt: Attempt, seconds: float) -> None:
+        if attempt.ending is None and not attempt.stopping:
+            attempt.timed_out = f"it ran longer than its execution_timeout of {seconds:g} s"
+            if attempt.log is not None:
+                attempt.log.note("ERROR", attempt.timed_out)
+            self._stop(attempt)
+
+    def _stop(self, attempt: Attempt) -> None:
+        """Ask the whole tree to end, and kill after the grace what has not."""
+        attempt.kill_at = self._reactor.monotonic() + self._settings.grace
+        if attempt.pid is not None:
+            processes.send(self._tree(attempt), signal.SIGTERM)
+        self._reactor.after(self._settings.grace, functools.partial(self._kill, attempt))
+
+    def _kill(self, attempt: Attempt) -> None:
+        """Kill the tree of a child until it is reaped; then :meth:`_clear` sees to the rest."""
+        if attempt.status is None and attempt.phase is not Phase.GONE and attempt.pid is not None:
+            processes.send(self._tree(attempt), signal.SIGKILL)
+            self._reactor.after(10 * _LOOK, functools.partial(self._kill, attempt))
+
+    def _clear(self, attempt: Attempt) -> None:
+        """Wait for the tree of a reaped child to be gone; kill it when its time is over."""
+        left = self._tree(attempt)
+        if not left:
+            self._settle(attempt)
+            return
+        if self._reactor.monotonic() >= attempt.kill_at:
+            processes.send(left, signal.SIGKILL)
+        self._reactor.after(_LOOK, functools.partial(self._clear, attempt))
+
+    def _tree(self, attempt: Attempt) -> set[int]:
+        return processes.tree(attempt.pid or 0, f"{self._tag}.{attempt.token}")
+
+    def _settle(self, attempt: Attempt) -> None:
+        """Report what must still be said of a child whose tree is gone, and forget it."""
+        attempt.drain_all()
+        refused = attempt.phase is Phase.REFUSED
+        if attempt.claimed is not None and not attempt.reported:
+            self._report(attempt)
+        attempt.close()
+        if attempt.claimed is None and attempt.workload is not None and not refused and not self._draining:
+            self._ledger.withdraw(attempt.workload.id, attempt.workload.epoch)
+            self._launcher.relaunch(attempt)
+        else:
+            self._launcher.forget(attempt)
+        if attempt.claimed is not None:
+            self._by_lease.pop(attempt.lease, None)
+
+    def _report(self, attempt: Attempt) -> None:
+        lost = None
+        if attempt.ending is None and attempt.stopped is None and attempt.timed_out is None:
+            killed = processes.out_of_memory_kills()
+            lost = endings.loss(attempt, out_of_memory=killed > self._ooms)
+            self._ooms = killed
+            if attempt.log is not None:
+                attempt.log.note("ERROR", lost)
+        attempt.reported = True
+        self._ledger.report(endings.report_of(attempt, self._rng.token(), lost), lambda _: None)
+
+    # Housekeeping.
+
+    def _heartbeat(self) -> None:
+        self._reactor.after(self._settings.heartbeat, self._heartbeat)
+        leases = [lease for lease, attempt in self._by_lease.items() if not attempt.reported] + self._ledger.leases
+        now = self._reactor.monotonic()
+        if not leases:
+            self._renewed_at = now
+            return
+        try:
+            requests = self._gateway.heartbeat(leases, self._id)
+        except Exception as error:  # noqa: BLE001 - where the lock is the lease, a failed renewal harms nobody
+            _log.warning("renewing %d leases failed (%s: %s)", len(leases), type(error).__name__, error)
+            limit = self._settings.fence_after
+            if limit is not None and now - self._renewed_at > limit:
+                self._fence()
+            return
+        self._renewed_at = now
+        self._stop_all(requests)
+
+    def _fence(self) -> None:
+        """Kill everything: without a renewed lease, somebody else may be running these tasks by now."""
+        for attempt in list(self._by_lease.values()):
+            if not attempt.reported:
+                attempt.halted = "the supervisor could not renew its leases and killed its tasks"
+                self._kill(attempt)
+
+    def _tidy(self) -> None:
+        self._reactor.after(_TIDY, self._tidy)
+        self._launcher.pool.tidy(lambda zygote: not zygote.children - {zygote.spare or ""})
+
+    def _sweep(self) -> None:
+        """Kill what a dead predecessor left behind; its own death has killed nearly all of it already."""
+        deadline = time.monotonic() + _SWEEP
+        while left := processes.marked(self._tag):
+            if time.monotonic() > deadline:
+                _log.error("processes %s of a dead supervisor do not end", sorted(left))
+                return
+            processes.send(left, signal.SIGKILL)
+            time.sleep(_LOOK)
+
+    def _recover(self) -> None:
+        """Close the leases of the predecessor: its processes are proven dead. Nothing is claimed before."""
+        try:
+            lost = self._gateway.recover(self._id)
+        except Exception as error:  # noqa: BLE001 - the database may come later than we do
+            _log.warning("closing the leases of an earlier supervisor failed (%s); trying again", error)
+            self._reactor.after(0.5, self._recover)
+            return
+        if lost:
+            _log.warning("%d attempts of an earlier supervisor were lost", lost)
+        self._recovered = True
+
+    def _listen_to_signals(self) -> None:
+        wakeup, ring = os.pipe()
+        os.set_blocking(wakeup, False)
+        os.set_blocking(ring, False)
+        for number in (signal.SIGCHLD, signal.SIGTERM):
+            signal.signal(number, lambda *_: None)
+        # The terminal's Ctrl-C is for the server, which decides what becomes of its supervisor.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.set_wakeup_fd(ring, warn_on_full_buffer=False)
+        self._reactor.watch(wakeup, functools.partial(self._on_signal, wakeup))
+
+    def _on_signal(self, wakeup: int) -> None:
+        if signal.SIGTERM in os.read(wakeup, 4096):
+            self.shut_down()
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            self._launcher.reaped(pid, status)
+
+
+def _raise_file_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

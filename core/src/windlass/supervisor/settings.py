@@ -1,0 +1,46 @@
+"""What a supervisor is told when it starts: its folders, its limits and its patience."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SupervisorSettings:
+    """Folders and numbers; all times in seconds."""
+
+    #: Holds ``supervisor.sock`` and ``supervisor.lock``.
+    run: Path
+    logs: Path
+    #: Blobs and versions of DAG code.
+    code: Path
+    #: The version of Windlass, compared when a server connects.
+    version: str
+    max_zygotes: int = 8
+    zygote_idle: float = 600.0
+    zygote_forks: int = 10_000
+    #: Resident bytes of all zygotes together above which idle ones are stopped.
+    zygote_memory: int = 1 << 30
+    import_timeout: float = 30.0
+    #: A zygote whose file read connections or variables while it was imported is renewed after this time.
+    secrets_ttl: float = 300.0
+    #: Keep one forked child waiting for work per zygote.
+    spare: bool = True
+    #: Between SIGTERM and SIGKILL, and between a child's last word and its end.
+    grace: float = 5.0
+    heartbeat: float = 10.0
+    #: Kill everything when no heartbeat has succeeded for this long; None where the lock is the lease (one host).
+    fence_after: float | None = None
+    #: The level of ``logging`` in tasks.
+    log_level: str = "INFO"
+
+    @property
+    def socket(self) -> Path:
+        """Where servers connect."""
+        return self.run / "supervisor.sock"
+
+    @property
+    def lock(self) -> Path:
+        """The file whose OS lock says that a supervisor lives."""
+        return self.run / "supervisor.lock"

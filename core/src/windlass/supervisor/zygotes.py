@@ -1,0 +1,344 @@
+"""The zygotes: one process per version of a DAG file in use, started, asked to fork, and let go.
+
+A zygote is started when a run is created (``prepare``) or when work for it comes, stays while it is used, and leaves
+when it has been idle for long, has forked often, holds values that grow stale, or is the least recently used of too
+many. A zygote with living children is never stopped: they would die with it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from windlass.protocol.forking import (
+    LEASE_VARIABLE,
+    MAX_DATAGRAM,
+    NO_TOKEN,
+    Answer,
+    Ask,
+    Exited,
+    Fork,
+    Forked,
+    FromZygote,
+    Load,
+    Ready,
+    ToZygote,
+    Unloadable,
+    datagram,
+    from_zygote,
+)
+from windlass.supervisor import processes
+from windlass.supervisor.reactor import Reactor, Timer
+from windlass.supervisor.settings import SupervisorSettings
+
+#: (bundle, file, code_version)
+Key = tuple[str, str, str]
+#: Bytes of a zygote's own output that are kept for its obituary.
+_OUTPUT = 16 << 10
+
+
+def child_environment(environ: Mapping[str, str], mark: str) -> dict[str, str]:
+    """Return ``environ`` without the server's settings, connections and variables, and with the lease mark."""
+    hidden = ("WINDLASS_CONN_", "WINDLASS_VAR_", "WINDLASS__")
+    return {name: value for name, value in environ.items() if not name.startswith(hidden)} | {LEASE_VARIABLE: mark}
+
+
+class Owner(Protocol):
+    """Who is told what zygotes say: the supervisor's loop."""
+
+    def on_zygote_ready(self, zygote: Zygote, ready: Ready) -> None:
+        """The file is imported."""
+
+    def on_zygote_failed(self, zygote: Zygote, error: str) -> None:
+        """The file cannot be imported, or the process died while it tried."""
+
+    def on_forked(self, zygote: Zygote, token: str, pid: int) -> None:
+        """A child lives."""
+
+    def on_exited(self, pid: int, status: int, *, orphans: bool) -> None:
+        """A child is gone."""
+
+    def on_zygote_gone(self, zygote: Zygote) -> None:
+        """The process has ended after it was ready; its children die with it."""
+
+    def on_zygote_retired(self, zygote: Zygote) -> None:
+        """No new work goes to it: a spare child is to be sent away."""
+
+    def on_zygote_ask(self, ask: Ask) -> Answer:
+        """Answer what a DAG file asks while it is imported."""
+
+
+@dataclass(slots=True)
+class _Outgoing:
+    data: bytes
+    fds: tuple[int, ...] = ()
+
+
+class Zygote:
+    """One zygote process and the line to it."""
+
+    def __init__(
+        self, key: Key, settings: SupervisorSettings, owner: Owner, reactor: Reactor, tag: str, *, token: str | None = None
+    ) -> None:
+        self.key = key
+        self.single = token is not None
+        self.ready = False
+        self.gone = False
+        self.retired = False
+        self.stale = False
+        self.status: int | None = None
+        #: The token of the child that waits for work, if there is one.
+        self.spare: str | None = None
+        self.forks = 0
+        self.children: set[str] = set()
+        self.started = self.used = reactor.monotonic()
+        self.failure: str | None = None
+        self._owner = owner
+        self._reactor = reactor
+        self._outgoing: deque[_Outgoing] = deque()
+        self._output = b""
+        self._timer: Timer | None = None
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._output_fd, output = os.pipe()
+        command = [sys.executable, "-P", "-m", "windlass.runtime", "zygote", str(theirs.fileno()), str(os.getpid())]
+        self._process = subprocess.Popen(
+            [*command, "--single"] if self.single else command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=child_environment(os.environ, f"{tag}.{token or NO_TOKEN}"),
+            pass_fds=(theirs.fileno(),),
+            start_new_session=True,
+        )
+        self.pid = self._process.pid
+        theirs.close()
+        os.close(output)
+        self._control.setblocking(False)
+        os.set_blocking(self._output_fd, False)
+        reactor.watch(self._control.fileno(), self._read)
+        reactor.watch(self._output_fd, self._read_output)
+        self._timer = reactor.after(settings.import_timeout, self._too_slow)
+        self._timeout = settings.import_timeout
+        self._send(_Outgoing(datagram(Load(code=str(settings.code), code_version=key[2], file=key[1]))))
+
+    def fork(self, token: str, sock: socket.socket, log: int) -> None:
+        """Ask for a child with these two descriptors, which are closed here once they are sent."""
+        self.forks += 1
+        self.children.add(token)
+        self.used = self._reactor.monotonic()
+        self._send(_Outgoing(datagram(Fork(token=token)), (sock.detach(), log)))
+
+    def child_gone(self, token: str) -> None:
+        """Take note that a child has ended; a retired zygote leaves with its last one."""
+        self.children.discard(token)
+        if self.retired and not self.children:
+            self.kill()
+
+    def kill(self) -> None:
+        """End the process (and its children) now."""
+        if not self.gone:
+            processes.send({self.pid}, signal.SIGKILL)
+
+    def exited(self, status: int) -> None:
+        """Take note that the process was reaped."""
+        self._process.returncode = os.waitstatus_to_exitcode(status)
+        self.status = status
+        self._read()
+        self._read_output()
+        self.gone = True
+        self._close()
+        if self.ready:
+            self._owner.on_zygote_gone(self)
+        else:
+            reason = self.failure or self._obituary(status)
+            self._owner.on_zygote_failed(self, reason)
+
+    def _obituary(self, status: int) -> str:
+        code = os.waitstatus_to_exitcode(status)
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
+        text = f"the process that imported {self.key[1]} {how} before the import was done"
+        said = self._output.decode(errors="backslashreplace")
+        return f"{text}; it wrote:\n{said}" if said else text
+
+    def _too_slow(self) -> None:
+        self.failure = f"importing {self.key[1]} took longer than {self._timeout:g} s"
+        self.kill()
+
+    def _read(self) -> None:
+        while self._control.fileno() >= 0:
+            try:
+                data = self._control.recv(MAX_DATAGRAM)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                self._reactor.unwatch(self._control.fileno())
+                return  # the process ends; the kernel says how
+            self._take(from_zygote(data))
+
+    def _take(self, message: FromZygote) -> None:
+        match message:
+            case Forked(token=token, pid=pid):
+                self._owner.on_forked(self, token, pid)
+            case Exited(pid=pid, status=status, orphans=orphans):
+                self._owner.on_exited(pid, status, orphans=orphans)
+            case Ready():
+                self._cancel_timer()
+                self.ready = True
+                self.stale = message.asked
+                self._owner.on_zygote_ready(self, message)
+            case Unloadable(error=error):
+                self._cancel_timer()
+                self.failure = error
+            case Ask():
+                self._send(_Outgoing(datagram(self._owner.on_zygote_ask(message))))
+
+    def _send(self, outgoing: _Outgoing) -> None:
+        self._outgoing.append(outgoing)
+        self._flush()
+
+    def _flush(self) -> None:
+        while self._outgoing:
+            first = self._outgoing[0]
+            try:
+                if first.fds:
+                    socket.send_fds(self._control, [first.data], first.fds)
+                else:
+                    self._control.send(first.data)
+            except BlockingIOError:
+                self._reactor.watch(self._control.fileno(), self._read, self._flush_on)
+                return
+            except OSError:
+                pass  # it ends: exited() tells everybody
+            for fd in self._outgoing.popleft().fds:
+                os.close(fd)
+
+    def _flush_on(self) -> None:
+        self._flush()
+        if not self._outgoing:
+            self._reactor.watch(self._control.fileno(), self._read)
+
+    def _read_output(self) -> None:
+        while self._output_fd >= 0:
+            try:
+                data = os.read(self._output_fd, _OUTPUT)
+            except BlockingIOError:
+                return
+            if not data:
+                self._close_output()
+                return
+            self._output = (self._output + data)[-_OUTPUT:]
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _close(self) -> None:
+        self._cancel_timer()
+        self._reactor.unwatch(self._control.fileno())
+        self._control.close()
+        self._close_output()
+        while self._outgoing:
+            for fd in self._outgoing.popleft().fds:
+                os.close(fd)
+
+    def _close_output(self) -> None:
+        if self._output_fd >= 0:
+            self._reactor.unwatch(self._output_fd)
+            os.close(self._output_fd)
+            self._output_fd = -1
+
+
+class ZygotePool:
+    """All zygotes of a supervisor."""
+
+    def __init__(self, settings: SupervisorSettings, owner: Owner, reactor: Reactor, tag: str) -> None:
+        self._settings = settings
+        self._owner = owner
+        self._reactor = reactor
+        self._tag = tag
+        self._by_key: dict[Key, Zygote] = {}
+        self._by_pid: dict[int, Zygote] = {}
+        #: Keys whose file leaves threads behind: each task gets a fresh interpreter.
+        self.threaded: set[Key] = set()
+
+    def get(self, key: Key) -> Zygote:
+        """Return the zygote of ``key``, started if need be; it may still be importing."""
+        zygote = self._by_key.get(key)
+        if zygote is not None and self._is_worn(zygote):
+            self.retire(zygote)
+            zygote = None
+        if zygote is None:
+            self._make_room()
+            zygote = Zygote(key, self._settings, self._owner, self._reactor, self._tag)
+            self._by_key[key] = zygote
+            self._by_pid[zygote.pid] = zygote
+        return zygote
+
+    def single(self, key: Key, token: str) -> Zygote:
+        """Start a fresh interpreter that becomes the attempt marked by ``token``."""
+        zygote = Zygote(key, self._settings, self._owner, self._reactor, self._tag, token=token)
+        self._by_pid[zygote.pid] = zygote
+        return zygote
+
+    def exited(self, pid: int, status: int) -> bool:
+        """Take note that process ``pid`` was reaped here; return whether it was a zygote."""
+        zygote = self._by_pid.pop(pid, None)
+        if zygote is None:
+            return False
+        if self._by_key.get(zygote.key) is zygote:
+            del self._by_key[zygote.key]
+        zygote.exited(status)
+        return True
+
+    def retire(self, zygote: Zygote) -> None:
+        """Take no new work to it; it ends with its last child (at once when there is none)."""
+        if self._by_key.get(zygote.key) is zygote:
+            del self._by_key[zygote.key]
+        zygote.retired = True
+        self._owner.on_zygote_retired(zygote)
+        if not zygote.children:
+            zygote.kill()
+
+    def tidy(self, idle: Callable[[Zygote], bool]) -> None:
+        """Let go of zygotes that have been idle for long, and of idle ones while all together are too large.
+
+        ``idle`` says whether a zygote has no work (a spare child is none).
+        """
+        now = self._reactor.monotonic()
+        resting = sorted((z for z in self._by_key.values() if z.ready and idle(z)), key=lambda z: z.used)
+        total = sum(processes.resident(zygote.pid) for zygote in self._by_pid.values())
+        for zygote in resting:
+            if now - zygote.used > self._settings.zygote_idle:
+                self.retire(zygote)
+            elif total > self._settings.zygote_memory:
+                total -= processes.resident(zygote.pid)
+                self.retire(zygote)
+
+    def kill_all(self) -> None:
+        """End every zygote and with it every child."""
+        for zygote in list(self._by_pid.values()):
+            zygote.kill()
+
+    def counts(self) -> dict[str, int]:
+        """Return how many forks each zygote has made, by its file and code version."""
+        return {f"{zygote.key[1]}@{zygote.key[2][:8]}": zygote.forks for zygote in self._by_key.values()}
+
+    def _is_worn(self, zygote: Zygote) -> bool:
+        if zygote.gone or zygote.forks >= self._settings.zygote_forks:
+            return True
+        return zygote.stale and self._reactor.monotonic() - zygote.started > self._settings.secrets_ttl
+
+    def _make_room(self) -> None:
+        while len(self._by_key) >= self._settings.max_zygotes:
+            oldest = min(self._by_key.values(), key=lambda zygote: zygote.used)
+            self.retire(oldest)

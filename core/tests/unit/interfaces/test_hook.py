@@ -1,0 +1,80 @@
+"""The base of hooks: how it finds its connection, and what it says when tested."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from windlass.errors import ContextUnavailable
+from windlass.hooks import BaseHook, Connection
+from windlass.ports import session_scope
+from windlass.protocol import GetConnection, Verb
+
+
+class FakeSession:
+    """Knows one connection and remembers what it was asked."""
+
+    context: Mapping[str, Any] | None = None
+
+    def __init__(self) -> None:
+        self.asked: list[Verb] = []
+
+    def ask(self, verb: Verb) -> Any:
+        self.asked.append(verb)
+        return {"conn_type": "shop", "host": "db", "password": "s3cret"}
+
+    def tell(self, verb: Verb) -> None:
+        raise AssertionError(verb)
+
+
+class ShopHook(BaseHook):
+    conn_name_attr = "shop_conn_id"
+    default_conn_name = "shop_default"
+
+    shop_conn_id: str
+
+    def get_conn(self) -> str:
+        if self.connection.host == "down":
+            msg = f"no route to {self.connection.password}"
+            raise OSError(msg)
+        return f"client of {self.connection.host}"
+
+
+def test_the_connection_is_named_by_position_by_keyword_or_by_default() -> None:
+    assert ShopHook("mine").shop_conn_id == "mine"
+    assert ShopHook(shop_conn_id="mine").shop_conn_id == "mine"
+    assert ShopHook().shop_conn_id == "shop_default"
+    with pytest.raises(TypeError, match="ShopHook takes no argument conn; the connection is given as shop_conn_id"):
+        ShopHook(conn="mine")
+
+
+def test_the_connection_comes_through_the_session_once() -> None:
+    session = FakeSession()
+    hook = ShopHook("mine")
+    with session_scope(session):
+        assert hook.connection == Connection("mine", "shop", "db", password="s3cret")
+        assert hook.get_conn() == "client of db"
+        assert BaseHook.get_connection("other").conn_id == "other"
+        assert Connection.get("third").conn_id == "third"
+    assert session.asked == [GetConnection(conn_id=name) for name in ("mine", "other", "third")]
+
+
+def test_outside_a_task_there_is_no_connection() -> None:
+    with pytest.raises(ContextUnavailable, match="only inside a running task"):
+        _ = ShopHook().connection
+
+
+def test_test_connection_tells_of_a_failure_without_its_message() -> None:
+    hook = ShopHook()
+    hook.connection = Connection("c", host="down", password="s3cret")
+    works, sentence = hook.test_connection()
+    assert (works, sentence) == (False, "no client could be made: builtins.OSError")
+    hook.connection = Connection("c", host="up")
+    assert hook.test_connection() == (True, "connected")
+
+
+def test_a_hook_without_a_client_says_whose_fault_it_is() -> None:
+    with pytest.raises(NotImplementedError, match="BaseHook has no get_conn"):
+        BaseHook().get_conn()
