@@ -16,7 +16,7 @@ from windlass.app.inproc.gateway import MemoryGateway
 from windlass.app.inproc.memory import MemoryStore
 from windlass.errors import RunExists
 from windlass.planning.endings import RESULT_KEY
-from windlass.ports import Claim, Claimed, NewRun, Report, RunFacts, StopRequest, Workload
+from windlass.ports import Claim, Claimed, Gateway, NewRun, Report, RunFacts, StopRequest, Workload
 from windlass.protocol import Finish, Outcome, XComSet, XComValue
 from windlass.scheduler import Scheduler, SchedulerSettings
 from windlass.spec import DagSpec
@@ -50,7 +50,7 @@ def _succeed(_workload: Workload, _try_number: int) -> Result:
 class ScriptedExecutor:
     """Runs nothing: claims and reports what the script says, one workload at a time."""
 
-    gateway: MemoryGateway
+    gateway: Gateway
     clock: VirtualClock
     parallelism: int = 32
     script: Script = _succeed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +11,8 @@ from windlass.app.clocks import SystemClock, SystemRng
 from windlass.config import Settings
 from windlass.control import Control
 from windlass.control.database import database_url
+from windlass.interfaces.connection import Connection
+from windlass.interfaces.secrets_backend import SecretsBackend
 from windlass.store import SchemaState, Store, check, migrate, open_store
 from windlass.store.doorbell import DatagramBell
 
@@ -31,7 +34,7 @@ def prepare_home(settings: Settings) -> None:
 
 
 def fernet_keys(settings: Settings) -> list[str]:
-    """Return the keys of the stored secrets, newest first; made at first need in the home's ``fernet.key``, mode 0600."""
+    """Return the keys of the stored secrets, newest first; one is made at first need in the home's ``fernet.key``."""
     configured = settings.core.fernet_key
     if configured:
         return [key.strip() for key in configured.split(",") if key.strip()]
@@ -44,14 +47,12 @@ def fernet_keys(settings: Settings) -> list[str]:
 def _create_key(path: Path) -> None:
     if path.exists():
         raise FileExistsError(path)
-    from cryptography.fernet import Fernet
-
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(Fernet.generate_key() + b"\n")
+            file.write(base64.urlsafe_b64encode(os.urandom(32)) + b"\n")  # what Fernet calls a key
             file.flush()
             os.fsync(file.fileno())
         os.link(draft, path)  # refuses if another process was first: a key that was used is never replaced
@@ -74,7 +75,7 @@ def open_services(settings: Settings, *, checkpoints: bool = False) -> Store:
         clock=SystemClock(),
         rng=SystemRng(),
         doorbell=DatagramBell(bell_path(settings)),
-        keys=lambda: fernet_keys(settings),
+        keys=fernet_keys(settings),
         checkpoints=checkpoints,
     )
 
@@ -85,3 +86,19 @@ def open_control(settings: Settings) -> Control:
     return Control(
         open_services(settings), clock=SystemClock(), home=settings.home, logs=settings.logging.base_log_folder
     )
+
+
+class StoredSecrets(SecretsBackend):
+    """The database as a place of the lookup chain."""
+
+    def __init__(self, store: Store) -> None:
+        self._credentials = store.credentials
+
+    def get_connection(self, conn_id: str) -> Connection | None:
+        """Return the stored connection, None if there is none."""
+        fields = self._credentials.connection(conn_id)
+        return None if fields is None else Connection.from_fields(conn_id, fields)
+
+    def get_variable(self, key: str) -> str | None:
+        """Return the text of the stored variable, None if there is none."""
+        return self._credentials.variable(key)

@@ -1,8 +1,8 @@
 """What a user writes: DAGs, tasks, groups, mapping. It emits :mod:`windlass.spec` and nothing else leaves the room.
 
 The objects here live while a DAG file is parsed (to be turned into a spec) and inside task processes (to be run).
-Server processes never import them. Importing this package loads next to nothing, so that a DAG file pays only for what it
-uses: ``windlass`` re-exports the names lazily, ``windlass.operators`` and ``windlass.sensors`` eagerly.
+Server processes never import them. Importing this package loads next to nothing, so that a DAG file pays only for what
+it uses: ``windlass`` re-exports the names lazily, ``windlass.operators`` and ``windlass.sensors`` eagerly.
 
 ::
 

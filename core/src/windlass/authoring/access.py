@@ -3,6 +3,7 @@
 All of it goes through the session that ``runtime`` (or ``dag.test()``) has set; elsewhere it is an error that says so.
 """
 
+# ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
 
 from collections.abc import Mapping

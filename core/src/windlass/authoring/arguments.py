@@ -125,13 +125,16 @@ class Signature:
 
 def signature(function: Callable[..., Any]) -> Signature:
     """Return the parameters of ``function``, as a caller sees them (without a bound ``self``)."""
+    known = getattr(function, "__signature_of__", None)
+    if isinstance(known, Signature):
+        return known
     code = getattr(function, "__code__", None)
     if code is None or hasattr(function, "__wrapped__"):
         return _inspected(function)
     positional: tuple[str, ...] = code.co_varnames[: code.co_argcount]
     keyword_only: tuple[str, ...] = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
-    defaults = function.__defaults__ or ()  # type: ignore[attr-defined]
-    keyword_defaults = function.__kwdefaults__ or {}  # type: ignore[attr-defined]
+    defaults = function.__defaults__ or ()
+    keyword_defaults = function.__kwdefaults__ or {}
     required = {*positional[: len(positional) - len(defaults)], *(n for n in keyword_only if n not in keyword_defaults)}
     if getattr(function, "__self__", None) is not None:
         required.discard(positional[0] if positional else "")

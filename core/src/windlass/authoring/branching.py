@@ -4,6 +4,7 @@ A branch skips only direct downstream tasks that were not chosen, except those t
 joins. A short circuit skips every descendant, whatever its trigger rule. Neither skips a teardown.
 """
 
+# ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -29,11 +30,7 @@ def branch_skips(task: BaseOperator, chosen: Any) -> tuple[str, ...]:
     for task_id in followed:
         reached |= dag.task_dict[task_id].get_flat_relative_ids()
     return tuple(
-        sorted(
-            task_id
-            for task_id in task.downstream_task_ids - reached
-            if not dag.task_dict[task_id].is_teardown
-        )
+        sorted(task_id for task_id in task.downstream_task_ids - reached if not dag.task_dict[task_id].is_teardown)
     )
 
 

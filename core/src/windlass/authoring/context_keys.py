@@ -1,4 +1,4 @@
-"""The names that a template and a callable may ask for. ``runtime`` has a value for each; a test holds the two equal."""
+"""The names that templates and callables may ask for. ``runtime`` has a value for each; a test holds the two equal."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """DAG: a graph of tasks with a schedule, as an object, a ``with`` block or a decorated function."""
 
+# ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
-from copy import copy
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import wraps
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -74,7 +74,7 @@ class DAG:
         self.dag_id = dag_id
         self.description = description
         self.schedule = _schedule_argument(who, schedule, other)
-        self.default_args: dict[str, Any] = {name: copy(value) for name, value in (default_args or {}).items()}
+        self.default_args: dict[str, Any] = {name: _own(value) for name, value in (default_args or {}).items()}
         self.start_date = _instant(who, "start_date", start_date or self.default_args.pop("start_date", None))
         self.end_date = _instant(who, "end_date", end_date or self.default_args.pop("end_date", None))
         self.timezone: tzinfo | None = self.start_date.tzinfo if self.start_date is not None else None
@@ -255,8 +255,8 @@ def dag(dag_id: str | Callable[..., Any] | None = None, **dag_kwargs: Any) -> An
 
     def decorate(function: Callable[..., Any], name: str | None = None) -> Callable[..., DAG]:
         parameters = signature(function)
-        defaults = dict(zip(reversed(parameters.positional), reversed(function.__defaults__ or ()), strict=False))  # type: ignore[attr-defined]
-        defaults |= function.__kwdefaults__ or {}  # type: ignore[attr-defined]
+        defaults = dict(zip(reversed(parameters.positional), reversed(function.__defaults__ or ()), strict=False))
+        defaults |= function.__kwdefaults__ or {}
 
         @wraps(function)
         def make(*args: Any, **kwargs: Any) -> DAG:
@@ -293,6 +293,11 @@ def _param_items(params: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
     return list(params.param_items()) if isinstance(params, ParamsDict) else list((params or {}).items())
 
 
+def _own(value: Any) -> Any:
+    """Return a copy of a container, so that what two DAGs were given is not shared between them."""
+    return value.copy() if isinstance(value, (dict, list, set)) else value
+
+
 def _instant(who: str, name: str, value: Any) -> datetime | None:
     if value is None:
         return None
@@ -322,13 +327,13 @@ def set_default_timezone(zone: tzinfo) -> None:
     _default_timezone = zone
 
 
-def _tags(who: str, tags: Collection[str] | None) -> set[str]:
+def _tags(who: str, tags: Collection[object] | None) -> set[str]:
     if isinstance(tags, str):
         raise AuthoringError(f"{who}: tags must be a list of strings; write tags=[{tags!r}]")
     for tag in tags or ():
         if not isinstance(tag, str) or not 0 < len(tag) <= 100:
             raise AuthoringError(f"{who}: tag {tag!r} must be text of 1 to 100 characters")
-    return set(tags or ())
+    return {str(tag) for tag in tags or ()}
 
 
 def _caller_file() -> str:

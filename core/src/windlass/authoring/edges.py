@@ -4,10 +4,12 @@ Everything that can stand beside ``>>`` is a :class:`Dependable`: an operator, a
 label. An edge always joins two operators in the end: of a group its leaves (as the upstream side) or its roots.
 """
 
+# ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from windlass.errors import AuthoringError
@@ -162,7 +164,7 @@ def chain(*items: Any) -> None:
 
     :raises AuthoringError: if two neighbouring lists differ in length.
     """
-    for before, after in zip(items, items[1:], strict=False):
+    for before, after in pairwise(items):
         if isinstance(before, (list, tuple)) and isinstance(after, (list, tuple)):
             if len(before) != len(after):
                 raise AuthoringError(
@@ -183,7 +185,7 @@ def chain_linear(*items: Any) -> None:
     rows = [item for item in items if not isinstance(item, (list, tuple)) or item]
     if len(rows) < 2:
         raise AuthoringError("chain_linear() needs at least two tasks or lists of tasks to join")
-    for before, after in zip(rows, rows[1:], strict=False):
+    for before, after in pairwise(rows):
         cross_downstream(flatten(before), flatten(after))
 
 

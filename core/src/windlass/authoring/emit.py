@@ -4,6 +4,7 @@ Whatever has no order of its own (sets of ids, tags) is sorted, whatever has one
 it. Values that travel in the spec must be JSON; one that is not is an error that names it.
 """
 
+# ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
@@ -224,8 +225,9 @@ def _asset(who: str, asset: Any) -> AssetSpec:
 
 
 def lean(kind: type[_S], **fields: Any) -> _S:
-    """Make a struct without the fields that equal their defaults: what is left out of the bytes must not depend on
-    which of two equal objects a DAG file happened to use.
+    """Make a struct without the fields that equal their defaults.
+
+    What is left out of the bytes must not depend on which of two equal objects a DAG file happened to use.
     """
     names, defaults = kind.__struct_fields__, kind.__struct_defaults__
     known = dict(zip(names[len(names) - len(defaults) :], defaults, strict=True))

@@ -5,6 +5,7 @@ BaseOperator knows), so the engine sees one task with a :class:`~windlass.spec.M
 ``unmap`` makes the real operator from the shared arguments and those of one index.
 """
 
+# ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -8,6 +8,7 @@ to its DAG, its group and the tasks whose results it was given.
 Precedence: operator argument > defaults of the innermost group > … > defaults of the DAG.
 """
 
+# ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
 
 from abc import ABCMeta
@@ -55,17 +56,18 @@ class OperatorMeta(ABCMeta):
         dag, group = _place(kwargs)
         operator = cls.__new__(cls)
         operator.dag, operator.task_group = dag, group
-        operator._default_args = _defaults(dag, group, kwargs)
+        operator._default_args = _defaults(dag, group, kwargs)  # noqa: SLF001 - the metaclass is the class's own
         operator.__init__(**kwargs)  # type: ignore[misc] # making an instance is what a metaclass does
         if not hasattr(operator, "task_id"):
             raise AuthoringError(f"{cls.__name__}.__init__ must call super().__init__(**kwargs)")
-        operator._init_kwargs = kwargs
-        operator._join()
+        operator._init_kwargs = kwargs  # noqa: SLF001
+        operator._join()  # noqa: SLF001
         return operator
 
 
 def _with_defaults(init: Callable[..., None]) -> Callable[..., None]:
-    names = frozenset(signature(init).names[1:])
+    own = signature(init)
+    names = frozenset(own.names[1:])
 
     @wraps(init)
     def wrapper(self: BaseOperator, *args: Any, **kwargs: Any) -> None:
@@ -76,6 +78,7 @@ def _with_defaults(init: Callable[..., None]) -> Callable[..., None]:
                 kwargs[name] = value
         init(self, **kwargs)
 
+    wrapper.__signature_of__ = own  # type: ignore[attr-defined] # spares the import of inspect to look behind it
     return wrapper
 
 
@@ -195,12 +198,12 @@ class BaseOperator(Dependable, metaclass=OperatorMeta):
         self.depends_on_past = depends_on_past or wait_for_downstream
         self.ignore_first_depends_on_past = ignore_first_depends_on_past
         self.wait_for_downstream = wait_for_downstream
-        self.trigger_rule = _one_of(who, "trigger_rule", trigger_rule, TriggerRule)
+        self.trigger_rule = _one_of(who, "trigger_rule", trigger_rule, list(TriggerRule))
         self.params = ParamsDict(params)
         self.pool = pool or "default_pool"
         self.pool_slots = whole(who, "pool_slots", pool_slots, low=1)
         self.priority_weight = priority_weight
-        self.weight_rule = _one_of(who, "weight_rule", weight_rule, WeightRule)
+        self.weight_rule = _one_of(who, "weight_rule", weight_rule, list(WeightRule))
         self.queue = queue
         self.executor = executor
         self.executor_config = dict(executor_config or {})
@@ -354,7 +357,7 @@ class BaseOperator(Dependable, metaclass=OperatorMeta):
         """Make it a teardown of ``setups``: it runs if one of them ran, and its failure does not fail the run."""
         from windlass.authoring.setup import make_teardown
 
-        make_teardown(self, setups, on_failure_fail_dagrun)
+        make_teardown(self, setups, on_failure_fail_dagrun=on_failure_fail_dagrun)
         return self
 
     def __enter__(self) -> Self:
@@ -413,7 +416,7 @@ def _as_list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple, set, frozenset)) else [value]
 
 
-def _backoff(who: str, value: bool | float) -> float:
+def _backoff(who: str, value: object) -> float:
     """Return the multiplier: 0 for none, 2 for True."""
     if isinstance(value, bool):
         return 2.0 if value else 0.0
@@ -425,6 +428,6 @@ def _backoff(who: str, value: bool | float) -> float:
 
 
 def _one_of(who: str, name: str, value: object, choices: Collection[str]) -> str:
-    if value not in list(choices):
+    if value not in choices:
         raise AuthoringError(f"{who}: {name} {value!r} is not one of {', '.join(str(c) for c in choices)}")
     return str(value)

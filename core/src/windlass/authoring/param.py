@@ -3,6 +3,7 @@
 The schema is checked where values enter (``dagfiles``, ``control``), not here: authoring stays free of jsonschema.
 """
 
+# ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
@@ -40,11 +41,8 @@ class ParamsDict(Mapping[str, Any]):
     """The params of a DAG or an operator by name. Reading one gives its value; :meth:`get_param` gives the Param."""
 
     def __init__(self, params: Mapping[str, Any] | None = None) -> None:
-        self._params = {
-            name: value if isinstance(value, Param) else Param(value) for name, value in (params or {}).items()
-        }
-        if isinstance(params, ParamsDict):
-            self._params = dict(params._params)
+        items = params.param_items() if isinstance(params, ParamsDict) else (params or {}).items()
+        self._params = {name: value if isinstance(value, Param) else Param(value) for name, value in items}
 
     def __getitem__(self, name: str) -> Any:
         return self._params[name].value

@@ -3,6 +3,7 @@
 ``planning`` gives text and durations their meaning and judges them; here the objects of a DAG file become data.
 """
 
+# ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -124,7 +125,12 @@ def schedule(who: str, value: Any, timezone: str) -> tuple[TimetableSpec, str]:
         return value.spec, value.summary
     if isinstance(value, AssetExpression) or (isinstance(value, Sequence) and not isinstance(value, str) and value):
         return AssetScheduleSpec(condition=asset_condition(who, value)), "Asset"
-    if value is None or isinstance(value, (str, timedelta)) or hasattr(value, "relativedelta") or hasattr(value, "years"):
+    if (
+        value is None
+        or isinstance(value, (str, timedelta))
+        or hasattr(value, "relativedelta")
+        or hasattr(value, "years")
+    ):
         from windlass.planning.timetables import schedule_spec
 
         try:

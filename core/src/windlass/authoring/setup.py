@@ -4,6 +4,7 @@ A teardown is a task whose direct upstreams include its setups. Blocks (``with s
 arrows: the tasks made inside come after the setups and before the teardown.
 """
 
+# ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
@@ -49,7 +50,7 @@ def _missing(before: Iterable[BaseOperator], after: Iterable[BaseOperator]) -> N
                 upstream.set_downstream(downstream)
 
 
-def make_teardown(task: BaseOperator, setups: Any, on_failure_fail_dagrun: bool | None) -> None:
+def make_teardown(task: BaseOperator, setups: Any, *, on_failure_fail_dagrun: bool | None) -> None:
     """Make ``task`` a teardown of ``setups`` (tasks or results of tasks, which become setups)."""
     task.is_teardown = True
     task.trigger_rule = TriggerRule.ALL_DONE_SETUP_SUCCESS

@@ -5,10 +5,10 @@ after the group. A mapped group (``@task_group`` with ``.expand``) runs once per
 map index.
 """
 
+# ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from copy import copy
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Self
 
@@ -103,7 +103,7 @@ class TaskGroup(Dependable):
         return f"{prefix}.{label}" if prefix else label
 
     def claim_id(self, label: str, *, suffix: bool = False) -> str:
-        """Return the id for a new child; with ``suffix`` a taken one gets ``__1``, ``__2`` …
+        """Return the id for a new child; with ``suffix`` a taken one gets a number (``__1``).
 
         :raises DuplicateId: if it is taken.
         """
@@ -271,5 +271,5 @@ class TaskGroupDecorator:
 def task_group(function: Callable[..., Any] | None = None, **group_kwargs: Any) -> Any:
     """Make a function a task group: ``@task_group`` or ``@task_group(group_id="load", tooltip="…")``."""
     if function is not None:
-        return TaskGroupDecorator(function, copy(group_kwargs))
-    return lambda decorated: TaskGroupDecorator(decorated, copy(group_kwargs))
+        return TaskGroupDecorator(function, group_kwargs)
+    return lambda decorated: TaskGroupDecorator(decorated, group_kwargs)

@@ -5,6 +5,7 @@ task's process. Decorators by other names (``@task.branch``, ``@task.bash``) are
 built-in ones in this room, the others in the manifests of the installed providers.
 """
 
+# ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
@@ -64,7 +65,7 @@ class TaskDecorator:
 
     def __init__(
         self,
-        function: Callable[..., Any],
+        function: object,
         operator_class: type[BaseOperator],
         kwargs: Mapping[str, Any],
         *,
@@ -72,10 +73,10 @@ class TaskDecorator:
         shared: Mapping[str, Any] | None = None,
     ) -> None:
         if isinstance(function, TaskDecorator):
-            raise AuthoringError(f"{function.function.__name__} is a task already; decorate it once")
+            raise AuthoringError(f"{function._name} is a task already; decorate it once")  # noqa: SLF001 - of this class
         if not callable(function) or isinstance(function, type):
             raise AuthoringError(f"@task decorates a function, not {function!r}")
-        self.function = function
+        self.function: Callable[..., Any] = function
         self.operator_class = operator_class
         self.kwargs = dict(kwargs)
         self._marks = tuple(marks)
@@ -136,7 +137,7 @@ class TaskDecorator:
         own.check(self.function.__name__, args, {**dict.fromkeys(filled), **kwargs})
 
     def _operator_kwargs(self) -> dict[str, Any]:
-        """Return the operator's arguments, with an id that is free: ``id``, ``id__1``, ``id__2`` …"""
+        """Return the operator's arguments, with an id that is free: ``id``, else ``id__1``, and so on."""
         kwargs = dict(self.kwargs)
         group = kwargs.get("task_group")
         dag = kwargs.get("dag") or (group.dag if group is not None else scope.current_dag())

@@ -5,6 +5,7 @@ A reference holds no value; it says where one will be found, and so makes its op
 them and ``runtime`` values.
 """
 
+# ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ class XComArg(Dependable):
 
     def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:
         """Make ``XComArg(operator)`` the plain kind."""
-        return super().__new__(PlainXComArg if cls is XComArg else cls)
+        return super().__new__(PlainXComArg if cls is XComArg else cls)  # type: ignore[return-value] # a subclass
 
     def __init__(self, operator: BaseOperator, key: str = RETURN_VALUE) -> None:
         self.operator = operator
@@ -61,7 +62,7 @@ class XComArg(Dependable):
         raise TypeError(f"{self!r} cannot be indexed; only the direct result of a task has keys")
 
     def map(self, function: Callable[[Any], Any]) -> XComArg:
-        """Return the results changed one by one by ``function``, a plain function; one that raises TaskSkipped is skipped."""
+        """Return the results changed one by one by a plain function; an index where it raises TaskSkipped is skipped."""
         return MapXComArg(self, [function])
 
     def zip(self, *others: XComArg, **fill: Any) -> XComArg:
@@ -133,7 +134,7 @@ class MapXComArg(XComArg):
 
     def __init__(self, source: XComArg, functions: list[Callable[[Any], Any]]) -> None:
         for function in functions:
-            if not callable(function) or hasattr(function, "operator_class"):
+            if hasattr(function, "operator_class") or not callable(function):
                 raise AuthoringError(f".map() takes a plain function, not {function!r}; use .expand() to map a task")
         self.source = source
         self.functions = functions

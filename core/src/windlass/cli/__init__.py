@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that ``argv`` (else the process's own arguments) names, and return its exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
     if args in (["--version"], ["-V"]):
-        from windlass import __version__
+        from windlass.version import __version__
 
         sys.stdout.write(f"windlass {__version__}\n")
         return 0

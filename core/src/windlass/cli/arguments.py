@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import click
@@ -28,7 +28,7 @@ def _run_ids(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[Co
     return _complete(lambda session: [run.run_id for run in session.control.runs.list(dag_id=dag_id).items], incomplete)
 
 
-def _complete(values: Callable[[Session], list[str]], incomplete: str) -> list[CompletionItem]:
+def _complete(values: Callable[[Session], Iterable[str]], incomplete: str) -> list[CompletionItem]:
     # A shell cannot show an error while it completes: without a database there is nothing to offer.
     try:
         with Session() as session:

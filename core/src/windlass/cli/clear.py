@@ -9,7 +9,7 @@ import click
 
 from windlass.cli.arguments import dag_argument, map_index_option, run_argument, task_argument
 from windlass.cli.failing import FAILED, NOTHING_MATCHED, OK
-from windlass.cli.options import MomentType, confirm, dry_run_option, yes_option
+from windlass.cli.options import confirm, dry_run_option, moment, yes_option
 from windlass.cli.output import Format, emit, output_option, say
 from windlass.cli.session import Session, pass_session
 from windlass.control import Selected
@@ -21,8 +21,8 @@ from windlass.states import TaskState
 @click.option("-r", "--run-id", "run_ids", multiple=True, help="Only this run; may be given again.")
 @click.option("-t", "--task-regex", help="Only tasks whose id this regular expression finds.")
 @click.option("--map-index", "map_indexes", type=int, multiple=True, help="Only these instances of mapped tasks.")
-@click.option("-s", "--start-date", type=MomentType(), help="Only runs with a logical date from here on.")
-@click.option("-e", "--end-date", type=MomentType(), help="Only runs with a logical date up to here, inclusive.")
+@click.option("-s", "--start-date", type=moment, help="Only runs with a logical date from here on.")
+@click.option("-e", "--end-date", type=moment, help="Only runs with a logical date up to here, inclusive.")
 @click.option("-u", "--upstream", is_flag=True, help="Also everything upstream of the chosen tasks.")
 @click.option("-d", "--downstream", is_flag=True, help="Also everything downstream of the chosen tasks.")
 @click.option("-f", "--only-failed", is_flag=True, help="Only failed tasks, and those that failed with them.")

@@ -27,8 +27,7 @@ def list_options(session: Session, section: str | None, output: Format, *, chang
             "description": setting.option.description,
         }
         for setting in session.settings
-        if (section is None or setting.option.section == section)
-        and not (changed and setting.origin.kind == "default")
+        if (section is None or setting.option.section == section) and not (changed and setting.origin.kind == "default")
     ]
     emit(rows, ("section", "key", "value", "origin"), output)
 

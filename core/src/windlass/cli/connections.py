@@ -8,11 +8,12 @@ from typing import IO, Any
 import click
 
 from windlass.cli.failing import FAILED, OK
-from windlass.cli.options import JsonObject, confirm, dry_run_option, yes_option
+from windlass.cli.options import confirm, dry_run_option, json_object, yes_option
 from windlass.cli.output import Format, emit, emit_one, output_option, say
 from windlass.cli.session import Session, pass_session
 from windlass.cli.writing import write_private
 from windlass.errors import UsageError
+from windlass.interfaces.connection import Connection
 
 _COLUMNS = ("conn_id", "conn_type", "host", "port", "login", "schema", "has_password", "extra", "description")
 
@@ -39,14 +40,14 @@ def get(session: Session, conn_id: str, output: Format) -> None:
 @click.command("add")
 @click.argument("conn_id", metavar="ID")
 @click.option("--conn-uri", help="The whole connection as a URI; `-` reads it from standard input.")
-@click.option("--conn-json", type=JsonObject(), help="The whole connection as a JSON object.")
+@click.option("--conn-json", type=json_object, help="The whole connection as a JSON object.")
 @click.option("--conn-type", help="What it connects to, for example postgres.")
 @click.option("--conn-host", help="Host name or address.")
 @click.option("--conn-port", type=click.IntRange(0, 65535), help="Port.")
 @click.option("--conn-login", help="User name.")
 @click.option("--conn-password", help="Password; `-` reads it from standard input.")
 @click.option("--conn-schema", help="Database or schema.")
-@click.option("--conn-extra", type=JsonObject(), help="Further fields, a JSON object.")
+@click.option("--conn-extra", type=json_object, help="Further fields, a JSON object.")
 @click.option("--conn-description", help="What the connection is for.")
 @click.option("--overwrite", is_flag=True, help="Replace a connection that exists.")
 @pass_session
@@ -55,35 +56,38 @@ def add(
     conn_id: str,
     conn_uri: str | None,
     conn_json: dict[str, Any] | None,
+    conn_type: str | None,
+    conn_host: str | None,
+    conn_port: int | None,
+    conn_login: str | None,
+    conn_password: str | None,
+    conn_schema: str | None,
+    conn_extra: dict[str, Any] | None,
     conn_description: str | None,
     *,
     overwrite: bool,
-    **parts: Any,
 ) -> None:
     """Store a connection.
 
     Give either --conn-uri, or --conn-json, or --conn-type with the other parts.
     """
-    fields = {name.removeprefix("conn_"): value for name, value in parts.items() if value is not None}
-    given = [fields, conn_uri, conn_json]
-    if sum(1 for form in given if form) != 1:
+    parts = (conn_type, conn_host, conn_port, conn_login, conn_password, conn_schema, conn_extra)
+    has_parts = any(part is not None for part in parts)
+    if sum((conn_uri is not None, conn_json is not None, has_parts)) != 1:
         raise UsageError("give exactly one of --conn-uri, --conn-json, or --conn-type with the other parts")
-    connections = session.control.connections
-    common = {"description": conn_description, "overwrite": overwrite, "actor": session.actor}
     if conn_uri is not None:
-        connections.add_uri(conn_id, _secret(conn_uri), **common)
-        return
-    fields = dict(conn_json or fields)
-    kind = fields.pop("type", None) or fields.pop("conn_type", None)
-    if not kind:
-        raise UsageError(f"connection {conn_id!r} has no type; give --conn-type, for example --conn-type postgres")
-    if isinstance(fields.get("password"), str):
-        fields["password"] = _secret(fields["password"])
-    connections.add(conn_id, {"conn_type": kind, **fields}, **common)
+        connection = Connection.from_uri(conn_id, _secret(conn_uri))
+    elif conn_json is not None:
+        connection = Connection.from_fields(conn_id, conn_json)
+    else:
+        password = None if conn_password is None else _secret(conn_password)
+        connection = Connection(conn_id, conn_type, conn_host, conn_login, password, conn_schema, conn_port, conn_extra)
+    session.control.connections.add(connection, description=conn_description, overwrite=overwrite, actor=session.actor)
     say(f"stored connection {conn_id!r}")
 
 
 def _secret(text: str) -> str:
+    """Return ``text``, or what stands on standard input for ``-``, so that a secret need not be an argument."""
     return sys.stdin.read().removesuffix("\n") if text == "-" else text
 
 
@@ -109,7 +113,7 @@ def import_file(session: Session, file: IO[str], *, overwrite: bool, dry_run: bo
 
     FILE holds a JSON object of ids and connections, each a URI or an object of fields. `-` is standard input.
     """
-    values = JsonObject().convert(file.read(), None, click.get_current_context())
+    values = json_object(file.read())
     done = session.control.connections.import_all(values, overwrite=overwrite, dry_run=dry_run, actor=session.actor)
     say(f"{'would store' if dry_run else 'stored'} {len(done.stored)} connection(s), kept {len(done.kept)}")
 
@@ -131,7 +135,7 @@ def export_file(session: Session, file: str) -> None:
 @pass_session
 def test(session: Session, conn_id: str, output: Format) -> int:
     """Try whether a connection works."""
-    from windlass.app.inproc import test_connection
+    from windlass.app.inproc.connections import test_connection
 
     works, message = test_connection(session.settings, conn_id)
     if output in {Format.JSON, Format.YAML}:

@@ -25,9 +25,11 @@ def info(session: Session, output: Format) -> None:
 @pass_session
 def doctor(session: Session, output: Format, *, invariants: bool) -> int | None:
     """Check the installation and the database for trouble."""
-    from windlass.control.health import checks
+    from windlass.control.health import broken_promises, checks
 
-    findings = tuple(checks(session.settings, invariants=invariants))
+    findings = [*checks(session.settings)]
+    if invariants:
+        findings += broken_promises(session.control.store, session.control.alive)
     if output is Format.TABLE:
         for check in findings:
             click.echo(f"{'ok  ' if check.ok else 'BAD '} {check.name}: {check.finding}")

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import click
 
+from windlass.errors import PluginError
+
 
 class Entry(NamedTuple):
     """A command in a group's table: ``module:attribute`` (or a table of its own, for a group) and its one-line help."""
@@ -33,8 +35,10 @@ def nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
 class LazyGroup(click.Group):
     """A click group over a table of entries."""
 
-    def __init__(self, name: str, table: Mapping[str, Entry], *, help: str, params: list[click.Parameter] | None = None) -> None:  # noqa: E501
-        super().__init__(name, help=help, params=params, no_args_is_help=True)
+    def __init__(
+        self, name: str, table: Mapping[str, Entry], *, about: str, params: list[click.Parameter] | None = None
+    ) -> None:
+        super().__init__(name, help=about, params=params, no_args_is_help=True)
         self._table = table
 
     def table(self) -> Mapping[str, Entry]:
@@ -48,14 +52,20 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return one command."""
         entry = self.table().get(cmd_name)
-        if entry is None:
-            return None
+        return None if entry is None else self.load(cmd_name, entry)
+
+    @staticmethod
+    def load(name: str, entry: Entry) -> click.Command:
+        """Import the command behind an entry, or make the group of its table."""
         if not isinstance(entry.target, str):
-            return LazyGroup(cmd_name, entry.target, help=entry.help)
+            return LazyGroup(name, entry.target, about=entry.help)
         module, _, attribute = entry.target.partition(":")
-        command = getattr(import_module(module), attribute)
+        try:
+            command = getattr(import_module(module), attribute)
+        except Exception as error:
+            raise PluginError(f"command {name!r} ({entry.target}) cannot be imported: {error}") from error
         if not isinstance(command, click.Command):
-            raise click.ClickException(f"{entry.target} is not a click command; the provider that names it is broken")
+            raise PluginError(f"command {name!r} ({entry.target}) is not a click command; its provider is broken")
         return command
 
     def resolve_command(
@@ -63,7 +73,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command that ``args`` begin with; an unknown name is a usage error with the nearest names."""
         name = args[0]
-        if not name.startswith("-") and name not in self.table():
+        if not name.startswith("-") and self.get_command(ctx, name) is None:
             ctx.fail(f"No such command {name!r}.{nearest(name, tuple(self.table()))}")
         return super().resolve_command(ctx, args)
 

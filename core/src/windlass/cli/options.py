@@ -16,39 +16,26 @@ from windlass.moment import parse_moment
 AnyCallable = TypeVar("AnyCallable", bound=Callable[..., Any])
 
 
-class MomentType(click.ParamType):
-    """An ISO 8601 date or datetime; a naive one is in UTC."""
-
-    name = "datetime"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Return the UTC datetime that ``value`` names."""
-        if isinstance(value, datetime):
-            return value
-        try:
-            return parse_moment(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+def moment(text: str) -> datetime:
+    """Return the UTC datetime that an option's ISO 8601 text names; a naive one is in UTC."""
+    try:
+        return parse_moment(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
-class JsonObject(click.ParamType):
-    """A JSON object."""
+def json_object(text: str) -> dict[str, Any]:
+    """Return the dict that an option's JSON text holds."""
+    import json
 
-    name = "json"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Any]:
-        """Return the dict that ``value`` holds."""
-        if isinstance(value, dict):
-            return value
-        import json
-
-        try:
-            data = json.loads(str(value))
-        except ValueError as error:
-            self.fail(f"not JSON: {error}", param, ctx)
-        if not isinstance(data, dict):
-            self.fail(f'an object such as \'{{"key": "value"}}\' is wanted, not {type(data).__name__}', param, ctx)
-        return data
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise click.BadParameter(f"not JSON: {error}") from None
+    if not isinstance(data, dict):
+        wanted = '{"key": "value"}'
+        raise click.BadParameter(f"an object such as {wanted} is wanted, not {type(data).__name__}")
+    return data
 
 
 def yes_option(command: AnyCallable) -> AnyCallable:

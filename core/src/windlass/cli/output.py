@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
+from windlass.cli.session import Session
+from windlass.config import Settings
 from windlass.errors import ConfigError
 from windlass.moment import iso
 
@@ -32,24 +34,38 @@ class Format(StrEnum):
 
 
 def output_option(command: AnyCallable) -> AnyCallable:
-    """Give ``command`` the parameter ``output`` with ``-o FORMAT`` and its alias ``--json``."""
+    """Give ``command`` the parameter ``output`` with ``-o FORMAT`` and its alias ``--json``.
 
-    def settle(ctx: click.Context, _: click.Parameter, as_json: bool) -> None:  # noqa: FBT001 - click's signature
-        if as_json:
-            ctx.params["output"] = Format.JSON
-
-    alias = click.option("--json", is_flag=True, expose_value=False, callback=settle, help="The same as -o json.")
+    Without either, the configuration (``cli.output``) decides.
+    """
+    alias = click.option(
+        "--json", is_flag=True, is_eager=True, expose_value=False, callback=_remember, help="The same as -o json."
+    )
     choice = click.option(
         "-o",
         "--output",
         type=click.Choice([form.value for form in Format]),
-        default=Format.TABLE.value,
-        show_default=True,
-        is_eager=True,  # settled before --json, which overrides it
-        callback=lambda _ctx, _param, value: Format(value),
-        help="How to print the data.",
+        callback=_settle,
+        help="How to print the data; by default what cli.output says.",
     )
     return choice(alias(command))
+
+
+def _remember(ctx: click.Context, _: click.Parameter, as_json: bool) -> None:  # noqa: FBT001 - click's signature
+    if as_json:
+        ctx.meta[__name__] = Format.JSON
+
+
+def _settle(ctx: click.Context, _: click.Parameter, value: str | None) -> Format:
+    if value is not None:
+        return Format(value)
+    chosen = ctx.meta.get(__name__)
+    return chosen if isinstance(chosen, Format) else Format(_settings(ctx).cli.output)
+
+
+def _settings(ctx: click.Context) -> Settings:
+    session = ctx.find_object(Session)
+    return Session().settings if session is None else session.settings
 
 
 def as_data(value: object) -> object:
@@ -146,14 +162,15 @@ def _cell(value: object) -> str:
 
 
 def _write_table(columns: Sequence[str], cells: list[list[str]]) -> None:
-    if sys.stdout.isatty() and _rich_table(columns, cells):
+    color = _settings(click.get_current_context()).cli.color
+    if (color == "always" or sys.stdout.isatty()) and _rich_table(columns, cells, color):
         return
     widths = [max(len(column), *(len(row[place]) for row in cells), 0) for place, column in enumerate(columns)]
     for row in [list(columns), *cells]:
         click.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def _rich_table(columns: Sequence[str], cells: list[list[str]]) -> bool:
+def _rich_table(columns: Sequence[str], cells: list[list[str]], color: str) -> bool:
     try:
         from rich.console import Console
         from rich.table import Table
@@ -166,7 +183,9 @@ def _rich_table(columns: Sequence[str], cells: list[list[str]]) -> bool:
     for row in cells:
         # Text, not markup: a DAG may be called [red].
         table.add_row(*(Text(cell, style=_STATE_STYLES.get(cell, "")) for cell in row))
-    Console().print(table)
+    Console(force_terminal=True if color == "always" else None, no_color=True if color == "never" else None).print(
+        table
+    )
     return True
 
 

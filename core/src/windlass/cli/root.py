@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +11,9 @@ from windlass.cli.failing import guarded
 from windlass.cli.lazy import Entry, LazyGroup
 from windlass.cli.session import Session
 from windlass.cli.table import COMMANDS
+
+if TYPE_CHECKING:
+    from windlass.interfaces.provider import Provider
 
 _HELP = """Windlass runs data pipelines written as Python DAGs.
 
@@ -20,24 +24,50 @@ Data goes to stdout, messages to stderr; `-o json` is made for scripts. Exit cod
 
 def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's signature
     if wanted:
-        from windlass import __version__
+        from windlass.version import __version__
 
         click.echo(f"windlass {__version__}")
         ctx.exit()
 
 
 class Root(LazyGroup):
-    """The root group: the built-in commands, and those that providers declare."""
+    """The root group: the built-in commands, and those that providers declare.
+
+    Discovering providers is slow and its cache fast, so the help page and completion show what the cache knows, and
+    only a name that is not built in has providers discovered. A built-in command asks nobody.
+    """
 
     def table(self) -> Mapping[str, Entry]:
-        """Return the built-in commands, then the providers'; a provider cannot replace a built-in one."""
-        return COMMANDS
+        """Return the built-in commands and those of the providers that the cache knows."""
+        from windlass.registry.cache import cache_file, read
+
+        file = cache_file()
+        catalog = None if file is None else read(file)
+        return COMMANDS if catalog is None else _with(catalog.providers)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command; a provider cannot replace a built-in one."""
+        if cmd_name in COMMANDS:
+            return self.load(cmd_name, COMMANDS[cmd_name])
+        from windlass.registry import registry
+
+        entry = _with(registry().providers).get(cmd_name)
+        return None if entry is None else self.load(cmd_name, entry)
+
+
+def _with(providers: Iterable[Provider]) -> Mapping[str, Entry]:
+    found = {
+        name: Entry(dotted, f"Command of the provider {provider.name}.")
+        for provider in reversed(tuple(providers))
+        for name, dotted in provider.cli_commands.items()
+    }
+    return {**COMMANDS, **{name: found[name] for name in sorted(found) if name not in COMMANDS}}
 
 
 root = Root(
     "windlass",
     COMMANDS,
-    help=_HELP,
+    about=_HELP,
     params=[
         click.Option(
             ["--version", "-V"],
@@ -51,11 +81,17 @@ root = Root(
 )
 
 
-def run(args: Sequence[str]) -> int:
-    """Run the command that ``args`` name and return its exit code."""
+def run(args: Sequence[str], session: Session | None = None) -> int:
+    """Run the command that ``args`` name and return its exit code; a session that is given is left open."""
 
     def command() -> object:
-        with Session() as session:
-            return root.main(list(args), prog_name="windlass", standalone_mode=False, obj=session)
+        if session is not None:
+            return _invoke(args, session)
+        with Session() as opened:
+            return _invoke(args, opened)
 
     return guarded(command, args)
+
+
+def _invoke(args: Sequence[str], session: Session) -> object:
+    return root.main(list(args), prog_name="windlass", standalone_mode=False, obj=session)

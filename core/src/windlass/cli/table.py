@@ -73,7 +73,9 @@ _PROVIDERS: Final = {
 }
 
 _CONFIG: Final = {
-    "list": Entry("windlass.cli.configuration:list_options", "List the options, their values and where they come from."),
+    "list": Entry(
+        "windlass.cli.configuration:list_options", "List the options, their values and where they come from."
+    ),
     "get-value": Entry("windlass.cli.configuration:get_value", "Print the value of an option."),
     "lint": Entry("windlass.cli.configuration:lint", "Check the configuration for mistakes."),
 }

@@ -14,7 +14,7 @@ import click
 
 from windlass.cli.arguments import dag_argument, map_index_option, task_argument
 from windlass.cli.failing import FAILED, OK
-from windlass.cli.options import JsonObject, MomentType
+from windlass.cli.options import json_object, moment
 from windlass.cli.output import Format, emit, emit_one, output_option
 from windlass.cli.session import Session, pass_session
 from windlass.states import RunState, TaskState
@@ -23,8 +23,8 @@ AnyCallable = TypeVar("AnyCallable", bound=Callable[..., Any])
 
 
 def _run_options(command: AnyCallable) -> AnyCallable:
-    date = click.option("-e", "--logical-date", type=MomentType(), help="The run's logical date; by default now.")
-    conf = click.option("-c", "--conf", type=JsonObject(), help="The run's configuration, a JSON object.")
+    date = click.option("-e", "--logical-date", type=moment, help="The run's logical date; by default now.")
+    conf = click.option("-c", "--conf", type=json_object, help="The run's configuration, a JSON object.")
     file = click.option(
         "-f",
         "--file",
@@ -51,7 +51,7 @@ def dags_test(
 
     Its tasks run one after another; breakpoints work, and nothing is recorded.
     """
-    from windlass.app import inproc
+    from windlass.app.inproc import testing as inproc
 
     result = inproc.test_dag(inproc.load_dag(session.settings, dag_id, file), logical_date=logical_date, conf=conf)
     if output in {Format.JSON, Format.YAML}:
@@ -80,7 +80,7 @@ def tasks_test(
 
     What it depends on does not run; nothing is recorded.
     """
-    from windlass.app import inproc
+    from windlass.app.inproc import testing as inproc
 
     dag = inproc.load_dag(session.settings, dag_id, file)
     result = inproc.test_task(dag, task_id, logical_date=logical_date, conf=conf, map_index=map_index)
@@ -106,7 +106,7 @@ def tasks_render(
     output: Format,
 ) -> None:
     """Print a task's rendered templates."""
-    from windlass.app import inproc
+    from windlass.app.inproc import testing as inproc
 
     dag = inproc.load_dag(session.settings, dag_id, file)
     fields = inproc.render_task(dag, task_id, logical_date=logical_date, conf=conf, map_index=map_index)

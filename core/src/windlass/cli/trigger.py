@@ -13,7 +13,7 @@ import click
 
 from windlass.cli.arguments import dag_argument
 from windlass.cli.failing import FAILED, OK
-from windlass.cli.options import JsonObject, MomentType, dry_run_option
+from windlass.cli.options import dry_run_option, json_object, moment
 from windlass.cli.output import Format, emit_one, output_option, say
 from windlass.cli.session import Session, pass_session
 from windlass.control import RunRow
@@ -26,8 +26,8 @@ _FIRST_LOOK, _LAST_LOOK, _SLOWDOWN = 0.05, 0.5, 1.3
 
 @click.command("trigger")
 @dag_argument
-@click.option("-c", "--conf", type=JsonObject(), help="The run's configuration, a JSON object; overrides params.")
-@click.option("-e", "--logical-date", type=MomentType(), help="The run's logical date; by default the instant of now.")
+@click.option("-c", "--conf", type=json_object, help="The run's configuration, a JSON object; overrides params.")
+@click.option("-e", "--logical-date", type=moment, help="The run's logical date; by default the instant of now.")
 @click.option("-r", "--run-id", help="The run's id; by default made from its logical date.")
 @click.option("--wait", is_flag=True, help="Wait for the run's end; exit 1 if it failed.")
 @dry_run_option

@@ -7,7 +7,7 @@ from typing import IO
 
 import click
 
-from windlass.cli.options import JsonObject, confirm, dry_run_option, yes_option
+from windlass.cli.options import confirm, dry_run_option, json_object, yes_option
 from windlass.cli.output import Format, as_data, emit, emit_one, output_option, say
 from windlass.cli.session import Session, pass_session
 from windlass.cli.writing import write_private
@@ -72,7 +72,7 @@ def import_file(session: Session, file: IO[str], *, overwrite: bool, dry_run: bo
 
     FILE holds an object of keys and values; a value that is not a string is stored as JSON. `-` is standard input.
     """
-    values = JsonObject().convert(file.read(), None, click.get_current_context())
+    values = json_object(file.read())
     done = session.control.variables.import_all(values, overwrite=overwrite, dry_run=dry_run, actor=session.actor)
     say(f"{'would store' if dry_run else 'stored'} {len(done.stored)} variable(s), kept {len(done.kept)}")
 

@@ -23,7 +23,7 @@ def find_project(cwd: Path, *, besides: Path) -> Path | None:
     """Return the nearest ``windlass.toml`` from ``cwd`` upwards, unless that is ``besides``, the home's own."""
     for folder in (cwd, *cwd.parents):
         path = folder / NAME
-        if path.is_file():
+        if os.path.isfile(path):  # noqa: PTH113 - False, not an error, for a folder that may not be looked into
             return None if besides.exists() and path.samefile(besides) else path
     return None
 

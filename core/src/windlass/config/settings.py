@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, Self
 
 from windlass.config import files, sections
 from windlass.config.home import home as default_home
 from windlass.config.option import Option, Value
-from windlass.config.references import Reference
+from windlass.config.references import SUFFIXES, Reference
 from windlass.config.sections import OPTIONS, SECTIONS
 from windlass.errors import ConfigError
 
@@ -79,8 +79,8 @@ class Settings:
         :raises ConfigError: for anything unknown, malformed or not allowed where it stands.
         """
         environ = os.environ if environ is None else environ
-        cwd = Path.cwd() if cwd is None else cwd
         folder = default_home(environ)
+        cwd = _working_folder(folder) if cwd is None else cwd
         known = {(option.section, option.key): option for option in (*OPTIONS, *options)}
         given: dict[Name, tuple[Value | Reference, Origin]] = {}
         for entry in (
@@ -127,11 +127,17 @@ class Settings:
         changed = {name: self._settings[name]._replace(value=value) for name, value in values.items()}
         return type(self)(self.home, self._settings | changed)
 
-    def resolve(self, read_secret: Callable[[str], str | None] | None = None) -> Settings:
+    def resolve(
+        self,
+        read_secret: Callable[[str], str | None] | None = None,
+        *,
+        kinds: Collection[str] = tuple(SUFFIXES.values()),
+    ) -> Settings:
         """Return a configuration in which every reference is replaced by the value it names.
 
         Args:
             read_secret: answers a name with the configuration entry of the secrets backends, None when there is none.
+            kinds: which references: of a command, a file or a secret; the others stay.
 
         :raises ConfigError: if one cannot be fetched.
         """
@@ -142,7 +148,7 @@ class Settings:
 
         values: dict[Name, Value] = {}
         for name, (option, value, _) in self._settings.items():
-            if isinstance(value, Reference):
+            if isinstance(value, Reference) and value.kind in kinds:
                 values[name] = option.parse(value.fetch(option.name, read_secret or no_backend), self.home)
         return self.replace(values) if values else self
 
@@ -153,6 +159,13 @@ class Settings:
             for setting in self._settings.values()
             if setting.origin.kind == "flag"
         }
+
+
+def _working_folder(otherwise: Path) -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:  # it was removed under this process's feet
+        return otherwise
 
 
 def _text(value: Value | Reference) -> str:

@@ -91,15 +91,16 @@ class Connections:
         for conn_id in self._ids():
             fields = self._fields(conn_id)
             connection = Connection.from_fields(conn_id, fields)
-            exported[conn_id] = {name: value for name, value in connection.to_fields().items() if value is not None}
+            entry: dict[str, Any] = {key: value for key, value in connection.to_fields().items() if value is not None}
             if connection.extra is not None:
-                exported[conn_id]["extra"] = connection.extra_dejson
+                entry["extra"] = connection.extra_dejson
             if fields.get("description"):
-                exported[conn_id]["description"] = fields["description"]
+                entry["description"] = fields["description"]
+            exported[conn_id] = entry
         return exported
 
-    def _ids(self) -> list[str]:
-        return sorted(row.conn_id for row in self._store.credentials.connections())
+    def _ids(self) -> tuple[str, ...]:
+        return tuple(sorted(row.conn_id for row in self._store.credentials.connections()))
 
     def _fields(self, conn_id: str) -> dict[str, Any]:
         fields = self._store.credentials.connection(conn_id)

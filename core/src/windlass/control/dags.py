@@ -10,7 +10,8 @@ from windlass.errors import DagNotFound
 from windlass.planning.calendar import next_run
 from windlass.ports import Clock
 from windlass.spec import CustomTimetableSpec, DagSpec
-from windlass.store import Store, queries
+from windlass.store import Store
+from windlass.store.queries import DagRow as StoredDag
 
 
 class Dags:
@@ -37,9 +38,9 @@ class Dags:
         wanted = set(tags)
         return Page(tuple(row for row in rows if wanted <= set(row.tags)), page.cursor)
 
-    def ids(self, *, visible: Visible = everything) -> list[str]:
+    def ids(self, *, visible: Visible = everything) -> tuple[str, ...]:
         """Return the ids of all DAGs that are in some file."""
-        return [dag.dag_id for dag in self._all() if not dag.stale and visible(dag.dag_id)]
+        return tuple(dag.dag_id for dag in self._all() if not dag.stale and visible(dag.dag_id))
 
     def details(self, dag_id: str, *, visible: Visible = everything) -> DagDetails:
         """Return everything about a DAG but its tasks.
@@ -114,7 +115,7 @@ class Dags:
         self.find(dag_id, visible=visible)
         return self._store.queries.count_runs(dag_id)
 
-    def find(self, dag_id: str, *, visible: Visible = everything) -> tuple[queries.DagRow, DagSpec]:
+    def find(self, dag_id: str, *, visible: Visible = everything) -> tuple[StoredDag, DagSpec]:
         """Return the stored row and the newest spec of a DAG.
 
         :raises DagNotFound: if there is none; the sentence has the nearest ids.
@@ -150,7 +151,7 @@ class Dags:
 
     # -- details ------------------------------------------------------------------------------------------------
 
-    def _all(self) -> Iterator[queries.DagRow]:
+    def _all(self) -> Iterator[StoredDag]:
         cursor: str | None = None
         while True:
             page = self._store.queries.dags(after=cursor, limit=1000)
@@ -159,7 +160,7 @@ class Dags:
             if cursor is None:
                 return
 
-    def _row(self, dag: queries.DagRow) -> DagRow:
+    def _row(self, dag: StoredDag) -> DagRow:
         spec = self._store.queries.spec(dag.dag_id, dag.spec_version)
         return DagRow(
             dag_id=dag.dag_id,

@@ -145,7 +145,9 @@ class Explain:
             case TaskState.SCHEDULED:
                 causes += self._room(snapshot, task)
             case TaskState.QUEUED:
-                causes.append(Cause(fact=f"an executor has it since {_when(task.queued_at)}; no process has claimed it"))
+                causes.append(
+                    Cause(fact=f"an executor has it since {_when(task.queued_at)}; no process has claimed it")
+                )
                 if not self._alive.supervisor():
                     causes.append(Cause(fact="no supervisor is running", remedy="windlass standalone"))
             case TaskState.UP_FOR_RETRY | TaskState.UP_FOR_RESCHEDULE:
@@ -174,8 +176,8 @@ class Explain:
             pool_slots=task.pool_slots,
             max_active_tasks=spec.max_active_tasks,
             task_id=task.task_id,
-            max_active_tis_per_dag=_limit(declared and declared.max_active_tis_per_dag),
-            max_active_tis_per_dagrun=_limit(declared and declared.max_active_tis_per_dagrun),
+            max_active_tis_per_dag=_limit(None if declared is None else declared.max_active_tis_per_dag),
+            max_active_tis_per_dagrun=_limit(None if declared is None else declared.max_active_tis_per_dagrun),
         )
         pools = {pool.name: pool.slots for pool in self._store.scheduler.pools()}
         obstacle = occupancy.obstacle(lane, pools)
@@ -183,7 +185,9 @@ class Explain:
             remedy = f"windlass pools set {task.pool} SLOTS" if obstacle.startswith("pool ") else None
             causes.append(Cause(fact=obstacle, remedy=remedy))
         elif not causes:
-            causes.append(Cause(fact="it waits for the scheduler to pick it: at the next step, or parallelism is reached"))
+            causes.append(
+                Cause(fact="it waits for the scheduler to pick it: at the next step, or parallelism is reached")
+            )
         return causes
 
 
@@ -203,9 +207,7 @@ class _Snapshot:
         return plan.blockers(task.task_id, task.map_index) or ["the scheduler is about to let it go"]
 
     def _past_ok(self, task_id: str, map_index: int) -> bool:
-        previous = self._store.scheduler.previous(
-            self.run.id, task_id, map_index, scheduled_only=self.spec.catchup
-        )
+        previous = self._store.scheduler.previous(self.run.id, task_id, map_index, scheduled_only=self.spec.catchup)
         return past_allows(self.spec.by_id[task_id], previous)
 
 

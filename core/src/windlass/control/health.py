@@ -17,7 +17,7 @@ from windlass.config import Settings
 from windlass.control import database, plugins
 from windlass.control.alive import Alive
 from windlass.errors import WindlassError
-from windlass.store import SchemaState
+from windlass.store import SchemaState, Store, invariant_violations
 
 #: Releases in which two connections that checkpoint at once can corrupt a WAL database.
 _WAL_BUG = (3, 7, 0), (3, 51, 2)
@@ -70,18 +70,16 @@ def describe(settings: Settings) -> Installation:
     )
 
 
-def checks(settings: Settings, *, invariants: bool = False) -> Iterator[Check]:
-    """Yield the findings, the quick ones first; ``invariants`` also asks the database for broken promises."""
-    steps: list[tuple[str, Callable[[Settings], Iterator[Check]]]] = [
-        ("home", _home),
-        ("sqlite", _sqlite),
-        ("database", _database),
-        ("processes", _processes),
-        ("plugins", _plugins),
-    ]
-    if invariants:
-        steps.append(("invariants", _invariants))
-    for name, step in steps:
+def checks(settings: Settings) -> Iterator[Check]:
+    """Yield the findings, the quick ones first."""
+    steps: dict[str, Callable[[Settings], Iterator[Check]]] = {
+        "home": _home,
+        "sqlite": _sqlite,
+        "database": _database,
+        "processes": _processes,
+        "plugins": _plugins,
+    }
+    for name, step in steps.items():
         try:
             yield from step(settings)
         except (WindlassError, OSError) as error:
@@ -156,8 +154,12 @@ def _plugins(_settings: Settings) -> Iterator[Check]:
     yield Check(name="plugins", ok=True, finding=f"{len(plugins.providers())} providers can be used")
 
 
-def _invariants(settings: Settings) -> Iterator[Check]:
-    from windlass.store import Database, invariant_violations
-
-    violations = []
-    yield Check(name="invariants", ok=not violations, finding="every promise holds")
+def broken_promises(store: Store, alive: Alive) -> Iterator[Check]:
+    """Yield what the database holds that must not be, or that nothing is; the promises of a living scheduler if one is."""
+    violations = invariant_violations(store.db, liveness=alive.scheduler())
+    for violation in violations:
+        yield Check(
+            name="invariants", ok=False, finding=f"{violation.name}: not true that {violation.promise}: {violation.row}"
+        )
+    if not violations:
+        yield Check(name="invariants", ok=True, finding="every promise holds")

@@ -59,7 +59,9 @@ class Logs:
         task = self._tasks.get(dag_id, run_id, task_id, map_index, visible=visible)
         wanted = try_number or max(task.try_number, 1)
         if wanted > max(task.try_number, 1):
-            raise NotFound(f"task {task_id!r} of run {run_id!r} has had {task.try_number} tries; there is no try {wanted}")
+            raise NotFound(
+                f"task {task_id!r} of run {run_id!r} has had {task.try_number} tries; there is no try {wanted}"
+            )
         path = self.path(dag_id, run_id, task_id, map_index, wanted)
         ended = task.state.is_terminal or task.state is TaskState.UP_FOR_RETRY or wanted < task.try_number
         try:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from windlass.config import Option, Settings
+from windlass.config import Settings
 from windlass.control.visibility import did_you_mean
 from windlass.errors import NotFound
 from windlass.registry import KINDS, BrokenPlugin, Duplicate, Provider, registry
@@ -34,20 +34,7 @@ class PluginRow(msgspec.Struct, frozen=True, kw_only=True):
 
 def load_settings(flags: Mapping[str, str] | None = None) -> Settings:
     """Return the configuration that holds here, with the settings that the installed providers declare."""
-    options = [
-        Option(
-            entry.default,
-            entry.description,
-            kind=entry.kind,
-            choices=entry.choices,
-            secret=entry.secret,
-            section=entry.section,
-            key=entry.key,
-        )
-        for provider in registry().providers
-        for entry in provider.config_options
-    ]
-    return Settings.load(flags=flags, options=options)
+    return Settings.load(flags=flags, options=registry().options)
 
 
 def providers() -> tuple[ProviderRow, ...]:

@@ -47,9 +47,7 @@ class Pools:
             raise NotFound(f"pool {name!r} does not exist.{did_you_mean(name, pools)} `windlass pools list` shows all")
         return pools[name]
 
-    def set(
-        self, name: str, *, slots: int, description: str = "", include_deferred: bool = False, actor: str
-    ) -> None:
+    def set(self, name: str, *, slots: int, description: str = "", include_deferred: bool = False, actor: str) -> None:
         """Create or change a pool; -1 slots are unlimited."""
         if not name.strip() or len(name) > 250:
             raise UsageError("a pool's name needs 1 to 250 characters")

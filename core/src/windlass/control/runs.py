@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from windlass.control.dags import Dags
-from windlass.control.params import check_conf
+from windlass.spec.params import check_conf
 from windlass.control.views import Page, RunRow
 from windlass.control.visibility import Visible, did_you_mean, everything
 from windlass.errors import Conflict, RunExists, RunNotFound, UsageError

@@ -15,7 +15,8 @@ from windlass.control.visibility import Visible, did_you_mean, everything
 from windlass.errors import TaskNotFound, UsageError
 from windlass.spec import DagSpec
 from windlass.states import TaskState
-from windlass.store import Affected, Selection, Store, queries
+from windlass.store import Affected, Selection, Store
+from windlass.store import TaskRow as StoredTask
 
 _Neighbours = Callable[[str], Collection[str]]
 _MARKS = frozenset({TaskState.SUCCESS, TaskState.FAILED})
@@ -61,7 +62,7 @@ class Tasks:
 
     def find(
         self, dag_id: str, run_id: str, task_id: str, map_index: int = -1, *, visible: Visible = everything
-    ) -> queries.TaskRow:
+    ) -> StoredTask:
         """Return the stored row of a task instance.
 
         :raises DagNotFound, RunNotFound, TaskNotFound: if there is none.
@@ -115,16 +116,18 @@ class Tasks:
         )
         if task_ids is not None and not task_ids:
             return Selected(dag_id=dag_id, tasks=(), ids=())
-        return _selected(dag_id, self._store.runs.select(selection))
+        return self._with_setups(spec, self._store.runs.select(selection))
 
     def exactly(
         self, dag_id: str, run_id: str, task_id: str, map_index: int = -1, *, visible: Visible = everything
     ) -> Selected:
-        """Return the selection of one task instance.
+        """Return the selection of one task instance, with its setups and their teardowns.
 
         :raises DagNotFound, RunNotFound, TaskNotFound: if there is none.
         """
-        return _selected(dag_id, [self.find(dag_id, run_id, task_id, map_index, visible=visible)])
+        row = self.find(dag_id, run_id, task_id, map_index, visible=visible)
+        _, spec = self._dags.find(dag_id, visible=visible)
+        return self._with_setups(spec, [row])
 
     # -- commands -----------------------------------------------------------------------------------------------
 
@@ -137,9 +140,7 @@ class Tasks:
         """
         return self._store.runs.clear(selected.ids, who=actor, latest=latest, key=idempotency_key)
 
-    def mark(
-        self, selected: Selected, state: TaskState, *, actor: str, idempotency_key: str | None = None
-    ) -> Affected:
+    def mark(self, selected: Selected, state: TaskState, *, actor: str, idempotency_key: str | None = None) -> Affected:
         """End task instances in ``state``; a running one is stopped first.
 
         :raises UsageError: if ``state`` is neither success nor failed.
@@ -150,7 +151,24 @@ class Tasks:
 
     # -- details ------------------------------------------------------------------------------------------------
 
-    def _rows(self, dag_id: str, run_id: str) -> Iterator[queries.TaskRow]:
+    def _with_setups(self, spec: DagSpec, rows: Sequence[StoredTask]) -> Selected:
+        """Return the rows and, in the same runs, those of the setups that they need anew."""
+        found = {row.id: row for row in rows}
+        for run_id in dict.fromkeys(row.run_id for row in rows):
+            needed = _setups(spec, {row.task_id for row in rows if row.run_id == run_id})
+            if needed:
+                more = Selection(dag_id=spec.dag_id, run_ids=(run_id,), task_ids=tuple(sorted(needed)))
+                found |= {row.id: row for row in self._store.runs.select(more)}
+        return Selected(
+            dag_id=spec.dag_id,
+            ids=tuple(found),
+            tasks=tuple(
+                ClearedTask(run_id=row.run_id, task_id=row.task_id, map_index=row.map_index, state=row.state)
+                for row in found.values()
+            ),
+        )
+
+    def _rows(self, dag_id: str, run_id: str) -> Iterator[StoredTask]:
         cursor: str | None = None
         while True:
             page = self._store.queries.tasks(dag_id, run_id, after=cursor)
@@ -186,18 +204,20 @@ def _reached(start: Collection[str], neighbours: _Neighbours) -> set[str]:
     return reached
 
 
-def _selected(dag_id: str, rows: Sequence[queries.TaskRow]) -> Selected:
-    return Selected(
-        dag_id=dag_id,
-        ids=tuple(row.id for row in rows),
-        tasks=tuple(
-            ClearedTask(run_id=row.run_id, task_id=row.task_id, map_index=row.map_index, state=row.state)
-            for row in rows
-        ),
-    )
+def _setups(spec: DagSpec, task_ids: set[str]) -> set[str]:
+    """Return the setups in whose scope these tasks stand, with the teardowns that end it."""
+    needed: set[str] = set()
+    setups = {task.task_id for task in spec.tasks if task.is_setup}
+    for task_id in task_ids & spec.by_id.keys() if setups else ():
+        after = _reached({task_id}, lambda name: spec.downstream[name])
+        for setup in setups & _reached({task_id}, lambda name: spec.by_id[name].upstream):
+            teardowns = {task.task_id for task in spec.tasks if setup in task.setups}
+            if not teardowns or teardowns & after:
+                needed |= {setup, *teardowns}
+    return needed - task_ids
 
 
-def _row(row: queries.TaskRow) -> TaskRow:
+def _row(row: StoredTask) -> TaskRow:
     return TaskRow(
         task_id=row.task_id,
         map_index=row.map_index,

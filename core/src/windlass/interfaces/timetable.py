@@ -81,8 +81,8 @@ class TimeRestriction:
     latest. ``now`` is the instant of the question (timetables have no clock of their own).
 
     ``skip_to_next`` leaves out the latest missed period too, and waits for the next one; ``catchup`` overrides it. It
-    describes one moment, that of unpausing a DAG with ``run_on_unpause=False``: whoever asks sets it then only, and
-    keeps the answer until it is due. Set on every question, it would move each run on for ever.
+    describes one moment, that of unpausing a DAG with ``run_on_unpause=False``: whoever sets it gives that moment as
+    ``now``. Set with a clock that goes on, it would move each run on for ever.
     """
 
     earliest: datetime | None

@@ -116,7 +116,7 @@ class Topology:
         setups = named or [position for position in direct if self.tasks[position].is_setup]
         for setup in setups:
             self._add_edge(setup, here, _SETUP)
-        for between in self._between(setups, here) - {*direct, *setups}:
+        for between in sorted(self._between(setups, here) - {*direct, *setups}):
             self._add_edge(between, here, _BETWEEN)
 
     def _add_edge(self, upstream: int, downstream: int, slots: tuple[int, ...]) -> None:

@@ -43,7 +43,7 @@ class ParseResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     """What one file said. Exactly one of ``specs`` (possibly empty) and ``error`` counts."""
 
     id: int
-    #: Canonical specs (spec.canonical_bytes), one per DAG, in order of definition.
+    #: Canonical specs (spec.encode_spec), one per DAG, in order of definition.
     specs: list[bytes] = msgspec.field(default_factory=list)
     #: One clear sentence with file and line, then the user's own traceback.
     error: str | None = None

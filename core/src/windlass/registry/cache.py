@@ -14,6 +14,7 @@ import os
 import sys
 import zlib
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -83,7 +84,8 @@ def write(file: Path, catalog: Catalog, sources: Iterable[str]) -> None:
             stream.write(data)
         draft.replace(file)
     except OSError:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
 
 
 def _stamp(path: str) -> int:

@@ -30,6 +30,14 @@ CORE: Final = Provider(
     hooks={"BaseHook": "windlass.hooks:BaseHook"},
     operators={name: f"windlass.operators:{name}" for name in _OPERATORS},
     sensors={name: f"windlass.sensors:{name}" for name in _SENSORS},
+    task_decorators={
+        "python": "windlass.authoring.taskflow:PythonDecoratedOperator",
+        "branch": "windlass.authoring.operators.decorated:BranchDecoratedOperator",
+        "short_circuit": "windlass.authoring.operators.decorated:ShortCircuitDecoratedOperator",
+        "sensor": "windlass.authoring.operators.decorated:SensorDecoratedOperator",
+        "virtualenv": "windlass.authoring.operators.decorated:VirtualenvDecoratedOperator",
+        "external_python": "windlass.authoring.operators.decorated:ExternalPythonDecoratedOperator",
+    },
     executors={
         "LocalExecutor": "windlass.executors.local:LocalExecutor",
         "SequentialExecutor": "windlass.executors.sequential:SequentialExecutor",
@@ -38,7 +46,7 @@ CORE: Final = Provider(
         "environment_variable": "windlass.secrets.env:EnvironmentSource",
         "files": "windlass.secrets.files:FileSource",
     },
-    runners={"inproc": "windlass.app.inproc:test_dag"},
+    runners={"inproc": "windlass.app.inproc.testing:test_dag"},
 )
 
 #: The manifests that need no discovery, asked before any other.

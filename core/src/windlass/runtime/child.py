@@ -261,7 +261,9 @@ def _run(
     else:
         try:
             return run(dag, context, session)
-        except BaseException as error:  # noqa: BLE001 - whatever escapes is a failure of this attempt
+        except SystemExit as leaving:
+            reason = f"it called sys.exit({leaving.code!r}), or was told to end"
+        except BaseException as error:
             logging.getLogger("windlass").exception("the attempt ended with an error that was not user code's")
             reason = f"{type(error).__name__}: {error}"
     return Finish(outcome=Outcome.FAIL, started_at=started, ended_at=datetime.now(UTC), reason=reason)

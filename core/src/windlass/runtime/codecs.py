@@ -6,6 +6,7 @@ that the DAG's own code has imported, and only used if it is of the kind that th
 binary. Libraries are recognised by the name of a value's module, so none is imported to find out that it is not used.
 """
 
+# ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
 
 import base64
@@ -33,7 +34,7 @@ _json_encode = msgspec.json.Encoder().encode
 _json_decode = msgspec.json.Decoder().decode
 
 
-class _Unknown(Exception):  # noqa: N818 - never leaves this module
+class _Unknown(Exception):
     """A value of a type that no rule knows."""
 
     def __init__(self, value: object) -> None:
@@ -90,14 +91,16 @@ class _Writer:
             if hasattr(kind, "_fields"):
                 return self.tag("namedtuple", [_name_of(kind), [self.plain(item) for item in value]])
             return self.tag("tuple", [self.plain(item) for item in value])
-        binary = binary_codec(value)
-        if binary is not None:
-            codec_id, data = binary
-            return self.tag("binary", [codec_id, _b64(data)])
-        for base, rule in _BY_BASE:
-            if isinstance(value, base):
-                return rule(self, value)
-        raise _Unknown(value)
+        binary = _binary(value)
+        if binary is None:
+            for base, rule in _BY_BASE:
+                if isinstance(value, base):
+                    return rule(self, value)
+            binary = _provided(value)
+        if binary is None:
+            raise _Unknown(value)
+        codec_id, data = binary
+        return self.tag("binary", [codec_id, _b64(data)])
 
     def _object(self, name: str, kind: type, fields: Mapping[str, Any]) -> Any:
         return self.tag(name, [_name_of(kind), {key: self.plain(item) for key, item in fields.items()}])
@@ -261,7 +264,9 @@ def _read(value: Any) -> Any:
             return {key: _read(item) for key, item in value.items()}
         reader = _READERS.get(name)
         if reader is None:
-            raise XComError(f"the value needs a reader for {name!r}, which this version does not have; upgrade windlass")
+            raise XComError(
+                f"the value needs a reader for {name!r}, which this version does not have; upgrade windlass"
+            )
         return reader(value["value"])
     return value
 
@@ -273,9 +278,6 @@ def encode(value: Any, what: str) -> tuple[str, bytes]:
     """
     if type(value) is bytes:
         return BYTES, value
-    binary = binary_codec(value)
-    if binary is not None:
-        return binary
     writer = _Writer()
     try:
         data = writer.plain(value)
@@ -288,6 +290,9 @@ def encode(value: Any, what: str) -> tuple[str, bytes]:
         raise XComError(f"{what} is nested too deeply or contains itself; return flat data") from None
     except XComError as error:
         raise XComError(f"{what}: {error}") from None
+    if type(data) is dict and data.get(_TAG) == "binary":
+        codec_id, text = data["value"]
+        return codec_id, base64.b64decode(text)
     try:
         return (TAGGED if writer.tagged else JSON), _json_encode(data)
     except UnicodeEncodeError:
@@ -332,21 +337,18 @@ def decode(codec_id: str, data: bytes) -> Any:
     return lookup("xcom_codecs", codec_id)().decode(data)
 
 
-def binary_codec(value: Any) -> tuple[str, bytes] | None:
-    """Return the codec's id and the bytes of an array, a frame, or a value that a provider's codec knows."""
+def _binary(value: Any) -> tuple[str, bytes] | None:
+    """Return the codec's id and the bytes of an array or a frame, recognised by the name of its library."""
     library = type(value).__module__.partition(".")[0]
-    if library in ("numpy", "pandas", "polars", "pyarrow"):
-        from windlass.runtime import frames
-
-        found = frames.encode(value, library)
-        if found is not None:
-            return found
-    if library in ("builtins", "datetime", "decimal", "uuid", "pathlib", "collections", "windlass", "enum"):
+    if library not in ("numpy", "pandas", "polars", "pyarrow"):
         return None
-    return _provided(value)
+    from windlass.runtime import frames
+
+    return frames.encode(value, library)
 
 
 def _provided(value: Any) -> tuple[str, bytes] | None:
+    """Return the codec's id and the bytes of a value that a provider's codec knows."""
     from windlass.registry import lookup, registry
 
     ids = registry().names("xcom_codecs")

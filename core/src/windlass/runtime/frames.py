@@ -3,6 +3,7 @@
 Loaded only for values of these libraries. Frames need pyarrow, and the error says so.
 """
 
+# ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
 
 from importlib import import_module
@@ -81,7 +82,9 @@ def _pyarrow(what: str) -> Any:
         import_module("pyarrow.ipc")
         return import_module("pyarrow")
     except ImportError:
-        raise XComError(f"a {what} table travels between tasks as Arrow, which needs pyarrow: pip install pyarrow") from None
+        raise XComError(
+            f"a {what} table travels between tasks as Arrow, which needs pyarrow: pip install pyarrow"
+        ) from None
 
 
 def _library(name: str) -> Any:

@@ -52,13 +52,13 @@ def limit_cpu(seconds: float) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (total, hard))
 
 
-def other_children(known: set[int]) -> bool:
-    """Return whether this process has children besides ``known``: orphans that it inherited."""
+def other_children(known: set[int]) -> set[int]:
+    """Return the children of this process besides ``known``: orphans that it adopted."""
     try:
         listed = Path(f"/proc/self/task/{os.getpid()}/children").read_bytes()
     except OSError:
-        return False
-    return any(int(pid) not in known for pid in listed.split())
+        return set()
+    return {int(pid) for pid in listed.split()} - known
 
 
 class LeaseMark:

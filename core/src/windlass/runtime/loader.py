@@ -131,9 +131,7 @@ class SnapshotFinder:
             (importlib.machinery.SourceFileLoader, importlib.machinery.SOURCE_SUFFIXES),
         )
 
-    def find_spec(
-        self, fullname: str, target: types.ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
+    def find_spec(self, fullname: str, target: types.ModuleType | None = None) -> importlib.machinery.ModuleSpec | None:
         """Return the spec of ``fullname`` if this folder has it."""
         tail = fullname.rpartition(".")[2]
         for name, is_package in ((f"{tail}/__init__.py", True), (f"{tail}.py", False)):

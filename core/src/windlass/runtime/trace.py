@@ -43,5 +43,3 @@ def _below(path: str, root: str) -> str:
 def _is_machinery(step: TracebackType) -> bool:
     name = step.tb_frame.f_code.co_filename
     return name.startswith((_OURS, *_MACHINERY))
-
-

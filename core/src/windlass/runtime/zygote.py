@@ -101,6 +101,8 @@ class Zygote:
             with session_scope(session):
                 module = loader.load_snapshot(Path(message.code), message.code_version, message.file)
                 self._dags = {dag.dag_id: dag for dag in authoring.collect(module)}
+                attempt.prepare(self._dags.values())
+                attempt.prepare(self._dags.values())
         except WindlassError as error:
             self._fail(f"{type(error).__name__}: {error}\n{user_traceback(error)}")
             return False
@@ -170,7 +172,7 @@ class Zygote:
                 self._children.discard(pid)
                 ended.append((pid, status))
         if ended:
-            orphans = limits.other_children(self._children)
+            orphans = bool(limits.other_children(self._children))
             for pid, status in ended:
                 self._send(Exited(pid=pid, status=status, orphans=orphans))
 

@@ -1,6 +1,6 @@
 """The loop that turns events into decisions and decisions into one transaction.
 
-See ``scheduler`` for the step, ``tracked`` for what is remembered between steps, ``calendar`` for scheduled runs.
+See ``scheduler`` for the step, ``owned`` and ``tracked`` for what is remembered between steps.
 """
 
 from __future__ import annotations

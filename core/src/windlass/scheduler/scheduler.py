@@ -26,6 +26,7 @@ from datetime import datetime
 import msgspec
 
 from windlass.errors import DagNotFound, SpecError, StoreError
+from windlass.planning.calendar import active_runs_limit, next_run
 from windlass.planning.decisions import Expand, Move
 from windlass.planning.past import past_allows
 from windlass.planning.queueing import Lane
@@ -35,6 +36,7 @@ from windlass.ports import (
     Clock,
     DagFacts,
     ExecutorPort,
+    NewRun,
     Rng,
     RunFacts,
     RunMove,
@@ -45,7 +47,6 @@ from windlass.ports import (
     StorePort,
     TaskFacts,
 )
-from windlass.scheduler.calendar import active_runs_limit, new_run, next_run
 from windlass.scheduler.owned import WAITING_FOR_TIME, OwnedRuns
 from windlass.scheduler.tracked import TrackedRun
 from windlass.spec import DagSpec
@@ -289,7 +290,18 @@ class Scheduler:
             if info.run_after > now:
                 self._owned.timers.set(("dag", dag_id), info.run_after)
                 continue
-            created = self._store.create_run(new_run(dag, info))
+            created = self._store.create_run(
+                NewRun(
+                    dag_id=dag_id,
+                    run_type=RunType.SCHEDULED,
+                    logical_date=info.logical_date,
+                    data_interval_start=info.data_interval.start,
+                    data_interval_end=info.data_interval.end,
+                    run_after=info.run_after,
+                    spec_version=dag.spec_version,
+                    code_version=dag.code_version,
+                )
+            )
             self._dags[dag_id] = msgspec.structs.replace(
                 dag, last_interval_start=info.data_interval.start, last_interval_end=info.data_interval.end
             )

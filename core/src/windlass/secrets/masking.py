@@ -183,8 +183,9 @@ class Masker:
             if any(len(form) > len(tail) and form.startswith(tail) for form in self._forms):
                 limit = start
                 break
-        # A secret that is complete must not be cut where another one may begin.
-        for match in self._pattern.finditer(text, max(0, limit - self._longest)):
+        # A secret that is complete must not be cut where another one may begin. From the start, as ``mask`` does it:
+        # begun elsewhere, the search would find others of several matches that overlap.
+        for match in self._pattern.finditer(text):
             if match.start() < limit < match.end():
                 return match.end()
         return limit

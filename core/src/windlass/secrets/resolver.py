@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from windlass.config import Settings
+from windlass.config import Reference, Settings
 from windlass.errors import ConfigError, SecretsError, WindlassError
 from windlass.interfaces.connection import Connection
 from windlass.interfaces.secrets_backend import SecretsBackend
@@ -126,6 +126,22 @@ def open_resolver(
     chain = build_chain(settings, database, environ=environ, plugins=plugins)
     helper = HelperClient(backend_arguments(settings)) if chain.needs_helper else None
     return Resolver(chain, helper)
+
+
+def resolve_settings(settings: Settings, *, plugins: Registry | None = None) -> Settings:
+    """Return the configuration with every reference replaced by what it names, also those to a secrets backend.
+
+    :raises ConfigError: if one cannot be fetched.
+    :raises SecretsError: if a backend refused or did not answer.
+    """
+    settings = settings.resolve(kinds=("command", "file"))
+    if not any(isinstance(setting.value, Reference) for setting in settings) or not settings.secrets.backend:
+        return settings.resolve()
+    resolver = open_resolver(settings, plugins=plugins)
+    try:
+        return settings.resolve(resolver.get_config)
+    finally:
+        resolver.close()
 
 
 def backend_arguments(settings: Settings) -> dict[str, dict[str, Any]]:

@@ -1,5 +1,7 @@
 """What a running attempt may ask and tell between its claim and its end."""
 
+# ruff: noqa: S608 - statements are put together from constants; values are always parameters
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -14,15 +16,16 @@ from windlass.states import RunType
 from windlass.store import xcoms
 from windlass.store.asking import Asking, run_fields
 from windlass.store.assets import record_events
-from windlass.store.commands import RunCommands, Selection
+from windlass.store.commands import RunCommands
 from windlass.store.credentials import Credentials
 from windlass.store.database import Database, Transaction
 from windlass.store.endings import Held
+from windlass.store.selection import Selection
 from windlass.store.specs import Specs
 
 _HOLDS: Final = "SELECT 1 FROM ti WHERE id = :task AND lease_id = :lease AND state = 'running' FOR_UPDATE"
 _GET: Final = (
-    f"SELECT t.map_index, {', '.join(f'x.{c}' for c in xcoms.COLUMNS.split(', '))}"  # noqa: S608 - constants
+    f"SELECT t.map_index, {', '.join(f'x.{c}' for c in xcoms.COLUMNS.split(', '))}"
     " FROM run r JOIN ti t ON t.run = r.id AND t.task_id = :task_id JOIN xcom x ON x.ti_id = t.id AND x.name = :name"
     " WHERE r.dag_id = :dag_id AND r.run_id = :run_id AND (:map_index IS NULL OR t.map_index = :map_index)"
     " ORDER BY t.map_index LIMIT :limit OFFSET :offset"
@@ -51,7 +54,7 @@ class Calls:
         self._asking = Asking(database)
         self._commands = RunCommands(database, specs)
 
-    def answer(self, lease: str, held: Held | None, verb: Verb) -> Any:
+    def answer(self, lease: str, held: Held | None, verb: Verb) -> Any:  # noqa: ANN401 - what each verb answers with
         """Return the result of ``verb``, msgpack-able.
 
         Raises:

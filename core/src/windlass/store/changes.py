@@ -50,7 +50,7 @@ _STOP: Final = (
 _DELETE_SIGNALS: Final = 'DELETE FROM "signal" WHERE id IN IDS(:ids)'
 
 
-class _Mismatch(Exception):  # noqa: N818 - control flow inside this module
+class _Mismatch(Exception):
     """A guard found fewer rows than the step expects."""
 
 
@@ -94,7 +94,9 @@ def commit(database: Database, changes: Changes) -> Committed:
     """Apply ``changes`` in one transaction; safe to repeat."""
     now = database.now()
     whole = _Step(changes.run_moves, changes.expansions, list(_writes(changes, now)))
-    runs = dict.fromkeys(chain((m.run for m in whole.run_moves), (e.run for e in whole.expansions), (w.run for w in whole.writes)))
+    runs = dict.fromkeys(
+        chain((m.run for m in whole.run_moves), (e.run for e in whole.expansions), (w.run for w in whole.writes))
+    )
 
     def work(transaction: Transaction) -> _Outcome:
         outcome = _Outcome(conflicts=_outdated(transaction, changes.generations))
@@ -190,7 +192,7 @@ def _outdated(transaction: Transaction, generations: dict[int, int]) -> set[int]
     """Return the runs that were cleared, marked or taken over since the step was decided."""
     if not generations:
         return set()
-    found = dict(transaction.rows(_GENERATIONS, {"ids": to_json(list(generations))}))
+    found: dict[int, int] = dict(transaction.rows(_GENERATIONS, {"ids": to_json(list(generations))}))
     return {run for run, generation in generations.items() if found.get(run) != generation}
 
 

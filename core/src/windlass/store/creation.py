@@ -1,4 +1,6 @@
-"""Creating runs: the run's row, one row per task (a placeholder for a mapped one) and the signal, in one transaction."""
+"""Creating runs: the run, a row per task (a placeholder for a mapped one) and the signal, in one transaction."""
+
+# ruff: noqa: S608 - statements are put together from constants; values are always parameters
 
 from __future__ import annotations
 
@@ -19,19 +21,21 @@ from windlass.store.specs import Specs
 from windlass.store.transitions import signal
 
 _INSERT_RUN: Final = (
-    "INSERT INTO run (dag_id, run_id, run_type, state, logical_date, interval_start, interval_end, run_after, queued_at,"
-    " spec_version, code_version, bundle, file, conf, note, triggered_by, backfill_id, callbacks)"
+    "INSERT INTO run (dag_id, run_id, run_type, state, logical_date, interval_start, interval_end, run_after,"
+    " queued_at, spec_version, code_version, bundle, file, conf, note, triggered_by, backfill_id, callbacks)"
     " VALUES (:dag_id, :run_id, :run_type, 'queued', :logical_date, :interval_start, :interval_end, :run_after, :now,"
     " :spec_version, :code_version, :bundle, :file, :conf, :note, :triggered_by, :backfill_id, :callbacks)"
     " ON CONFLICT DO NOTHING"
 )
-_INSERT_TASK: Final = (
-    "INSERT INTO ti (run, task_id, max_tries, retries, pool, pool_slots, queue, executor, code_version, callbacks, is_leaf)"
-    " VALUES (:run, :task_id, :retries, :retries, :pool, :pool_slots, :queue, :executor, :code_version, :callbacks, :is_leaf)"
+INSERT_TASK: Final = (
+    "INSERT INTO ti (run, task_id, max_tries, retries, pool, pool_slots, queue, executor, code_version,"
+    " callbacks, is_leaf)"
+    " VALUES (:run, :task_id, :retries, :retries, :pool, :pool_slots, :queue, :executor, :code_version,"
+    " :callbacks, :is_leaf)"
 )
 _DAG: Final = "SELECT bundle, file, spec_version, code_version FROM dag WHERE dag_id = :dag_id"
 _RUN_ID_TAKEN: Final = "SELECT 1 FROM run WHERE dag_id = :dag_id AND run_id = :run_id"
-_READ: Final = f"SELECT {RUN_COLUMNS} FROM run WHERE id = :id"  # noqa: S608 - constants
+_READ: Final = f"SELECT {RUN_COLUMNS} FROM run WHERE id = :id"
 _TICK: Final = timedelta(microseconds=1)
 #: Callbacks that the engine delivers; "execute" is called by the task's own process.
 _DELIVERED: Final = frozenset({"success", "failure", "retry", "skipped"})
@@ -71,7 +75,7 @@ class Creation:
         run = self._insert_run(transaction)
         if run is None:
             return None
-        transaction.many(_INSERT_TASK, task_rows(self._spec, run, self._values["code_version"]))
+        transaction.many(INSERT_TASK, task_rows(self._spec, run, self._values["code_version"]))
         signal(transaction, SignalKind.RUN, dag_id=self.new.dag_id, run=run)
         return run_facts(transaction.rows(_READ, {"id": run})[0])
 

@@ -5,15 +5,20 @@ one in front and calling :meth:`Credentials.rotate`. The keys are given by ``app
 or read. Only the values are secret: ids, types and descriptions are shown in lists.
 """
 
+# ruff: noqa: S608 - statements are put together from constants; values are always parameters
+
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from windlass.errors import ConfigError, Conflict, ConnectionNotDefined, UsageError, VariableNotDefined
 from windlass.store.database import Database, Transaction
+
+if TYPE_CHECKING:
+    from cryptography.fernet import MultiFernet
 
 _SET_CONNECTION: Final = (
     "INSERT INTO connection (conn_id, conn_type, description, secret, updated_at)"
@@ -46,9 +51,9 @@ class VariableRow(msgspec.Struct, frozen=True, kw_only=True):
 class Credentials:
     """Reads and writes what is secret."""
 
-    def __init__(self, database: Database, keys: Sequence[bytes]) -> None:
+    def __init__(self, database: Database, keys: Sequence[str] | Callable[[], Sequence[str]] = ()) -> None:
         self._database = database
-        self._keys = tuple(keys)
+        self._keys = keys
 
     # --- Connections
 
@@ -99,7 +104,9 @@ class Credentials:
         """
         sql = "DELETE FROM connection WHERE conn_id = :name"
         if self._database.write(lambda transaction: transaction.run(sql, {"name": conn_id})) == 0:
-            raise ConnectionNotDefined(f"connection {conn_id!r} is not stored; `windlass connections list` shows what is")
+            raise ConnectionNotDefined(
+                f"connection {conn_id!r} is not stored; `windlass connections list` shows what is"
+            )
 
     # --- Variables
 
@@ -142,35 +149,36 @@ class Credentials:
         def work(transaction: Transaction) -> int:
             count = 0
             for table, column in (("connection", "conn_id"), ("variable", "name")):
-                rows = transaction.rows(f"SELECT {column}, secret FROM {table}")  # noqa: S608 - constants
+                rows = transaction.rows(f"SELECT {column}, secret FROM {table}")
                 renewed = [{"name": name, "secret": fernet.rotate(bytes(secret))} for name, secret in rows]
-                transaction.many(f"UPDATE {table} SET secret = :secret WHERE {column} = :name", renewed)  # noqa: S608 - constants
+                transaction.many(f"UPDATE {table} SET secret = :secret WHERE {column} = :name", renewed)
                 count += len(renewed)
             return count
 
         return self._database.write(work)
 
     def _seal(self, value: bytes) -> bytes:
-        sealed: bytes = self._fernet().encrypt(value)
-        return sealed
+        return self._fernet().encrypt(value)
 
     def _open(self, sealed: bytes, what: str) -> bytes:
         from cryptography.fernet import InvalidToken
 
         try:
-            opened: bytes = self._fernet().decrypt(bytes(sealed))
+            return self._fernet().decrypt(bytes(sealed))
         except InvalidToken:
             raise ConfigError(
                 f"{what} was encrypted with another key; put the key that was used back into the key list"
             ) from None
-        return opened
 
-    def _fernet(self) -> Any:
-        if not self._keys:
+    def _fernet(self) -> MultiFernet:
+        keys = self._keys() if callable(self._keys) else self._keys
+        if not keys:
             raise ConfigError("there is no encryption key; `windlass standalone` makes one, or set security.fernet_key")
         from cryptography.fernet import Fernet, MultiFernet
 
         try:
-            return MultiFernet([Fernet(key) for key in self._keys])
+            return MultiFernet([Fernet(key) for key in keys])
         except ValueError as error:
-            raise UsageError("an encryption key is not 32 bytes in URL-safe base64; make one with Fernet.generate_key()") from error
+            raise UsageError(
+                "an encryption key is not 32 bytes in URL-safe base64; make one with Fernet.generate_key()"
+            ) from error

@@ -91,16 +91,30 @@ class Transaction:
         self.rings = True
 
     @contextmanager
-    def savepoint(self) -> Iterator[None]:
-        """Undo what the block wrote if it raises; the exception goes on."""
+    def savepoint(self) -> Iterator[Savepoint]:
+        """Undo what the block wrote if it raises, or leaves with :meth:`Savepoint.undo` called."""
         self._connection.execute("SAVEPOINT step")
+        point = Savepoint()
         try:
-            yield
+            yield point
         except BaseException:
-            self._connection.execute("ROLLBACK TO step")
-            self._connection.execute("RELEASE step")
+            point.undo()
             raise
-        self._connection.execute("RELEASE step")
+        finally:
+            if point.undone:
+                self._connection.execute("ROLLBACK TO step")
+            self._connection.execute("RELEASE step")
+
+
+class Savepoint:
+    """A point to return to; whether the block wants that is known at its end."""
+
+    def __init__(self) -> None:
+        self.undone = False
+
+    def undo(self) -> None:
+        """Return to this point when the block ends."""
+        self.undone = True
 
 
 class Database:

@@ -5,7 +5,7 @@ turns into its own SQL, once per statement:
 
 - ``IDS(:ids)`` and ``NAMES(:names)``: a table of the numbers or texts of a JSON array, so that a statement about many
   rows has one text and one parameter whatever their number.
-- ``FOR_UPDATE``: lock the rows read until the end of the transaction; nothing where a write transaction excludes others.
+- ``FOR_UPDATE``: lock the rows read until the end of the transaction; nothing where writers exclude each other.
 
 SQLite is built in. Another database brings its driver with its provider and subclasses :class:`Dialect`.
 """
@@ -25,7 +25,22 @@ from windlass.errors import ConfigError, StoreError
 MINIMUM_SQLITE: Final = (3, 35, 0)
 #: Their locks or shared memory cannot be trusted.
 NETWORK_FILE_SYSTEMS: Final = frozenset(
-    {"nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "ncpfs", "afs", "ceph", "glusterfs", "lustre", "gpfs", "beegfs"}
+    {
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb",
+        "smb2",
+        "smb3",
+        "smbfs",
+        "ncpfs",
+        "afs",
+        "ceph",
+        "glusterfs",
+        "lustre",
+        "gpfs",
+        "beegfs",
+    }
     | {"fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "fuse.s3fs", "fuse.rclone", "fuse.davfs2", "davfs"}
 )
 _OCTAL: Final = re.compile(r"\\([0-7]{3})")
@@ -87,7 +102,9 @@ class SqliteDialect(Dialect):
                 self._path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=512
             )
         except (OSError, sqlite3.Error) as error:
-            raise StoreError(f"cannot open the database {self._path}: {error}; check that its folder is writable") from None
+            raise StoreError(
+                f"cannot open the database {self._path}: {error}; check that its folder is writable"
+            ) from None
         return connection
 
     def prepare(self, connection: sqlite3.Connection) -> None:
@@ -177,7 +194,7 @@ def file_system_of(folder: Path) -> str | None:
     for line in mounts.splitlines():
         left, _, right = line.partition(" - ")
         mount = _OCTAL.sub(lambda m: chr(int(m[1], 8)), left.split(" ")[4])
-        inside = mount == "/" or target == mount or target.startswith(mount + "/")
+        inside = mount in {"/", target} or target.startswith(mount + "/")
         # Of mounts on the same point the later one lies on top.
         if inside and len(mount) >= best:
             best, found = len(mount), right.split(" ")[0]

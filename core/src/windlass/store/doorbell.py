@@ -18,7 +18,7 @@ from typing import Final
 _RING: Final = b"!"
 
 
-class DatagramDoorbell:
+class DatagramBell:
     """Implements :class:`windlass.ports.Doorbell`; with ``listen`` it is the side that waits."""
 
     def __init__(self, path: Path, *, listen: bool = False) -> None:

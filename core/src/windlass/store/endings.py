@@ -130,15 +130,18 @@ def write_endings(transaction: Transaction, closings: Sequence[Closing], now: in
         _record_outlets(transaction, closing, now)
     transaction.many(
         transitions.INSERT_SIGNAL,
-        [{"kind": SignalKind.TASK.value, "dag_id": c.held.dag_id, "run": c.held.run, "task": c.held.task} for c in closings],
+        [
+            {"kind": SignalKind.TASK.value, "dag_id": c.held.dag_id, "run": c.held.run, "task": c.held.task}
+            for c in closings
+        ],
     )
     transaction.ring()
     return True
 
 
 def _held(row: Row) -> Held:
-    *fixed, stop, who = row
-    return Held(*fixed, StopKind(stop) if stop else None, who)
+    fixed, stop, who = row[:-2], row[-2], row[-1]
+    return Held(*fixed, stop=StopKind(stop) if stop else None, stop_who=who)
 
 
 def _stop_wins(stop: StopKind, report: Report) -> bool:
@@ -265,5 +268,3 @@ def _rendered(rendered: Rendered | None) -> str | None:
 def decode_value(data: bytes | None) -> XComValue | None:
     """Return the encoded value kept in a column."""
     return None if data is None else msgspec.msgpack.decode(data, type=XComValue)
-
-

@@ -1,5 +1,7 @@
 """A mapped task gets its instances: the placeholder's row becomes index 0, the missing indexes are added."""
 
+# ruff: noqa: S608 - statements are put together from constants; values are always parameters
+
 from __future__ import annotations
 
 from typing import Final
@@ -8,12 +10,11 @@ from windlass.ports import Expansion, TaskFacts
 from windlass.store.database import Transaction
 from windlass.store.facts import TASK_COLUMNS, task_facts
 
-_INSTANCES: Final = f"SELECT {TASK_COLUMNS} FROM ti WHERE run = :run AND task_id = :task_id ORDER BY map_index"  # noqa: S608 - constants
+_INSTANCES: Final = f"SELECT {TASK_COLUMNS} FROM ti WHERE run = :run AND task_id = :task_id ORDER BY map_index"
 _REUSE: Final = "UPDATE ti SET map_index = 0 WHERE run = :run AND task_id = :task_id AND map_index = -1"
 _COPIED: Final = "run, task_id, retries, pool, pool_slots, queue, executor, code_version, callbacks, is_leaf"
 _ADD: Final = (
-    f"INSERT INTO ti (map_index, max_tries, {_COPIED})"  # noqa: S608 - constants
-    f" SELECT :index, retries, {_COPIED} FROM ti WHERE id = :model"
+    f"INSERT INTO ti (map_index, max_tries, {_COPIED}) SELECT :index, retries, {_COPIED} FROM ti WHERE id = :model"
 )
 
 

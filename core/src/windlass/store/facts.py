@@ -37,7 +37,12 @@ DAG_COLUMNS: Final = (
 )
 
 
-def to_json(value: Any) -> str:
+def columns_of(alias: str, columns: str) -> str:
+    """Return the column list for a table that the statement calls ``alias``."""
+    return ", ".join(f"{alias}.{column.strip()}" for column in columns.split(","))
+
+
+def to_json(value: object) -> str:
     """Return ``value`` as JSON text with sorted keys."""
     return _json_encoder.encode(value).decode()
 

@@ -14,7 +14,7 @@ from windlass.ports import Claim, Claimed, Report, StopKind, StopRequest
 from windlass.protocol import Verb
 from windlass.store import transitions
 from windlass.store.calls import Calls
-from windlass.store.claiming import Candidate, Claiming
+from windlass.store.claiming import Claiming
 from windlass.store.credentials import Credentials
 from windlass.store.database import Database, Transaction
 from windlass.store.endings import Closing, Endings, Held, write_endings
@@ -34,10 +34,6 @@ _STATES: Final = (
 _OPEN_OF: Final = "SELECT lease_id FROM attempt WHERE ended_at IS NULL AND supervisor = :supervisor"
 
 
-class _Mismatch(Exception):  # noqa: N818 - control flow inside this module
-    """A guard found fewer rows than there are reports."""
-
-
 class SqlGateway:
     """Implements :class:`windlass.ports.Gateway`."""
 
@@ -45,7 +41,7 @@ class SqlGateway:
         self._database = database
         self._specs = specs or Specs(database)
         self._endings = Endings(database, self._specs)
-        self._claiming = Claiming(database, self._specs)
+        self._claiming = Claiming(database)
         self._calls = Calls(database, self._specs, credentials)
         self._held: dict[str, Held] = {}
 
@@ -62,19 +58,9 @@ class SqlGateway:
                 result.append(None)
                 continue
             self._held[lease] = candidate.held(lease)
-            result.append(self._claimed(candidate, lease))
+            spec = self._specs.get(candidate.run.dag_id, candidate.run.spec_version)
+            result.append(candidate.claimed(lease, spec))
         return result
-
-    def _claimed(self, candidate: Candidate, lease: str) -> Claimed:
-        spec = self._specs.get(candidate.dag_id, candidate.spec_version)
-        task = spec.by_id.get(candidate.task_id)
-        return Claimed(
-            task=candidate.claim.task,
-            lease_id=lease,
-            context=candidate.context(lease, spec),
-            execution_timeout=None if task is None else task.execution_timeout,
-            log_path=candidate.log_path,
-        )
 
     def heartbeat(self, leases: Sequence[str], supervisor: str) -> list[StopRequest]:
         """Renew the leases and return what must stop now."""
@@ -95,10 +81,8 @@ class SqlGateway:
                 stops.append(StopRequest(task=task, run=run, lease_id=lease, kind=StopKind.CLEAR, actor="lease lost"))
             elif kind is not None:
                 stops.append(StopRequest(task=task, run=run, lease_id=lease, kind=StopKind(kind), actor=who or ""))
-        for lease in leases:
-            if lease not in known:
-                stops.append(StopRequest(task=0, run=0, lease_id=lease, kind=StopKind.CLEAR, actor="lease unknown"))
-        return stops
+        unknown = [lease for lease in leases if lease not in known]
+        return stops + [StopRequest(task=0, run=0, lease_id=u, kind=StopKind.CLEAR, actor="lease lost") for u in unknown]
 
     # --- Ending
 
@@ -115,13 +99,10 @@ class SqlGateway:
         def work(transaction: Transaction) -> list[bool]:
             straight = [c for c in closings if c is not None]
             if len(straight) == len(closings):
-                try:
-                    with transaction.savepoint():
-                        if not write_endings(transaction, straight, now):
-                            raise _Mismatch
-                except _Mismatch:
-                    pass
-                else:
+                with transaction.savepoint() as point:
+                    if not write_endings(transaction, straight, now):
+                        point.undo()
+                if not point.undone:
                     return [True] * len(reports)
             return [self._report_one(transaction, report, now) for report in reports]
 
@@ -152,7 +133,7 @@ class SqlGateway:
 
     # --- Between
 
-    def call(self, lease_id: str, verb: Verb) -> Any:
+    def call(self, lease_id: str, verb: Verb) -> Any:  # noqa: ANN401 - what each verb answers with
         """Answer one question of a running attempt."""
         held = self._held.get(lease_id)
         if held is None:

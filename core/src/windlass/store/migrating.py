@@ -54,7 +54,8 @@ def require_current(database: Database) -> None:
             )
         case SchemaState.NEWER:
             raise StoreTooOld(
-                f"the database is at revision {revision}, newer than this release's {HEAD}; upgrade windlass on this host"
+                f"the database is at revision {revision}, newer than this release's {HEAD}; "
+                "upgrade windlass on this host"
             )
         case SchemaState.CURRENT:
             return

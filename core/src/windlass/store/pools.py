@@ -1,5 +1,7 @@
 """Pools: named numbers of slots that task instances hold while they are queued or running."""
 
+# ruff: noqa: S608 - statements are put together from constants; values are always parameters
+
 from __future__ import annotations
 
 from typing import Final
@@ -13,7 +15,7 @@ from windlass.store.transitions import signal
 
 _COLUMNS: Final = "name, slots, description, include_deferred"
 _SET: Final = (
-    f"INSERT INTO pool ({_COLUMNS}) VALUES (:name, :slots, :description, :include_deferred)"  # noqa: S608 - constants
+    f"INSERT INTO pool ({_COLUMNS}) VALUES (:name, :slots, :description, :include_deferred)"
     " ON CONFLICT (name) DO UPDATE SET slots = excluded.slots, description = excluded.description,"
     " include_deferred = excluded.include_deferred"
 )
@@ -36,7 +38,7 @@ class Pools:
 
     def list(self) -> list[PoolRow]:
         """Return all pools by name."""
-        return [_row(row) for row in self._database.rows(f"SELECT {_COLUMNS} FROM pool ORDER BY name")]  # noqa: S608 - constants
+        return [_row(row) for row in self._database.rows(f"SELECT {_COLUMNS} FROM pool ORDER BY name")]
 
     def get(self, name: str) -> PoolRow:
         """Return one pool.
@@ -44,7 +46,7 @@ class Pools:
         Raises:
             NotFound: there is none.
         """
-        sql = f"SELECT {_COLUMNS} FROM pool WHERE name = :name"  # noqa: S608 - constants
+        sql = f"SELECT {_COLUMNS} FROM pool WHERE name = :name"
         row = self._database.row(sql, {"name": name})
         if row is None:
             raise NotFound(f"pool {name!r} does not exist; `windlass pools list` shows what does")

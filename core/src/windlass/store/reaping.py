@@ -20,9 +20,12 @@ from windlass.store.instants import SECOND
 LEASE: Final = 60.0
 _JUMP: Final = 30.0
 
-_EXPIRED: Final = "SELECT lease_id FROM attempt WHERE ended_at IS NULL AND lease_until < :now ORDER BY lease_until LIMIT 500"
+_EXPIRED: Final = (
+    "SELECT lease_id FROM attempt WHERE ended_at IS NULL AND lease_until < :now ORDER BY lease_until LIMIT 500"
+)
 _STILL: Final = (
-    "SELECT lease_id FROM attempt WHERE lease_id IN NAMES(:leases) AND ended_at IS NULL AND lease_until < :now FOR_UPDATE"
+    "SELECT lease_id FROM attempt WHERE lease_id IN NAMES(:leases) AND ended_at IS NULL AND lease_until < :now"
+    " FOR_UPDATE"
 )
 _STUCK: Final = (
     "SELECT t.id, t.run, t.epoch, r.dag_id FROM ti t JOIN run r ON r.id = t.run"
@@ -95,7 +98,7 @@ class Reaper:
 def close_lost(
     database: Database, endings: Endings, leases: list[str], reason: str, now: int, *, expired_only: bool = False
 ) -> int:
-    """Close these leases as lost and return how many; with ``expired_only`` those that were renewed meanwhile live on."""
+    """Close these leases as lost and return how many; with ``expired_only`` not those that were renewed meanwhile."""
     if not leases:
         return 0
     names = {"leases": to_json(leases)}

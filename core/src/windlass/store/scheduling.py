@@ -1,5 +1,7 @@
 """The scheduler's view of the database: the StorePort over SQL."""
 
+# ruff: noqa: S608 - statements are put together from constants; values are always parameters
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -39,8 +41,8 @@ from windlass.store.reaping import Reaper
 from windlass.store.specs import Specs
 
 _SIGNALS: Final = 'SELECT id, kind, dag_id, run, task FROM "signal" ORDER BY id LIMIT :limit'
-_DAGS: Final = f"SELECT {DAG_COLUMNS} FROM dag WHERE stale = 0 ORDER BY dag_id"  # noqa: S608 - constants
-_DAG: Final = f"SELECT {DAG_COLUMNS} FROM dag WHERE dag_id = :dag_id"  # noqa: S608 - constants
+_DAGS: Final = f"SELECT {DAG_COLUMNS} FROM dag WHERE stale = 0 ORDER BY dag_id"
+_DAG: Final = f"SELECT {DAG_COLUMNS} FROM dag WHERE dag_id = :dag_id"
 _POOLS: Final = "SELECT name, slots, include_deferred FROM pool ORDER BY name"
 _OCCUPIED: Final = (
     "SELECT t.id, t.run, r.dag_id, t.task_id, t.pool, t.pool_slots, t.state FROM ti t JOIN run r ON r.id = t.run"
@@ -50,19 +52,17 @@ _OCCUPIED: Final = (
     " FROM pool p JOIN ti t ON t.pool = p.name JOIN run r ON r.id = t.run"
     " WHERE t.state = 'deferred' AND p.include_deferred = 1"
 )
-_OPEN_RUNS: Final = (
-    f"SELECT {RUN_COLUMNS} FROM run WHERE state IN ('queued','running') ORDER BY run_after, id"  # noqa: S608 - constants
-)
-_RUN: Final = f"SELECT {RUN_COLUMNS} FROM run WHERE id = :id"  # noqa: S608 - constants
+_OPEN_RUNS: Final = f"SELECT {RUN_COLUMNS} FROM run WHERE state IN ('queued','running') ORDER BY run_after, id"
+_RUN: Final = f"SELECT {RUN_COLUMNS} FROM run WHERE id = :id"
 _ADOPT: Final = (
     "UPDATE run SET owner = :owner, owner_until = :until,"
     " generation = generation + CASE WHEN owner = :owner THEN 0 ELSE 1 END"
     " WHERE id IN IDS(:ids) AND (owner IS NULL OR owner = :owner OR owner_until < :now)"
 )
 _OWNED: Final = "SELECT id FROM run WHERE id IN IDS(:ids) AND owner = :owner"
-_TASKS_OF: Final = f"SELECT {TASK_COLUMNS} FROM ti WHERE run = :run ORDER BY task_id, map_index"  # noqa: S608 - constants
-_TASKS: Final = f"SELECT {TASK_COLUMNS} FROM ti WHERE id IN IDS(:ids)"  # noqa: S608 - constants
-_QUEUED: Final = f"SELECT {TASK_COLUMNS} FROM ti WHERE state = 'queued' ORDER BY queued_at, id"  # noqa: S608 - constants
+_TASKS_OF: Final = f"SELECT {TASK_COLUMNS} FROM ti WHERE run = :run ORDER BY task_id, map_index"
+_TASKS: Final = f"SELECT {TASK_COLUMNS} FROM ti WHERE id IN IDS(:ids)"
+_QUEUED: Final = f"SELECT {TASK_COLUMNS} FROM ti WHERE state = 'queued' ORDER BY queued_at, id"
 _BEFORE: Final = (
     "SELECT p.id, p.spec_version FROM run r JOIN run p ON p.dag_id = r.dag_id AND p.logical_date < r.logical_date"
     " WHERE r.id = :run {types} ORDER BY p.logical_date DESC LIMIT 1"
@@ -75,8 +75,7 @@ _EARLIER: Final = (
     " JOIN ti t ON t.run = p.id AND t.task_id = :task_id WHERE r.id = :run LIMIT 1"
 )
 _UNDONE: Final = (
-    "SELECT 1 FROM ti WHERE run = :run AND task_id IN NAMES(:names)"
-    " AND state NOT IN ('success','skipped') LIMIT 1"
+    "SELECT 1 FROM ti WHERE run = :run AND task_id IN NAMES(:names) AND state NOT IN ('success','skipped') LIMIT 1"
 )
 
 

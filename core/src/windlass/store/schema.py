@@ -8,6 +8,8 @@ given by users are strings. A partial index serves every question that is asked 
 ended ones, so that no cost grows with history.
 """
 
+# ruff: noqa: S608 - statements are put together from constants; values are always parameters
+
 from __future__ import annotations
 
 from typing import Any, Final
@@ -27,7 +29,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
 from windlass.store.revision import FIRST_ROWS, HEAD
 
@@ -88,7 +90,7 @@ def _partial(name: str, table: Table, columns: tuple[str, ...], where: str, *, u
     Index(name, *(table.c[c] for c in columns), unique=unique, sqlite_where=condition, postgresql_where=condition)
 
 
-# --- What is defined: DAGs, versions, files -------------------------------------------------------------------------
+# --- What is defined: DAGs, versions, files
 
 dag = Table(
     "dag",
@@ -145,7 +147,7 @@ import_error = Table(
 )
 Index("ix_import_error_file", import_error.c.bundle, import_error.c.file)
 
-# --- What happens: runs, task instances, attempts and the audit of all of it -----------------------------------------
+# --- What happens: runs, task instances, attempts and the audit of all of it
 
 run = Table(
     "run",
@@ -284,7 +286,7 @@ run_transition = Table(
 )
 Index("ix_run_transition_run", run_transition.c.run, run_transition.c.seq)
 
-# --- What wakes and what is delivered ---------------------------------------------------------------------------------
+# --- What wakes and what is delivered
 
 signal = Table(
     "signal",
@@ -332,7 +334,7 @@ trigger_wait = Table(
     _moment("created_at", null=False),
 )
 
-# --- What tasks say to each other ---------------------------------------------------------------------------------------
+# --- What tasks say to each other
 
 xcom = Table(
     "xcom",
@@ -349,7 +351,9 @@ xcom = Table(
 )
 Index("ix_xcom_artifact", xcom.c.artifact)
 
-asset = Table("asset", metadata, _key(), Column("uri", _NAME, nullable=False, unique=True), _moment("created_at", null=False))
+asset = Table(
+    "asset", metadata, _key(), Column("uri", _NAME, nullable=False, unique=True), _moment("created_at", null=False)
+)
 asset_event = Table(
     "asset_event",
     metadata,
@@ -368,7 +372,7 @@ asset_event = Table(
 )
 Index("ix_asset_event_asset", asset_event.c.asset, asset_event.c.id)
 
-# --- What is configured ---------------------------------------------------------------------------------------------------
+# --- What is configured
 
 pool = Table(
     "pool",
@@ -437,11 +441,14 @@ idempotency = Table(
 
 def sqlite_script() -> str:
     """Return what ``ddl/sqlite.sql`` must hold: all tables, the stamp of the revision and the first rows."""
-    dialect = sqlite.dialect()  # type: ignore[no-untyped-call]
+    dialect = sqlite.dialect()
+    elements: list[ExecutableDDLElement] = []
+    for table in metadata.sorted_tables:
+        elements.append(CreateTable(table))
+        elements += map(CreateIndex, sorted(table.indexes, key=lambda index: str(index.name)))
     statements = [
-        str(ddl.compile(dialect=dialect)).strip().replace(" \n", "\n").replace("\t", "    ")
-        for table in metadata.sorted_tables
-        for ddl in [CreateTable(table), *map(CreateIndex, sorted(table.indexes, key=lambda i: str(i.name)))]
+        str(element.compile(dialect=dialect)).strip().replace(" \n", "\n").replace("\t", "    ")
+        for element in elements
     ]
     statements += [
         "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)",

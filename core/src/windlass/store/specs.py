@@ -38,7 +38,9 @@ class Specs:
             {"dag_id": dag_id, "version": spec_version},
         )
         if row is None:
-            raise DagNotFound(f"DAG {dag_id!r} has no stored version {spec_version!r}; `windlass dags list` shows what is known")
+            raise DagNotFound(
+                f"DAG {dag_id!r} has no stored version {spec_version!r}; `windlass dags list` shows what is known"
+            )
         spec = decode_spec(row[0])
         with self._lock:
             self._kept[key] = spec

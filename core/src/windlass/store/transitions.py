@@ -24,7 +24,7 @@ INSERT_RUN_TRANSITION: Final = (
     "INSERT INTO run_transition (run, from_state, to_state, actor, who, op_id, reason, at)"
     " VALUES (:run, :before, :to, :actor, :who, :op_id, :reason, :now)"
 )
-INSERT_SIGNAL: Final = "INSERT INTO \"signal\" (kind, dag_id, run, task) VALUES (:kind, :dag_id, :run, :task)"
+INSERT_SIGNAL: Final = 'INSERT INTO "signal" (kind, dag_id, run, task) VALUES (:kind, :dag_id, :run, :task)'
 INSERT_OUTBOX: Final = (
     "INSERT INTO outbox (event, run, ti_id, try_number, op_id, reason, created_at)"
     " VALUES (:event, :run, :task, :try_number, :op_id, :reason, :now)"
@@ -40,7 +40,16 @@ RUN_CALLBACK_OF: Final = {RunState.SUCCESS: "success", RunState.FAILED: "failure
 
 
 def audit(
-    task: int, before: TaskState, to: TaskState, actor: Actor, *, epoch: int, op_id: str, reason: str, now: int, who: str = ""
+    task: int,
+    before: TaskState,
+    to: TaskState,
+    actor: Actor,
+    *,
+    epoch: int,
+    op_id: str,
+    reason: str,
+    now: int,
+    who: str = "",
 ) -> Values:
     """Return the audit row of a task instance's transition.
 

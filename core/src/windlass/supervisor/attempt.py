@@ -222,7 +222,7 @@ class Attempt:
             self.rendered = verb
         elif isinstance(verb, Mask):
             if self.masker is not None:
-                self.masker.add(verb.values)
+                self.masker.add(*verb.values)
         elif isinstance(verb, Progress) and verb.started_at is not None:
             self.started_at = verb.started_at
         else:
@@ -257,5 +257,3 @@ class Attempt:
             with contextlib.suppress(OSError):
                 os.close(self._log)
             self._log = None
-
-

@@ -49,7 +49,8 @@ def report_of(attempt: Attempt, op_id: str, lost: str | None) -> Report:
         return msgspec.structs.replace(report, stopped=attempt.stopped)
     if attempt.timed_out is not None:
         return msgspec.structs.replace(report, timed_out=attempt.timed_out, rendered=attempt.rendered)
-    if attempt.ending is not None:
-        return msgspec.structs.replace(report, ending=attempt.ending, xcoms=tuple(attempt.xcoms), rendered=attempt.rendered)
+    if attempt.ending is not None and attempt.halted is None:
+        return msgspec.structs.replace(
+            report, ending=attempt.ending, xcoms=tuple(attempt.xcoms), rendered=attempt.rendered
+        )
     return msgspec.structs.replace(report, lost=lost, rendered=attempt.rendered)
-

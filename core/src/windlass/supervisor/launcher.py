@@ -11,10 +11,12 @@ import logging
 import os
 import socket
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 from windlass.ports import Rng, Workload
-from windlass.protocol.forking import Answer, Ask, Ready
+from windlass.protocol import GetConnection, Variable
+from windlass.protocol.forking import Answer, Ready
 from windlass.supervisor import attempt as attempts
 from windlass.supervisor import processes
 from windlass.supervisor.attempt import Attempt, Phase
@@ -39,7 +41,7 @@ class Owner(attempts.Owner, Protocol):
     def on_stillborn(self, workload: Workload, error: str, *, lost: bool) -> None:
         """No child can be had for this workload: its code cannot be imported, or (``lost``) they keep dying."""
 
-    def on_zygote_ask(self, ask: Ask) -> Answer:
+    def on_zygote_ask(self, verb: GetConnection | Variable, then: Callable[[Answer], None]) -> None:
         """Answer what a DAG file asks while it is imported."""
 
 
@@ -210,9 +212,9 @@ class Launcher:
         attempt.zygote.child_gone(attempt.token)
         self._owner.on_gone(attempt, orphans=orphans)
 
-    def on_zygote_ask(self, ask: Ask) -> Answer:
+    def on_zygote_ask(self, verb: GetConnection | Variable, then: Callable[[Answer], None]) -> None:
         """Pass a question on."""
-        return self._owner.on_zygote_ask(ask)
+        self._owner.on_zygote_ask(verb, then)
 
     def _check_orphans(self, zygote: Zygote) -> None:
         """Settle children that the dead zygote had reaped without being able to tell."""

@@ -126,4 +126,6 @@ class Ledger:
 def _reduced(report: Report, error: Exception) -> Report:
     """Return ``report`` without what cannot be written: the attempt is lost, and says why."""
     reason = f"the result of the task cannot be stored: {error}"
-    return msgspec.structs.replace(report, ending=None, timed_out=None, stopped=None, lost=reason, xcoms=(), rendered=None)
+    return msgspec.structs.replace(
+        report, ending=None, timed_out=None, stopped=None, lost=reason, xcoms=(), rendered=None
+    )

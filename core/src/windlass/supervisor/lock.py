@@ -1,4 +1,4 @@
-"""The lock that makes a supervisor the only one of its home, and proves its death: the kernel drops it."""
+"""The lock that makes a process the only one of its kind in its home, and proves its death: the kernel drops it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def acquire(path: Path) -> int:
     except BlockingIOError:
         holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
         os.close(fd)
-        msg = f"a supervisor (pid {holder}) already runs for {path.parent}; stop it first, or use another WINDLASS_HOME"
+        msg = f"a {path.stem} (pid {holder}) already runs for {path.parent.parent}; stop it first, or use another WINDLASS_HOME"
         raise AlreadyRunning(msg) from None
     os.ftruncate(fd, 0)
     os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)

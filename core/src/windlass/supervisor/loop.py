@@ -21,19 +21,20 @@ import resource
 import signal
 import socket
 import time
+from collections.abc import Callable, Sequence
 
 from windlass.errors import ProtocolError, WindlassError
 from windlass.ports import Claim, Claimed, Clock, Gateway, Report, Rng, StopRequest, Workload, WorkloadKind
 from windlass.protocol import Finish, GetConnection, Outcome, Variable, Verb
-from windlass.protocol.forking import Answer, Ask
+from windlass.protocol.forking import Answer
 from windlass.secrets.masking import Masker
 from windlass.supervisor import endings, lock, processes, wire
 from windlass.supervisor.attempt import Attempt, Phase
 from windlass.supervisor.launcher import Launcher
 from windlass.supervisor.ledger import Ledger
 from windlass.supervisor.logs import LogWriter, contained
+from windlass.supervisor.questions import Lookups, Questions, is_secret_question
 from windlass.supervisor.reactor import Reactor
-from windlass.supervisor.resolver import Resolver
 from windlass.supervisor.server import Server
 from windlass.supervisor.settings import SupervisorSettings
 
@@ -58,19 +59,19 @@ class Supervisor:
         *,
         supervisor: str,
         gateway: Gateway,
-        resolver: Resolver,
+        lookups: Lookups,
         clock: Clock,
         rng: Rng,
     ) -> None:
         self._settings = settings
         self._id = supervisor
         self._gateway = gateway
-        self._resolver = resolver
         self._clock = clock
         self._rng = rng
         self._host = socket.gethostname()
         self._reactor = Reactor(clock.monotonic)
         self._tag = hashlib.sha256(f"{supervisor}\0{settings.run}".encode()).hexdigest()[:16]
+        self._questions = Questions(lookups, self._reactor)
         self._ledger = Ledger(gateway, supervisor, self._reactor)
         self._launcher = Launcher(settings, self, self._reactor, rng, self._tag)
         self._by_lease: dict[str, Attempt] = {}
@@ -203,11 +204,8 @@ class Supervisor:
     def on_question(self, attempt: Attempt, number: int, verb: Verb) -> None:
         """Answer from the secrets chain or the gateway; an error is an answer."""
         try:
-            if isinstance(verb, GetConnection) or (isinstance(verb, Variable) and verb.op == "get"):
-                resolved = self._resolver(verb)
-                if attempt.masker is not None:
-                    attempt.masker.add(resolved.masks)
-                attempt.reply(number, resolved.value)
+            if isinstance(verb, GetConnection | Variable) and is_secret_question(verb):
+                self._questions.ask(verb, functools.partial(self._on_answered, attempt, number))
             else:
                 attempt.reply(number, self._gateway.call(attempt.lease, verb))
         except WindlassError as error:
@@ -216,15 +214,21 @@ class Supervisor:
             _log.exception("answering %s failed", type(verb).__name__)
             attempt.reply(number, error=ProtocolError(f"the engine failed to answer: {type(error).__name__}"))
 
-    def on_zygote_ask(self, ask: Ask) -> Answer:
+    @staticmethod
+    def _on_answered(
+        attempt: Attempt, number: int, value: object, masks: Sequence[str], error: WindlassError | None
+    ) -> None:
+        if attempt.masker is not None:
+            attempt.masker.add(*masks)
+        attempt.reply(number, value, error)
+
+    def on_zygote_ask(self, verb: GetConnection | Variable, then: Callable[[Answer], None]) -> None:
         """Answer a DAG file's top level."""
-        try:
-            return Answer(result=self._resolver(ask.verb).value)
-        except WindlassError as error:
-            return Answer(error=str(error), code=error.code)
-        except Exception as error:
-            _log.exception("answering %s failed", type(ask.verb).__name__)
-            return Answer(error=f"the lookup failed: {type(error).__name__}", code=ProtocolError.code)
+
+        def answered(value: object, masks: Sequence[str], error: WindlassError | None) -> None:
+            then(Answer(result=value) if error is None else Answer(error=str(error), code=error.code))
+
+        self._questions.ask(verb, answered)
 
     def on_gone(self, attempt: Attempt, *, orphans: bool) -> None:
         """Take the last words of a child that was reaped; then see that nothing of it is left."""
@@ -323,7 +327,7 @@ class Supervisor:
 
     def _report(self, attempt: Attempt) -> None:
         lost = None
-        if attempt.ending is None and attempt.stopped is None and attempt.timed_out is None:
+        if attempt.stopped is None and attempt.timed_out is None and (attempt.ending is None or attempt.halted):
             killed = processes.out_of_memory_kills()
             lost = endings.loss(attempt, out_of_memory=killed > self._ooms)
             self._ooms = killed

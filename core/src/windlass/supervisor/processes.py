@@ -105,7 +105,11 @@ def resident(pid: int) -> int:
 
 def out_of_memory_kills() -> int:
     """Return how many processes the kernel has killed for memory so far, here or in this control group."""
-    for path in (_PROC / "vmstat", Path("/sys/fs/cgroup/memory.events"), Path("/sys/fs/cgroup/memory/memory.oom_control")):
+    for path in (
+        _PROC / "vmstat",
+        Path("/sys/fs/cgroup/memory.events"),
+        Path("/sys/fs/cgroup/memory/memory.oom_control"),
+    ):
         try:
             lines = path.read_text().splitlines()
         except OSError:

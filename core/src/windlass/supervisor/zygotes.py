@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from windlass.protocol import GetConnection, Variable
 from windlass.protocol.forking import (
     LEASE_VARIABLE,
     MAX_DATAGRAM,
@@ -29,7 +30,6 @@ from windlass.protocol.forking import (
     FromZygote,
     Load,
     Ready,
-    ToZygote,
     Unloadable,
     datagram,
     from_zygote,
@@ -71,7 +71,7 @@ class Owner(Protocol):
     def on_zygote_retired(self, zygote: Zygote) -> None:
         """No new work goes to it: a spare child is to be sent away."""
 
-    def on_zygote_ask(self, ask: Ask) -> Answer:
+    def on_zygote_ask(self, verb: GetConnection | Variable, then: Callable[[Answer], None]) -> None:
         """Answer what a DAG file asks while it is imported."""
 
 
@@ -85,7 +85,14 @@ class Zygote:
     """One zygote process and the line to it."""
 
     def __init__(
-        self, key: Key, settings: SupervisorSettings, owner: Owner, reactor: Reactor, tag: str, *, token: str | None = None
+        self,
+        key: Key,
+        settings: SupervisorSettings,
+        owner: Owner,
+        reactor: Reactor,
+        tag: str,
+        *,
+        token: str | None = None,
     ) -> None:
         self.key = key
         self.single = token is not None
@@ -198,8 +205,12 @@ class Zygote:
             case Unloadable(error=error):
                 self._cancel_timer()
                 self.failure = error
-            case Ask():
-                self._send(_Outgoing(datagram(self._owner.on_zygote_ask(message))))
+            case Ask(verb=verb):
+                self._owner.on_zygote_ask(verb, self._answer)
+
+    def _answer(self, answer: Answer) -> None:
+        if not self.gone:
+            self._send(_Outgoing(datagram(answer)))
 
     def _send(self, outgoing: _Outgoing) -> None:
         self._outgoing.append(outgoing)

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import click
 import msgspec
 import pytest
 import yaml
 
 from windlass.cli.output import Format, as_data, emit, emit_one
+from windlass.cli.session import Session
 from windlass.states import RunState
+
+
+@pytest.fixture(autouse=True)
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Stand in a command, where the configuration is found."""
+    monkeypatch.setenv("WINDLASS_HOME", str(tmp_path))
+    with click.Context(click.Command("test"), obj=Session()):
+        yield
 
 
 class Thing(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,3 +84,17 @@ def test_an_empty_list_is_an_empty_list(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_durations_are_seconds() -> None:
     assert as_data({"wait": timedelta(minutes=1, milliseconds=500)}) == {"wait": 60.5}
+
+
+def test_colour_is_drawn_only_where_it_is_wanted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    emit([{"state": "success"}], ("state",), Format.TABLE)
+    assert "\x1b" not in capsys.readouterr().out
+    monkeypatch.setenv("WINDLASS__CLI__COLOR", "always")
+    with click.Context(click.Command("test"), obj=Session()):
+        emit([{"state": "success"}], ("state",), Format.TABLE)
+        assert "\x1b[32m" in capsys.readouterr().out
+        monkeypatch.setenv("NO_COLOR", "1")
+        emit([{"state": "success"}], ("state",), Format.TABLE)
+        assert "\x1b[32m" not in capsys.readouterr().out

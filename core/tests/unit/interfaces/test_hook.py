@@ -21,7 +21,7 @@ class FakeSession:
     def __init__(self) -> None:
         self.asked: list[Verb] = []
 
-    def ask(self, verb: Verb) -> Any:
+    def ask(self, verb: Verb) -> dict[str, str]:
         self.asked.append(verb)
         return {"conn_type": "shop", "host": "db", "password": "s3cret"}
 

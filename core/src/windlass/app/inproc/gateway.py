@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from windlass.app.inproc.asking import answer
 from windlass.app.inproc.memory import MemoryStore, Transition
 from windlass.errors import Conflict, ConnectionNotDefined, UsageError, VariableNotDefined
 from windlass.planning.attempts import attempt_context
@@ -145,6 +146,12 @@ class MemoryGateway:
         self._store.signal_task(after)
         return True
 
+    def lend(self, task: TaskFacts) -> str:
+        """Return a lease id under which questions of ``task`` are answered though it is not running."""
+        lease_id = self._rng.token()
+        self._leases[lease_id] = task.id
+        return lease_id
+
     def remember_first_poke(self, task: int, at: object) -> None:
         """Keep when a sensor first poked, for the attempts after a reschedule."""
         self._first_pokes.setdefault(task, at)
@@ -176,11 +183,8 @@ class MemoryGateway:
             case AssetEvent():
                 self.asset_events.append(verb)
                 return None
-            case Query(what="task_states"):
-                return [
-                    {"task_id": other.task_id, "map_index": other.map_index, "state": str(other.state)}
-                    for other in self._store.tasks_of(task.run)
-                ]
+            case Query():
+                return answer(self._store, self._run(task), verb)
             case _:
                 msg = f"`{type(verb).__name__}` is not available in dag.test(); run the DAG with `windlass standalone`"
                 raise UsageError(msg)

@@ -19,6 +19,8 @@ _MONTHS_PER_YEAR = 12
 _MEAN_MONTH = timedelta(days=30.436875)
 #: Where grids of DAGs without a start_date are anchored.
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: Stand for the instants beyond the calendar.
+_START, _END = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 def shift(at: datetime, delta: RelativeDelta, times: int, zone: tzinfo) -> datetime:
@@ -76,33 +78,25 @@ class DeltaGrid:
 
     def after(self, at: datetime) -> datetime | None:
         """Return the first instant later than ``at``, or None at the end of the calendar."""
-        try:
-            count = self._near(at)
-            while (found := self._point(count)) > at:
-                count -= 1
-            while found <= at:
-                count += 1
-                found = self._point(count)
-        except OverflowError:
-            return None
-        return found
+        found = self._point(self._count_at(utc(at)) + 1)
+        return None if found == _END else found
 
     def before(self, at: datetime) -> datetime | None:
-        """Return the last instant earlier than ``at``, or None at the end of the calendar."""
-        try:
-            count = self._near(at)
-            while (found := self._point(count)) < at:
-                count += 1
-            while found >= at:
-                count -= 1
-                found = self._point(count)
-        except OverflowError:
-            return None
-        return found
+        """Return the last instant earlier than ``at``, or None at the beginning of the calendar."""
+        found = self._point(self._count_at(utc(at) - timedelta.resolution))
+        return None if found == _START else found
 
-    def _near(self, at: datetime) -> int:
-        """Return a count that is exact for seconds, and off by a few at most for calendar parts."""
-        return (at.astimezone(UTC) - self._anchor) // self._mean
+    def _count_at(self, at: datetime) -> int:
+        """Return the highest count whose instant is not later than ``at``."""
+        count = (at - self._anchor) // self._mean  # exact for seconds, nearly so for calendar parts
+        while self._point(count) > at:
+            count -= 1
+        while self._point(count + 1) <= at:
+            count += 1
+        return count
 
     def _point(self, count: int) -> datetime:
-        return shift(self._anchor, self._delta, count, self._zone)
+        try:
+            return shift(self._anchor, self._delta, count, self._zone)
+        except OverflowError:
+            return _END if count > 0 else _START

@@ -30,11 +30,11 @@ class IntervalTimetable(Timetable):
         """Return the run over the interval after the last one, or over the first that the restriction admits."""
         grid = self.grid(restriction)
         starts = [] if restriction.catchup else [_first_start(grid, restriction)]
-        if restriction.earliest is not None:
-            starts.append(at_or_after(grid, restriction.earliest))
         if last_automated_data_interval is not None:
             # On the grid already, unless the schedule has been changed; then its intervals stay whole.
             starts.append(at_or_before(grid, last_automated_data_interval.end))
+        if restriction.earliest is not None and not any(start and start >= restriction.earliest for start in starts):
+            starts.append(at_or_after(grid, restriction.earliest))
         start = max((start for start in starts if start is not None), default=None)
         if start is None or (restriction.latest is not None and start > restriction.latest):
             return None

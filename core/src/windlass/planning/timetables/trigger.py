@@ -7,7 +7,7 @@ the grid, by default none. start_date and end_date bound the instant, not the st
 from __future__ import annotations
 
 from abc import abstractmethod
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from windlass.interfaces.timetable import DagRunInfo, DataInterval, TimeRestriction, Timetable
 from windlass.moment import zone
@@ -15,6 +15,9 @@ from windlass.planning.timetables.cron import cron_grid
 from windlass.planning.timetables.delta import DeltaGrid, describe, require_positive, shift
 from windlass.planning.timetables.grid import Grid, ListedGrid, UnionGrid, at_or_after, at_or_before
 from windlass.spec import CronTriggerSpec, DeltaTriggerSpec, EventsSpec, RelativeDelta
+
+#: An instant so short a time ago is still the next one: who waited for it asks again a moment after it has come.
+_GRACE = timedelta(minutes=5)
 
 
 class TriggerTimetable(Timetable):
@@ -57,8 +60,11 @@ class TriggerTimetable(Timetable):
         return DataInterval(shift(run_after, self._interval, -1, self._zone), run_after)
 
     def _first(self, grid: Grid, now: datetime) -> datetime | None:
-        latest = at_or_before(grid, now) if self._run_immediately else None
-        return at_or_after(grid, now) if latest is None else latest
+        """Return where a DAG without start_date and without runs begins."""
+        latest = at_or_before(grid, now)
+        if latest is not None and (self._run_immediately or now - latest <= _GRACE):
+            return latest
+        return grid.after(now)
 
 
 class CronTriggerTimetable(TriggerTimetable):

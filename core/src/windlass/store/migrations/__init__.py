@@ -1,0 +1,40 @@
+"""Schema changes over time, by Alembic: expand first, contract a release later, so that the previous release still runs.
+
+Imported only when an older database is upgraded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
+
+from windlass.store.dialect import sqlite_path
+
+
+def upgrade(url: str, revision: str = "head") -> None:
+    """Bring the database at ``url`` to ``revision``."""
+    with _connected(url) as config:
+        command.upgrade(config, revision)
+
+
+def downgrade(url: str, revision: str) -> None:
+    """Take the database at ``url`` back to ``revision``; what only newer releases know is lost."""
+    with _connected(url) as config:
+        command.downgrade(config, revision)
+
+
+@contextmanager
+def _connected(url: str) -> Iterator[Config]:
+    """Yield Alembic's configuration with one open transaction: an upgrade happens as a whole or not at all."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    engine = create_engine(f"sqlite:///{sqlite_path(url)}", poolclass=NullPool)
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        yield config

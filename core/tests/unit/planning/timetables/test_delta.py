@@ -54,10 +54,23 @@ def test_a_day_that_the_zone_leaves_out_makes_no_empty_interval() -> None:
     assert grid.before(found[1]) == found[0]
 
 
+def test_calendar_days_take_the_first_of_a_time_that_happens_twice() -> None:
+    start = datetime(2023, 10, 28, 2, 30, tzinfo=PARIS)
+    (following,) = points(DeltaGrid(RelativeDelta(days=1), start, PARIS), start, 1)
+    assert following == datetime(2023, 10, 29, 0, 30, tzinfo=UTC)
+
+
+def test_seconds_from_a_time_that_happens_twice_stay_exact() -> None:
+    second_time = datetime(2023, 10, 29, 1, 30, tzinfo=UTC)  # 02:30 in Paris, an hour after the first 02:30
+    grid = DeltaGrid(RelativeDelta(seconds=7200), second_time, PARIS)
+    assert grid.after(second_time) == second_time + timedelta(hours=2)
+
+
 def test_the_calendar_ends_without_an_error() -> None:
     grid = DeltaGrid(RelativeDelta(years=5000), ANCHOR, UTC)
     assert grid.after(datetime(8000, 1, 1, tzinfo=UTC)) is None
     assert grid.before(ANCHOR) is None
+    assert grid.before(datetime(8000, 1, 1, tzinfo=UTC)) == datetime(7024, 1, 31, 9, tzinfo=UTC)
     assert DeltaGrid(RelativeDelta(seconds=2e11), ANCHOR, UTC).after(datetime(8500, 1, 1, tzinfo=UTC)) is None
 
 

@@ -34,6 +34,7 @@ def following(text: str, count: int = 3, start: datetime = FROM) -> list[str]:
         ("0 0 * * SAT-SUN", ["Sat 04 May 00:00", "Sun 05 May 00:00", "Sat 11 May 00:00"]),
         ("0 0 * * 6-7", ["Sat 04 May 00:00", "Sun 05 May 00:00", "Sat 11 May 00:00"]),
         ("0 0 * * 7-1", ["Sun 05 May 00:00", "Mon 06 May 00:00", "Sun 12 May 00:00"]),
+        ("0 0 * * 0-7", ["Thu 02 May 00:00", "Fri 03 May 00:00", "Sat 04 May 00:00"]),
         ("0 0 * * 0", ["Sun 05 May 00:00", "Sun 12 May 00:00", "Sun 19 May 00:00"]),
         ("0 22-2/2 * * *", ["Wed 01 May 22:00", "Thu 02 May 00:00", "Thu 02 May 02:00"]),
         ("10/25 12 * * *", ["Wed 01 May 12:10", "Wed 01 May 12:35", "Thu 02 May 12:10"]),
@@ -68,6 +69,8 @@ def test_the_sixth_field_is_the_second() -> None:
     assert expression.after(datetime(2024, 5, 1, 6, 30, 15)) == datetime(2024, 5, 1, 6, 30, 45)
     assert expression.after(datetime(2024, 5, 1, 6, 30, 45)) == datetime(2024, 5, 2, 6, 30, 15)
     assert expression.before(datetime(2024, 5, 1, 6, 30, 45)) == datetime(2024, 5, 1, 6, 30, 15)
+    twice = CronExpression("0 6,7 * * * 15,45")
+    assert twice.before(datetime(2024, 5, 1, 7, 0, 15)) == datetime(2024, 5, 1, 6, 0, 45)
     assert expression.before(datetime(2024, 5, 1, 6, 30, 15)) == datetime(2024, 4, 30, 6, 30, 45)
 
 

@@ -57,6 +57,8 @@ def test_a_timedelta_counts_in_seconds() -> None:
 def test_a_relativedelta_keeps_its_calendar_parts() -> None:
     delta = relativedelta(years=1, months=2, weeks=1, days=1, hours=25, minutes=1, seconds=30)
     assert relative_delta(delta) == RelativeDelta(years=1, months=2, days=9, seconds=3690.0)
+    half = relativedelta(days=1.5)  # type: ignore[arg-type]  # the stubs know less than dateutil
+    assert relative_delta(half) == RelativeDelta(days=1, seconds=43200.0)
     assert schedule_spec(relativedelta(months=1))[1] == "1 month"
 
 

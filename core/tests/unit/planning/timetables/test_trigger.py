@@ -86,6 +86,13 @@ class TestCron:
         assert following(cron("0 6 * * *"), catchup=catchup) == at(11, 6)
         assert following(cron("0 6 * * *", run_immediately=True), catchup=catchup) == at(10, 6)
 
+    def test_without_start_date_the_instant_waited_for_is_not_missed_by_asking_a_moment_late(self) -> None:
+        daily = cron("0 6 * * *")
+        assert following(daily, now=at(11, 5, 59)) == at(11, 6)
+        assert following(daily, now=at(11, 6)) == at(11, 6)
+        assert following(daily, now=at(11, 6, 5)) == at(11, 6)
+        assert following(daily, now=at(11, 6, 6)) == at(12, 6)
+
     def test_run_immediately_means_nothing_once_there_is_a_start_date_or_a_run(self) -> None:
         immediate = cron("0 6 * * *", run_immediately=True)
         assert following(immediate, start_date=at(1), catchup=True) == at(1, 6)

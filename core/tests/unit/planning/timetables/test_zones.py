@@ -22,6 +22,7 @@ EXPRESSIONS: dict[str, tuple[range, range, bool, bool]] = {
     "*/20 * * * *": (range(0, 60, 20), range(24), True, True),
     "*/15 1-2 * * *": (range(0, 60, 15), range(1, 3), True, False),
     "5 */3 * * *": (range(5, 6), range(0, 24, 3), True, False),
+    "45 0-23 * * *": (range(45, 46), range(24), True, True),
     "45 * * * *": (range(45, 46), range(24), True, True),
 }
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from windlass.errors import ConfigError, ParamInvalid
-from windlass.spec import DagSpec, ParamSpec
+from windlass.spec.model import DagSpec, ParamSpec
 
 
 def check_conf(spec: DagSpec, conf: Mapping[str, Any]) -> None:

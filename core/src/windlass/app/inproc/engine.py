@@ -1,0 +1,237 @@
+"""The inline executor and the runs it drives: the real scheduler over memory, one attempt after the other, right here.
+
+Time is virtual: retry delays and reschedules pass at once, in order. An attempt is the same code that runs in a task
+process (``runtime.run_attempt``), called in the caller's thread, so breakpoints work and nothing is hidden in a child.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import socket
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from datetime import UTC, datetime
+from io import StringIO
+from os import getpid
+from pathlib import Path
+from typing import Any, TextIO
+
+from windlass.app.clocks import SeededRng, VirtualClock
+from windlass.app.inproc.gateway import MemoryGateway
+from windlass.app.inproc.memory import MemoryStore
+from windlass.authoring.dag import DAG
+from windlass.errors import Conflict
+from windlass.ports import Claim, NewRun, Report, RunFacts, StopRequest, TaskFacts, Workload
+from windlass.protocol import ArtifactCommit, ArtifactOpen, Rendered, Reschedule, Verb, XComSet
+from windlass.runtime.attempt import run_attempt
+from windlass.scheduler import Scheduler, SchedulerSettings
+from windlass.states import RunType
+
+_SUPERVISOR = "inproc"
+
+
+class InlineSession:
+    """The line between an attempt and the memory gateway; what is told waits for the report, as on the pipe."""
+
+    def __init__(self, gateway: MemoryGateway, lease_id: str, artifacts: Path) -> None:
+        self.context: Mapping[str, Any] | None = None
+        self.xcoms: list[XComSet] = []
+        self.rendered: Rendered | None = None
+        self._gateway = gateway
+        self._lease_id = lease_id
+        self._artifacts = artifacts
+
+    def ask(self, verb: Verb) -> Any:  # noqa: ANN401 - any msgpack value
+        """Answer ``verb``."""
+        if isinstance(verb, ArtifactOpen | ArtifactCommit):
+            return self._artifact(verb)
+        return self._gateway.call(self._lease_id, verb)
+
+    def tell(self, verb: Verb) -> None:
+        """Take ``verb`` in."""
+        if isinstance(verb, XComSet):
+            self.xcoms.append(verb)
+        elif isinstance(verb, Rendered):
+            self.rendered = verb
+        else:
+            self._gateway.call(self._lease_id, verb)
+
+    def _artifact(self, verb: ArtifactOpen | ArtifactCommit) -> dict[str, str]:
+        if isinstance(verb, ArtifactOpen):
+            name = verb.digest if verb.digest is not None else f"draft-{len(list(self._artifacts.iterdir()))}"
+            return {"path": str(self._artifacts / name)}
+        target = self._artifacts / verb.digest
+        shutil.move(verb.path, target)
+        return {"path": str(target)}
+
+
+class InlineExecutor:
+    """Keeps workloads until :meth:`run_next` runs one."""
+
+    parallelism = 0
+
+    def __init__(self, dags: Mapping[str, DAG], gateway: MemoryGateway, clock: VirtualClock, artifacts: Path) -> None:
+        self._dags = dags
+        self._gateway = gateway
+        self._clock = clock
+        self._artifacts = artifacts
+        self._waiting: deque[Workload] = deque()
+        #: The log of each task instance, all tries together.
+        self.logs: dict[int, str] = {}
+        #: How long the last attempt of each took, in seconds.
+        self.durations: dict[int, float] = {}
+
+    def submit(self, workloads: Sequence[Workload]) -> None:
+        """Take these."""
+        self._waiting.extend(workloads)
+
+    def stop(self, requests: Sequence[StopRequest]) -> None:
+        """Nothing runs between two steps, so there is nothing to stop."""
+
+    def prepare(self, code_versions: Sequence[tuple[str, str, str]]) -> None:
+        """The code is loaded already."""
+
+    def lost_contact(self) -> bool:
+        """Return False: there is nobody to lose."""
+        return False
+
+    def run_next(self) -> bool:
+        """Run one workload to its end; return False if none waits."""
+        if not self._waiting:
+            return False
+        work = self._waiting.popleft()
+        claim = Claim(task=work.id, epoch=work.epoch, ticket=work.ticket, pid=getpid(), hostname=socket.gethostname())
+        [claimed] = self._gateway.claim([claim], _SUPERVISOR)
+        if claimed is None:
+            return True
+        session = InlineSession(self._gateway, claimed.lease_id, self._artifacts)
+        with captured() as log:
+            ending = run_attempt(self._dags[work.dag_id], claimed.context, session)
+        self.logs[work.id] = self.logs.get(work.id, "") + log.getvalue()
+        self.durations[work.id] = (ending.ended_at - ending.started_at).total_seconds()
+        if isinstance(ending, Reschedule):
+            self._gateway.remember_first_poke(work.id, ending.first_poke)
+        report = Report(
+            task=work.id,
+            lease_id=claimed.lease_id,
+            epoch=work.epoch,
+            op_id=f"report-{claimed.lease_id}",
+            ending=ending,
+            xcoms=tuple(session.xcoms),
+            rendered=session.rendered,
+        )
+        self._gateway.report([report], _SUPERVISOR)
+        return True
+
+
+class InlineEngine:
+    """The engine of one test: some DAGs, memory, a virtual clock. Close it to remove what it wrote."""
+
+    def __init__(
+        self,
+        dags: Sequence[DAG],
+        connections: Mapping[str, Mapping[str, Any]],
+        variables: Mapping[str, str],
+        now: datetime | None = None,
+    ) -> None:
+        self.clock = VirtualClock(now or datetime.now(tz=UTC))
+        self.store = MemoryStore(self.clock)
+        rng = SeededRng(0)
+        self.gateway = MemoryGateway(self.store, rng, lambda name: _dict_or_none(connections, name), variables.get)
+        self._artifacts = tempfile.TemporaryDirectory(prefix="windlass-test-", ignore_cleanup_errors=True)
+        self.executor = InlineExecutor(
+            {dag.dag_id: dag for dag in dags}, self.gateway, self.clock, Path(self._artifacts.name)
+        )
+        self._scheduler = Scheduler(
+            self.store, self.executor, self.clock, rng, SchedulerSettings(owner=_SUPERVISOR, executor=_SUPERVISOR)
+        )
+        for dag in dags:
+            self.store.add_dag(dag.to_spec())
+
+    def trigger(self, new: NewRun) -> RunFacts:
+        """Create a run.
+
+        :raises Conflict: if it exists.
+        """
+        run = self.store.create_run(new)
+        if run is None:
+            msg = f"DAG `{new.dag_id}` already has a run of that logical date"
+            raise Conflict(msg)
+        return run
+
+    def run_to_end(self, run: RunFacts) -> RunFacts:
+        """Step until ``run`` has ended, letting time pass whenever nothing else is left to do."""
+        while True:
+            pause = self._scheduler.step()
+            now = self.store.run(run.id)
+            if now is not None and now.state.is_terminal:
+                return now
+            if not self.executor.run_next() and pause > 0:
+                self.clock.advance(pause)
+
+    def session(self, task: TaskFacts | None = None) -> InlineSession:
+        """Return a session that answers like that of an attempt of ``task``."""
+        return InlineSession(self.gateway, "" if task is None else self.gateway.lend(task), Path(self._artifacts.name))
+
+    def close(self) -> None:
+        """Remove the artifacts."""
+        self._artifacts.cleanup()
+
+
+def manual_run(
+    dag_id: str, logical_date: datetime, interval: tuple[datetime, datetime], conf: dict[str, Any]
+) -> NewRun:
+    """Return the manual run that a test makes."""
+    return NewRun(
+        dag_id=dag_id,
+        run_type=RunType.MANUAL,
+        logical_date=logical_date,
+        data_interval_start=interval[0],
+        data_interval_end=interval[1],
+        run_after=logical_date,
+        conf=conf,
+        triggered_by="test",
+    )
+
+
+def _dict_or_none(connections: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any] | None:
+    fields = connections.get(name)
+    return None if fields is None else dict(fields)
+
+
+class _Tee(StringIO):
+    """Keeps what is written, and passes it on, so that a debugger's prompt is still seen."""
+
+    def __init__(self, log: StringIO, stream: TextIO) -> None:
+        super().__init__()
+        self._log = log
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._log.write(text)
+        return self._stream.write(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+
+@contextmanager
+def captured() -> Iterator[StringIO]:
+    """Collect what is printed and logged during the block, and show it as well."""
+    log = StringIO()
+    handler = logging.StreamHandler(log)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(min(level, logging.INFO) or logging.INFO)
+    try:
+        with redirect_stdout(_Tee(log, sys.stdout)), redirect_stderr(_Tee(log, sys.stderr)):
+            yield log
+    finally:
+        root.setLevel(level)
+        root.removeHandler(handler)

@@ -1,0 +1,208 @@
+"""The server: the scheduler and the DAG files of one home in one process, with a supervisor beside it.
+
+The scheduler runs in the main thread and sleeps at the doorbell; the DAG files have a thread of their own, since a scan
+of a slow disk must not hold up a decision. The supervisor is another process. If one already serves this home it is
+adopted, with everything it runs; if it dies, another is started, and the store has its attempts closed as lost.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from types import FrameType
+from typing import Self
+
+from windlass.app import supervisor_process
+from windlass.app.clocks import SystemClock, SystemRng
+from windlass.app.services import bell_path, open_services, prepare_home
+from windlass.config import Settings
+from windlass.control.alive import Alive
+from windlass.dagfiles import DagFiles, dag_files
+from windlass.errors import ConfigError, WindlassError
+from windlass.executors.local import LocalExecutor
+from windlass.executors.sequential import SequentialExecutor
+from windlass.registry import registry
+from windlass.scheduler import Scheduler, SchedulerSettings
+from windlass.store.doorbell import DatagramBell
+from windlass.supervisor import lock
+from windlass.supervisor.client import SupervisorClient
+from windlass.version import __version__
+
+log = logging.getLogger(__name__)
+
+#: Airflow's names of the built-in executors, and ours.
+_EXECUTORS = {"LocalExecutor": "local", "SequentialExecutor": "sequential"}
+#: Seconds between two looks for a supervisor that this server did not start or that has ended.
+_LOOK_PAUSE = 1.0
+#: How long a supervisor may take to answer after its start.
+_START_PATIENCE = 30.0
+#: How long running tasks have to finish when a standalone server stops.
+_DRAIN_PATIENCE = 10.0
+
+
+class Server:
+    """One home's scheduler and DAG files. Use it as a context manager: :meth:`run` between open and closed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._supervisor: subprocess.Popen[bytes] | None = None
+        self._socket = settings.home / "run" / "supervisor.sock"
+        self._alive = Alive(settings.home / "run")
+        self._next_look = 0.0
+        self._stopping = threading.Event()
+        self._signals = 0
+        self._resources = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Take the home's lock and open everything.
+
+        :raises AlreadyRunning: if another scheduler serves this home; the message names its pid.
+        """
+        with ExitStack() as stack:
+            prepare_home(self._settings)
+            held = lock.acquire(self._settings.home / "run" / "scheduler.lock")
+            stack.callback(os.close, held)
+            self._bell = DatagramBell(bell_path(self._settings), listen=True)
+            stack.callback(self._bell.close)
+            self._ensure_supervisor()
+            self._store = open_services(self._settings, checkpoints=True)
+            stack.callback(self._store.close)
+            self._executor = self._open_executor()
+            stack.callback(self._executor.close)
+            self.dag_files: DagFiles = dag_files(self._settings, self._store)
+            stack.callback(self.dag_files.close)
+            self._scheduler = Scheduler(
+                self._store.scheduler,
+                self._executor,
+                SystemClock(),
+                SystemRng(),
+                SchedulerSettings(
+                    owner=f"scheduler:{self._settings.home}",
+                    queued_timeout=self._settings.scheduler.task_queued_timeout,
+                ),
+            )
+            self._resources = stack.pop_all()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        """Close everything but the supervisor, which goes on with what runs."""
+        self._resources.close()
+
+    def run(self, ready: Callable[[], None]) -> None:
+        """Serve until a signal says stop; ``ready`` is called once work can be taken."""
+        files = threading.Thread(target=self._watch_files, name="dagfiles", daemon=True)
+        with _handling(self._on_signal):
+            self._await_supervisor()
+            files.start()
+            ready()
+            try:
+                while not self._stopping.is_set():
+                    self._ensure_supervisor()
+                    pause = self._scheduler.step()
+                    if pause > 0:
+                        self._bell.wait(pause)
+            finally:
+                self._stopping.set()
+                files.join(timeout=5.0)
+
+    def stop_supervisor(self) -> None:
+        """Have the supervisor that this server started finish what runs, then end it; an adopted one is left alone."""
+        if self._supervisor is None or self._supervisor.poll() is not None:
+            return
+        with suppress(OSError, WindlassError):
+            client = SupervisorClient(self._socket, __version__)
+            client.drain()
+            deadline = time.monotonic() + _DRAIN_PATIENCE
+            with _handling(self._on_signal):
+                while self._supervisor.poll() is None and time.monotonic() < deadline and self._signals < 2:
+                    self._wait_for_supervisor(0.05)
+            if self._supervisor.poll() is None:
+                log.warning("tasks are still running: they are stopped now, and run again at the next start")
+                client.shut_down()
+            client.close()
+        if not self._wait_for_supervisor(_DRAIN_PATIENCE + self._settings.core.killed_task_cleanup_time):
+            self._supervisor.kill()
+            self._supervisor.wait()
+
+    def _wait_for_supervisor(self, seconds: float) -> bool:
+        if self._supervisor is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._supervisor.wait(timeout=seconds)
+        return self._supervisor is None or self._supervisor.poll() is not None
+
+    # -- parts ------------------------------------------------------------------------------------------------------
+
+    def _open_executor(self) -> LocalExecutor:
+        name = self._settings.core.executor
+        kind = _EXECUTORS.get(name, name)
+        if kind == "sequential":
+            return SequentialExecutor(self._socket, __version__, monotonic=time.monotonic)
+        if kind == "local":
+            parallelism = self._settings.core.parallelism
+            return LocalExecutor(self._socket, __version__, parallelism=parallelism, monotonic=time.monotonic)
+        known = ", ".join((*_EXECUTORS, *registry().names("executors")))
+        raise ConfigError(f"core.executor is {name!r}, which no installed provider brings; choose one of {known}")
+
+    def _ensure_supervisor(self) -> None:
+        """Start a supervisor where none serves this home; one that another server started is as good."""
+        if self._supervisor is not None and self._supervisor.poll() is None:
+            return
+        now = time.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + _LOOK_PAUSE
+        if self._alive.supervisor():
+            return
+        if self._supervisor is not None:
+            log.warning("the supervisor ended with code %s; another one is started", self._supervisor.returncode)
+        self._supervisor = supervisor_process.start(self._settings)
+
+    def _await_supervisor(self) -> None:
+        """Wait until the supervisor takes orders.
+
+        :raises ConfigError: if it ends before that, or does not answer.
+        """
+        deadline = time.monotonic() + _START_PATIENCE
+        while not self._stopping.is_set():
+            try:
+                SupervisorClient(self._socket, __version__).close()
+            except OSError:
+                ended = self._supervisor is not None and self._supervisor.poll() is not None
+                if ended or time.monotonic() > deadline:
+                    log_file = self._settings.home / "run" / "supervisor.log"
+                    raise ConfigError(f"the supervisor does not start; {log_file} says why") from None
+                self._stopping.wait(0.01)
+            else:
+                return
+
+    def _watch_files(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                pause = self.dag_files.step()
+            except WindlassError as error:
+                log.error("the DAG files cannot be read and are tried again: %s", error)  # noqa: TRY400 - a sentence
+                pause = 1.0
+            self._stopping.wait(pause)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._signals += 1
+        self._stopping.set()
+        self._bell.ring()
+
+
+@contextmanager
+def _handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Let ``handler`` take SIGTERM and SIGINT for the duration of the block."""
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(number, handler) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, previous in zip(numbers, before, strict=True):
+            signal.signal(number, previous)

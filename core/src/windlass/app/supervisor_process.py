@@ -1,0 +1,82 @@
+"""The supervisor's process: the supervisor over the store's gateway and the secrets chain."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+
+from windlass.app.clocks import SystemClock, SystemRng
+from windlass.app.server_log import configure
+from windlass.app.services import StoredSecrets, open_services, prepare_home
+from windlass.config import Settings
+from windlass.control.plugins import load_settings
+from windlass.secrets.resolver import open_resolver
+from windlass.supervisor.loop import Supervisor
+from windlass.supervisor.settings import SupervisorSettings
+from windlass.version import __version__
+
+log = logging.getLogger(__name__)
+
+
+def run(settings: Settings) -> int:
+    """Serve until drained or shut down; return 0."""
+    settings = settings.resolve()
+    configure(settings)
+    prepare_home(settings)
+    store = open_services(settings)
+    resolver = open_resolver(settings, StoredSecrets(store))
+    try:
+        Supervisor(
+            supervisor_settings(settings),
+            supervisor=f"{socket.gethostname()}:{settings.home}",
+            gateway=store.gateway,
+            lookups=resolver,
+            clock=SystemClock(),
+            rng=SystemRng(),
+        ).run()
+    finally:
+        resolver.close()
+        store.close()
+    return 0
+
+
+def supervisor_settings(settings: Settings) -> SupervisorSettings:
+    """Return what the supervisor needs of the configuration."""
+    return SupervisorSettings(
+        run=settings.home / "run",
+        logs=settings.logging.base_log_folder,
+        code=settings.home / "code",
+        version=__version__,
+        max_zygotes=settings.supervisor.max_zygotes,
+        zygote_idle=settings.supervisor.zygote_idle_timeout,
+        zygote_forks=settings.supervisor.zygote_max_forks,
+        zygote_memory=settings.supervisor.zygote_memory_mb << 20,
+        import_timeout=settings.core.dagbag_import_timeout,
+        secrets_ttl=settings.secrets.cache_ttl_seconds,
+        grace=settings.core.killed_task_cleanup_time,
+        log_level=settings.logging.logging_level,
+    )
+
+
+def start(settings: Settings) -> subprocess.Popen[bytes]:
+    """Start a supervisor for this home in a session of its own, where no Ctrl-C meant for its starter reaches it.
+
+    It writes its own log to ``run/supervisor.log``.
+    """
+    log_file = settings.home / "run" / "supervisor.log"
+    with log_file.open("ab") as output:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", __name__],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env={**os.environ, **settings.flag_environ()},
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(run(load_settings()))

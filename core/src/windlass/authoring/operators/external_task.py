@@ -1,0 +1,132 @@
+"""Waiting for a task, a group or a whole run of another DAG."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from windlass.authoring.arguments import duration, signature
+from windlass.authoring.operator import Context
+from windlass.authoring.operators.empty import EmptyOperator
+from windlass.authoring.sensor import BaseSensorOperator
+from windlass.errors import AuthoringError, TaskFailed, TaskSkipped
+
+
+class ExternalTaskSensor(BaseSensorOperator):
+    """Wait until tasks (or the run itself) of ``external_dag_id`` reach one of ``allowed_states``.
+
+    It looks at the run of the same logical date, or of the date that ``execution_delta`` or ``execution_date_fn``
+    gives. A state of ``failed_states`` fails the sensor at once, one of ``skipped_states`` skips it.
+    """
+
+    template_fields: Sequence[str] = (
+        "external_dag_id",
+        "external_task_id",
+        "external_task_ids",
+        "external_task_group_id",
+    )
+    ui_color = "#4db7db"
+
+    def __init__(
+        self,
+        *,
+        external_dag_id: str,
+        external_task_id: str | None = None,
+        external_task_ids: Iterable[str] | None = None,
+        external_task_group_id: str | None = None,
+        allowed_states: Iterable[str] | None = None,
+        skipped_states: Iterable[str] | None = None,
+        failed_states: Iterable[str] | None = None,
+        execution_delta: timedelta | float | None = None,
+        execution_date_fn: Callable[..., Any] | None = None,
+        check_existence: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        who = f"sensor {self.task_id!r}"
+        targets = [external_task_id, external_task_ids, external_task_group_id]
+        if sum(target is not None for target in targets) > 1:
+            raise AuthoringError(
+                f"{who}: give one of external_task_id, external_task_ids, external_task_group_id; none means the run"
+            )
+        if execution_delta is not None and execution_date_fn is not None:
+            raise AuthoringError(f"{who}: give execution_delta or execution_date_fn, not both")
+        self.external_dag_id = external_dag_id
+        self.external_task_id = external_task_id
+        self.external_task_ids = list(external_task_ids) if external_task_ids is not None else None
+        self.external_task_group_id = external_task_group_id
+        self.allowed_states = tuple(str(state) for state in allowed_states or ("success",))
+        self.skipped_states = tuple(str(state) for state in skipped_states or ())
+        self.failed_states = tuple(str(state) for state in failed_states or ())
+        if len({*self.allowed_states, *self.skipped_states, *self.failed_states}) != (
+            len(self.allowed_states) + len(self.skipped_states) + len(self.failed_states)
+        ):
+            raise AuthoringError(f"{who}: a state is both allowed, skipped or failed; name it once")
+        self.execution_delta = duration(who, "execution_delta", execution_delta)
+        self.execution_date_fn = execution_date_fn
+        self.check_existence = check_existence
+
+    def poke(self, context: Context) -> bool:
+        """Look at the states, of every run asked for."""
+        states = [self._states(date) for date in self._dates(context)]
+        flat = [state for found in states for state in found]
+        for failing in (state for state in flat if state in self.failed_states):
+            text = f"what {self.task_id!r} waits for in DAG {self.external_dag_id!r} is {failing}"
+            raise TaskSkipped(text) if self.soft_fail else TaskFailed(text)
+        if any(state in self.skipped_states for state in flat):
+            raise TaskSkipped(f"what {self.task_id!r} waits for in DAG {self.external_dag_id!r} was skipped")
+        return all(found and all(state in self.allowed_states for state in found) for found in states)
+
+    def _dates(self, context: Context) -> list[datetime]:
+        date: datetime = context["logical_date"]
+        if self.execution_delta is not None:
+            return [date - self.execution_delta]
+        if self.execution_date_fn is None:
+            return [date]
+        own = signature(self.execution_date_fn)
+        extra = context if own.has_var_keywords else {n: context[n] for n in own.names[1:] if n in context}
+        made = self.execution_date_fn(date, **extra)
+        return [made] if isinstance(made, datetime) else list(made)
+
+    def _states(self, date: datetime) -> list[str]:
+        """Return the states of what it waits for in the run of ``date``; none if something is missing."""
+        from windlass.ports import current_session
+        from windlass.protocol import Query
+
+        filters: dict[str, Any] = {"dag_id": self.external_dag_id, "logical_date": date}
+        session = current_session()
+        wanted = self.external_task_ids or ([self.external_task_id] if self.external_task_id is not None else None)
+        if wanted is None and self.external_task_group_id is None:
+            return [str(row["state"]) for row in session.ask(Query(what="runs", filters=filters))]
+        if wanted is not None:
+            filters["task_ids"] = wanted
+        else:
+            filters["group_id"] = self.external_task_group_id
+        rows = session.ask(Query(what="task_states", filters=filters, limit=100_000))
+        if wanted is not None and {row["task_id"] for row in rows} != set(wanted):
+            if self.check_existence and rows:
+                missing = sorted(set(wanted) - {row["task_id"] for row in rows})
+                raise TaskFailed(f"DAG {self.external_dag_id!r} has no task {missing[0]!r}")
+            return []
+        return [str(row["state"]) for row in rows]
+
+
+class ExternalTaskMarker(EmptyOperator):
+    """Say that a task of another DAG depends on this one, for people and tools that follow dependencies."""
+
+    template_fields: Sequence[str] = ("external_dag_id", "external_task_id", "logical_date")
+    ui_color = "#4db7db"
+
+    def __init__(
+        self,
+        *,
+        external_dag_id: str,
+        external_task_id: str,
+        logical_date: str | datetime | None = "{{ logical_date.isoformat() }}",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.external_dag_id = external_dag_id
+        self.external_task_id = external_task_id
+        self.logical_date = logical_date.isoformat() if isinstance(logical_date, datetime) else logical_date

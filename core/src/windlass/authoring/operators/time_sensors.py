@@ -1,0 +1,80 @@
+"""Sensors that wait for the clock or the calendar."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from windlass.authoring.arguments import required_duration
+from windlass.authoring.operator import Context
+from windlass.authoring.sensor import BaseSensorOperator
+from windlass.authoring.weekday import WeekDay, dag_zone, now_or_logical, weekdays
+from windlass.errors import AuthoringError
+from windlass.moment import parse_moment
+
+
+class TimeSensor(BaseSensorOperator):
+    """Wait until ``target_time`` of the day on which the run may start, in the DAG's zone."""
+
+    def __init__(self, *, target_time: time, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not isinstance(target_time, time):
+            raise AuthoringError(f"sensor {self.task_id!r}: target_time must be a time, not {target_time!r}")
+        self.target_time = target_time
+
+    def poke(self, context: Context) -> bool:
+        """Compare the clock. The day is fixed by the run, so that midnight does not start the wait anew."""
+        zone = self.target_time.tzinfo or dag_zone(context)
+        day = context["dag_run"].run_after.astimezone(zone).date()
+        return datetime.now(UTC) >= datetime.combine(day, self.target_time.replace(tzinfo=None), tzinfo=zone)
+
+
+class TimeDeltaSensor(BaseSensorOperator):
+    """Wait until ``delta`` after the end of the data interval."""
+
+    def __init__(self, *, delta: timedelta | float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.delta = required_duration(f"sensor {self.task_id!r}", "delta", delta)
+
+    def poke(self, context: Context) -> bool:
+        """Compare the clock."""
+        end: datetime = context["data_interval_end"]
+        return datetime.now(UTC) > end + self.delta
+
+
+class DateTimeSensor(BaseSensorOperator):
+    """Wait until ``target_time``: a datetime, or text in ISO 8601, which may be a template."""
+
+    template_fields: Sequence[str] = ("target_time",)
+
+    def __init__(self, *, target_time: datetime | str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not isinstance(target_time, (datetime, str)):
+            raise AuthoringError(
+                f"sensor {self.task_id!r}: target_time must be a datetime or text, not {target_time!r}"
+            )
+        self.target_time = target_time.isoformat() if isinstance(target_time, datetime) else target_time
+
+    def poke(self, context: Context) -> bool:
+        """Compare the clock."""
+        return datetime.now(UTC) > parse_moment(self.target_time, dag_zone(context))
+
+
+class DayOfWeekSensor(BaseSensorOperator):
+    """Wait until it is one of the days of ``week_day``, in the DAG's zone."""
+
+    def __init__(
+        self,
+        *,
+        week_day: str | WeekDay | Iterable[str | WeekDay],
+        use_task_logical_date: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.week_day = weekdays(f"sensor {self.task_id!r}", week_day)
+        self.use_task_logical_date = use_task_logical_date
+
+    def poke(self, context: Context) -> bool:
+        """Look at the calendar."""
+        return now_or_logical(context, logical=self.use_task_logical_date).isoweekday() in self.week_day

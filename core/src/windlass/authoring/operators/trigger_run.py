@@ -1,0 +1,104 @@
+"""Starting a run of another DAG, and waiting for it."""
+
+# ruff: noqa: ANN401 - the values that pass through here are the author's own
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from windlass.authoring.arguments import required_duration
+from windlass.authoring.operator import BaseOperator, Context
+from windlass.errors import AuthoringError, RunExists, TaskFailed, TaskReschedule, TaskSkipped
+from windlass.moment import parse_moment
+
+
+class TriggerDagRunOperator(BaseOperator):
+    """Trigger a run of ``trigger_dag_id``; with ``wait_for_completion`` end when that run has ended.
+
+    The run's id is made from this task instance's idempotency key unless one is given, so an attempt that was lost
+    after it triggered finds its run again instead of starting a second. Waiting frees the slot: the task comes back
+    every ``poke_interval``.
+    """
+
+    template_fields: Sequence[str] = ("trigger_dag_id", "trigger_run_id", "logical_date", "conf")
+    ui_color = "#ffefeb"
+
+    def __init__(
+        self,
+        *,
+        trigger_dag_id: str,
+        trigger_run_id: str | None = None,
+        logical_date: datetime | str | None = None,
+        conf: Mapping[str, Any] | None = None,
+        reset_dag_run: bool = False,
+        wait_for_completion: bool = False,
+        poke_interval: timedelta | float = 60.0,
+        allowed_states: Sequence[str] | None = None,
+        failed_states: Sequence[str] | None = None,
+        skip_when_already_exists: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if logical_date is not None and not isinstance(logical_date, (str, datetime)):
+            raise AuthoringError(
+                f"task {self.task_id!r}: logical_date must be a datetime or text, not {logical_date!r}"
+            )
+        self.trigger_dag_id = trigger_dag_id
+        self.trigger_run_id = trigger_run_id
+        self.logical_date = logical_date.isoformat() if isinstance(logical_date, datetime) else logical_date
+        self.conf = dict(conf or {})
+        self.reset_dag_run = reset_dag_run
+        self.wait_for_completion = wait_for_completion
+        self.poke_interval = required_duration(f"task {self.task_id!r}", "poke_interval", poke_interval)
+        self.allowed_states = tuple(str(state) for state in allowed_states or ("success",))
+        self.failed_states = tuple(str(state) for state in failed_states or ("failed",))
+        self.skip_when_already_exists = skip_when_already_exists
+
+    def execute(self, context: Context) -> None:
+        """Trigger once, then look at the run until it has ended."""
+        ti = context["ti"]
+        run_id = self.trigger_run_id or self._own_run_id(ti)
+        if ti.first_poke is None:
+            self._trigger(context, run_id)
+        ti.xcom_push("trigger_run_id", run_id)
+        if not self.wait_for_completion:
+            return
+        state = self._state(run_id)
+        if state in self.failed_states:
+            raise TaskFailed(f"run {run_id!r} of DAG {self.trigger_dag_id!r} ended as {state}")
+        if state not in self.allowed_states:
+            raise TaskReschedule(datetime.now(UTC) + self.poke_interval)
+
+    def _own_run_id(self, ti: Any) -> str:
+        """Return an id that every attempt of this try makes again."""
+        key = f"{ti.idempotency_key}|{ti.dag_id}|{ti.run_id}|{ti.task_id}|{ti.map_index}|{ti.try_number}"
+        return f"manual__{ti.run_id.partition('__')[2] or ti.run_id}_{sha256(key.encode()).hexdigest()[:8]}"
+
+    def _trigger(self, context: Context, run_id: str) -> None:
+        from windlass.ports import current_session
+        from windlass.protocol import TriggerRun
+
+        date = parse_moment(self.logical_date) if self.logical_date else None
+        verb = TriggerRun(
+            dag_id=self.trigger_dag_id, run_id=run_id, logical_date=date, conf=self.conf, reset=self.reset_dag_run
+        )
+        try:
+            current_session().ask(verb)
+        except RunExists:
+            if self.skip_when_already_exists:
+                raise TaskSkipped(f"run {run_id!r} of DAG {self.trigger_dag_id!r} exists already") from None
+            if self.trigger_run_id is not None:
+                raise
+            context["ti"].log.info("run %s was triggered by an earlier attempt", run_id)
+
+    def _state(self, run_id: str) -> str:
+        from windlass.ports import current_session
+        from windlass.protocol import Query
+
+        filters = {"dag_id": self.trigger_dag_id, "run_id": run_id}
+        rows = current_session().ask(Query(what="runs", filters=filters))
+        if not rows:
+            raise TaskFailed(f"run {run_id!r} of DAG {self.trigger_dag_id!r} is gone")
+        return str(rows[0]["state"])

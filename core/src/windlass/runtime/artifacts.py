@@ -1,0 +1,68 @@
+"""``context["artifacts"]``: hand a file over to other tasks, on whatever machine they run.
+
+``put`` copies the file to the artifact store under its SHA-256 and returns a small reference that travels as an XCom;
+``get`` brings the file back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from windlass.errors import XComError
+from windlass.ports import TaskSession
+from windlass.protocol import ArtifactCommit, ArtifactOpen
+
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A reference to a stored file."""
+
+    digest: str
+    name: str
+    size: int
+
+
+class Artifacts:
+    """The artifact store, as a task sees it."""
+
+    def __init__(self, session: TaskSession) -> None:
+        self._session = session
+
+    def put(self, path: str | Path) -> Artifact:
+        """Store the file at ``path`` and return a reference to it.
+
+        :raises XComError: if it is not a file.
+        """
+        source = Path(path)
+        if not source.is_file():
+            raise XComError(f"artifact {str(source)!r} is not a file; write it first, or pack a folder into an archive")
+        target = Path(str(self._session.ask(ArtifactOpen())["path"]))
+        digest = hashlib.sha256()
+        size = 0
+        with source.open("rb") as reader, target.open("wb") as writer:
+            while piece := reader.read(_PIECE):
+                digest.update(piece)
+                writer.write(piece)
+                size += len(piece)
+        self._session.ask(ArtifactCommit(path=str(target), digest=digest.hexdigest(), size=size))
+        return Artifact(digest=digest.hexdigest(), name=source.name, size=size)
+
+    def open(self, artifact: Artifact) -> BinaryIO:
+        """Open the stored file for reading."""
+        answer: Any = self._session.ask(ArtifactOpen(digest=artifact.digest))
+        return Path(str(answer["path"])).open("rb")
+
+    def get(self, artifact: Artifact, to: str | Path | None = None) -> Path:
+        """Copy the stored file to ``to`` (a path or a folder; None is the working directory) and return where it is."""
+        target = Path(to) if to is not None else Path.cwd()
+        if target.is_dir():
+            target /= Path(artifact.name).name
+        with self.open(artifact) as reader, target.open("wb") as writer:
+            shutil.copyfileobj(reader, writer, _PIECE)
+        return target

@@ -1,0 +1,304 @@
+"""One attempt of one task, inside its own process: from the attempt's facts to how it ended.
+
+::
+
+    context ─► references and templates ─► on_execute ─► pre_execute ─► execute ─► post_execute ─► result ─► Finish
+
+Everything the engine learns goes through the session: rendered fields and results are told (they leave together with
+the ending), questions are asked. :func:`run_attempt` never raises for what user code does: each way of ending a
+function has its outcome here. Times are stamped around user code, and the traceback in the log begins in the user's
+code, not in ours.
+"""
+
+# ruff: noqa: ANN401 - the values that pass through here are the author's own
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from copy import copy
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import windlass
+from windlass.authoring.dag import DAG
+from windlass.authoring.mapped import MappedOperator
+from windlass.authoring.operator import BaseOperator
+from windlass.errors import (
+    AuthoringError,
+    TaskDeferred,
+    TaskFailed,
+    TaskReschedule,
+    TaskSkipped,
+    UsageError,
+    XComError,
+)
+from windlass.moment import utc
+from windlass.ports import TaskSession, session_scope
+from windlass.protocol import (
+    AttemptContext,
+    Defer,
+    Finish,
+    Outcome,
+    Rendered,
+    Reschedule,
+    Verb,
+)
+from windlass.runtime.context import Context
+from windlass.runtime.resolve import mapped_arguments
+from windlass.runtime.task_instance import RETURN_VALUE, TaskInstance
+from windlass.runtime.templates import Renderer, needs_jinja
+from windlass.runtime.xcom import pack, unpack
+
+Ending = Finish | Defer | Reschedule
+_REASON = 500
+log = logging.getLogger("windlass.task")
+
+
+class AttemptSession:
+    """The session of the process, with the context of the attempt."""
+
+    def __init__(self, session: TaskSession) -> None:
+        self._session = session
+        self.context: Mapping[str, Any] | None = None
+
+    def ask(self, verb: Verb) -> Any:
+        """Send ``verb`` and return its result."""
+        return self._session.ask(verb)
+
+    def tell(self, verb: Verb) -> None:
+        """Send ``verb`` without waiting."""
+        self._session.tell(verb)
+
+
+def preload() -> None:
+    """Import what an ordinary task needs, so that nothing is imported between a fork and user code."""
+    import traceback  # noqa: F401
+    import zoneinfo  # noqa: F401
+
+    import windlass.authoring.sensor
+    import windlass.authoring.taskflow  # noqa: F401
+
+
+def prepare(dags: Iterable[DAG]) -> None:
+    """Get ready what the tasks of ``dags`` will need besides; called in the zygote when their file is loaded."""
+    for dag in dags:
+        if needs_jinja(dag):
+            from windlass.runtime import jinja
+
+            jinja.environment(dag)
+
+
+def run_attempt(dag: DAG, attempt: AttemptContext, session: TaskSession) -> Ending:
+    """Run the task that ``attempt`` names and return how it ended."""
+    own = AttemptSession(session)
+    run = _Attempt(dag, attempt, own)
+    with session_scope(own):
+        try:
+            return run.run()
+        except BaseException as error:  # noqa: BLE001 - every end of user code has an outcome
+            return run.failed(error)
+
+
+class _Attempt:
+    """The steps of one attempt, and the clock around user code."""
+
+    def __init__(self, dag: DAG, attempt: AttemptContext, session: AttemptSession) -> None:
+        self._dag = dag
+        self._attempt = attempt
+        self._session = session
+        self._started_at = datetime.now(UTC)
+        self._started = time.perf_counter()
+        self._ended_at: datetime | None = None
+        self._ended = 0.0
+        self._task: BaseOperator | None = None
+        self._ti: TaskInstance | None = None
+        self._rendered: dict[str, Any] = {}
+
+    def run(self) -> Ending:
+        """Take the steps in order; whatever is raised is judged by :meth:`failed`."""
+        task = self._dag.get_task(self._attempt.task_id)
+        ti = self._ti = TaskInstance(task, self._attempt, self._session)
+        context = ti.context = Context(ti, self._attempt, self._session)
+        ti.params = self._params(task)
+        self._session.context = context
+        # Rendering changes fields; the DAG's own operator stays as it was written, for a next attempt in `dag.test()`.
+        task = self._unmapped(task, ti) if isinstance(task, MappedOperator) else copy(task)
+        self._task = ti.task = task
+        self._rendered = Renderer(ti).render_fields(task)
+        if self._rendered:
+            self._session.tell(Rendered(fields=self._rendered))
+        self._start(ti)
+        result = self._call(task, context)
+        self._stop()
+        ti.end_date = self._ended_at
+        if task.map_index_template:
+            label = str(Renderer(ti).render(task.map_index_template, "map_index_template"))
+            self._session.tell(Rendered(fields=self._rendered, map_index_label=label))
+        self._push(task, result)
+        return self._finish(Outcome.SUCCESS, skip_targets=ti.skip_targets, outlets=context.outlet_events.messages())
+
+    def _params(self, task: BaseOperator) -> Mapping[str, Any]:
+        """Return the run's params: of the DAG, over them the task's, over them the run's conf."""
+        attempt = self._attempt
+        if not (self._dag.params or task.params or attempt.params):
+            return {}
+        params = {**self._dag.params, **task.params, **attempt.params}
+        params |= {name: value for name, value in attempt.conf.items() if name in params}
+        return params
+
+    def _unmapped(self, task: MappedOperator, ti: TaskInstance) -> BaseOperator:
+        if self._attempt.map_index < 0:
+            raise UsageError(f"task {task.task_id!r} is mapped and needs a map index")
+        arguments = mapped_arguments(task.expand_input, self._attempt.map_index, ti)
+        return task.unmap(arguments)
+
+    def _start(self, ti: TaskInstance) -> None:
+        self._started_at = datetime.now(UTC)
+        self._started = time.perf_counter()
+        ti.start_date = self._started_at
+
+    def _stop(self) -> None:
+        if self._ended_at is None:
+            self._ended = time.perf_counter()
+            self._ended_at = datetime.now(UTC)
+
+    def _call(self, task: BaseOperator, context: Context) -> Any:
+        if task.on_execute_callback is not None:
+            for callback in task.callbacks("execute"):
+                try:
+                    callback(context)
+                except Exception:
+                    log.exception("on_execute_callback failed; the task runs all the same")
+        task.pre_execute(context)
+        method = self._attempt.resume_method
+        result = task.execute(context) if method is None else self._resume(task, method, context)
+        task.post_execute(context, result)
+        return result
+
+    def _resume(self, task: BaseOperator, method: str, context: Context) -> Any:
+        """Go on after a deferral, at the method that the operator named then."""
+        function = getattr(task, method, None)
+        if function is None or method.startswith("__"):
+            raise AuthoringError(f"{type(task).__name__} has no method {method!r} to resume at; clear the task")
+        attempt = self._attempt
+        kwargs = unpack(attempt.resume_kwargs, self._session) if attempt.resume_kwargs is not None else {}
+        event = unpack(attempt.resume_event, self._session) if attempt.resume_event is not None else None
+        return function(context, event=event, **kwargs)
+
+    def _push(self, task: BaseOperator, result: Any) -> None:
+        assert self._ti is not None  # noqa: S101 - run() made it
+        if not task.do_xcom_push:
+            return
+        if task.multiple_outputs and result is not None:
+            if not isinstance(result, Mapping):
+                raise XComError(
+                    f"task {task.task_id!r} has multiple_outputs and returned a {type(result).__name__}; return a dict"
+                )
+            for key, value in result.items():
+                if not isinstance(key, str):
+                    raise XComError(
+                        f"task {task.task_id!r} has multiple_outputs, so its keys must be text, not {key!r}"
+                    )
+                self._ti.xcom_push(key, value)
+        if result is not None:
+            self._ti.xcom_push(RETURN_VALUE, result)
+
+    def _finish(self, outcome: Outcome, **fields: Any) -> Finish:
+        self._stop()
+        assert self._ended_at is not None  # noqa: S101 - just set
+        return Finish(
+            outcome=outcome,
+            started_at=self._started_at,
+            ended_at=self._ended_at,
+            duration=self._ended - self._started,
+            **fields,
+        )
+
+    # --- Every other end --------------------------------------------------------------------------------------
+
+    def failed(self, error: BaseException) -> Ending:
+        """Return the ending that ``error`` means, and say in the log what happened."""
+        self._stop()
+        match error:
+            case TaskSkipped():
+                log.info("skipped: %s", error)
+                return self._finish(Outcome.SKIP, reason=_reason(error))
+            case TaskReschedule():
+                return self._rescheduled(error)
+            case TaskDeferred():
+                return self._deferred(error)
+            case TaskFailed():
+                self._log_failure(error)
+                return self._finish(Outcome.FAIL_NO_RETRY, reason=_reason(error))
+            case SystemExit():
+                self._clean_up(error)
+                self._log_failure(error)
+                return self._finish(
+                    Outcome.FAIL, reason=f"the task called exit({error.code!r}); raise or return instead"
+                )
+            case _:
+                self._log_failure(error)
+                return self._finish(Outcome.FAIL, reason=_reason(error))
+
+    def _clean_up(self, error: SystemExit) -> None:
+        """Let the operator clean up outside its process when the attempt is being killed (SIGTERM)."""
+        if error.code == 128 + 15 and self._task is not None:
+            try:
+                self._task.on_kill()
+            except Exception:
+                log.exception("on_kill failed")
+
+    def _log_failure(self, error: BaseException) -> None:
+        log.error("task failed: %s", _reason(error), exc_info=(type(error), error, trimmed(error.__traceback__)))
+
+    def _rescheduled(self, signal: TaskReschedule) -> Reschedule:
+        assert self._ended_at is not None  # noqa: S101 - failed() stopped the clock
+        return Reschedule(
+            at=utc(signal.at),
+            first_poke=self._attempt.first_poke or self._started_at,
+            started_at=self._started_at,
+            ended_at=self._ended_at,
+        )
+
+    def _deferred(self, signal: TaskDeferred) -> Ending:
+        assert self._ended_at is not None  # noqa: S101 - failed() stopped the clock
+        try:
+            trigger, arguments = signal.trigger.serialize()  # type: ignore[attr-defined] # a BaseTrigger
+            what = f"the trigger of task {self._attempt.task_id!r}"
+            return Defer(
+                trigger=trigger,
+                trigger_kwargs=pack(arguments, what, self._session),
+                method=signal.method_name,
+                kwargs=pack(signal.kwargs, f"the kwargs of {what}", self._session),
+                timeout=signal.timeout.total_seconds() if signal.timeout is not None else None,
+                started_at=self._started_at,
+                ended_at=self._ended_at,
+            )
+        except Exception as error:  # noqa: BLE001 - the trigger is the author's
+            self._log_failure(error)
+            return self._finish(Outcome.FAIL, reason=_reason(error))
+
+
+_OURS = str(Path(windlass.__file__).parent) + "/"
+
+
+def trimmed(traceback: TracebackType | None) -> TracebackType | None:
+    """Return ``traceback`` from the first frame on that is not Windlass's own; whole if it has no other."""
+    current = traceback
+    while current is not None and current.tb_frame.f_code.co_filename.startswith(_OURS):
+        current = current.tb_next
+    return current or traceback
+
+
+def _reason(error: BaseException) -> str:
+    """Return one line that says what happened."""
+    try:
+        text = str(error).strip().partition("\n")[0]
+    except Exception:  # noqa: BLE001 - an exception of the author's that cannot be shown
+        text = "(its text cannot be shown)"
+    name = type(error).__name__
+    line = text if isinstance(error, TaskSkipped) else f"{name}: {text}" if text else name
+    return line if len(line) <= _REASON else f"{line[:_REASON]}…"

@@ -1,0 +1,71 @@
+"""All services over one database, as ``app`` opens them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Self
+
+from windlass.ports import Clock, Doorbell, Rng
+from windlass.store.commands import RunCommands
+from windlass.store.credentials import Credentials
+from windlass.store.dags import Dags
+from windlass.store.database import Database
+from windlass.store.gateway import SqlGateway
+from windlass.store.migrating import require_current
+from windlass.store.pools import Pools
+from windlass.store.queries import Queries
+from windlass.store.scheduling import SqlStore
+from windlass.store.specs import Specs
+
+Keys = Sequence[str] | Callable[[], Sequence[str]]
+
+
+class Store:
+    """The services, sharing one database and one cache of specs."""
+
+    def __init__(self, database: Database, *, keys: Keys = ()) -> None:
+        specs = Specs(database)
+        self.db = database
+        self.credentials = Credentials(database, keys)
+        self.scheduler = SqlStore(database, specs)
+        self.gateway = SqlGateway(database, specs, self.credentials)
+        self.runs = RunCommands(database, specs)
+        self.queries = Queries(database, specs)
+        self.dags = Dags(database)
+        self.pools = Pools(database)
+
+    @classmethod
+    def memory(cls, clock: Clock, rng: Rng, doorbell: Doorbell | None = None, *, keys: Keys = ()) -> Self:
+        """Return a fresh store in memory."""
+        return cls(Database.memory(clock, rng, doorbell), keys=keys)
+
+    def close(self) -> None:
+        """Close the database."""
+        self.db.close()
+
+
+def open_store(
+    url: str,
+    *,
+    clock: Clock,
+    rng: Rng,
+    doorbell: Doorbell | None = None,
+    keys: Keys = (),
+    synchronous: str = "FULL",
+    checkpoints: bool = False,
+) -> Store:
+    """Open the store at ``url``; its commits ring ``doorbell``.
+
+    ``keys`` open the stored secrets, newest first; a function is asked only when a secret is. ``checkpoints`` is for
+    the scheduler's process alone.
+
+    Raises:
+        StoreTooOld: the schema is missing, older or newer than this release.
+    """
+    database = Database.open(url, clock, rng, doorbell, synchronous=synchronous, checkpoints=checkpoints)
+    try:
+        require_current(database)
+    except BaseException:
+        database.close()
+        raise
+    return Store(database, keys=keys)

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from windlass.cli.root import run
+from windlass.cli.session import Session
+from windlass_testing.installation import Installation
+
+
+@dataclass
+class Outcome:
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> Any:
+        return json.loads(self.out)
+
+
+Windlass = Callable[..., Outcome]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installation:
+    monkeypatch.setenv("WINDLASS_HOME", str(tmp_path / "home"))
+    return Installation(tmp_path / "home")
+
+
+@pytest.fixture
+def windlass(here: Installation, capsys: pytest.CaptureFixture[str]) -> Windlass:
+    """Run a command over the installation ``here``."""
+
+    def call(*args: str) -> Outcome:
+        capsys.readouterr()
+        code = run(args, Session(control=here.control))
+        captured = capsys.readouterr()
+        return Outcome(code, captured.out, captured.err)
+
+    return call
