@@ -20,15 +20,16 @@ from typing import Self
 
 from windlass.app import supervisor_process
 from windlass.app.clocks import SystemClock, SystemRng
-from windlass.app.services import bell_path, open_services, prepare_home
+from windlass.app.services import StoredSecrets, bell_path, open_services, prepare_home
 from windlass.config import Settings
 from windlass.control.alive import Alive
-from windlass.dagfiles import DagFiles, dag_files
+from windlass.dagfiles import DagFiles
 from windlass.errors import ConfigError, WindlassError
 from windlass.executors.local import LocalExecutor
 from windlass.executors.sequential import SequentialExecutor
 from windlass.registry import registry
 from windlass.scheduler import Scheduler, SchedulerSettings
+from windlass.secrets.resolver import open_resolver
 from windlass.store.doorbell import DatagramBell
 from windlass.supervisor import lock
 from windlass.supervisor.client import SupervisorClient
@@ -75,7 +76,15 @@ class Server:
             stack.callback(self._store.close)
             self._executor = self._open_executor()
             stack.callback(self._executor.close)
-            self.dag_files: DagFiles = dag_files(self._settings, self._store)
+            secrets = open_resolver(self._settings, StoredSecrets(self._store))
+            stack.callback(secrets.close)
+            self.dag_files = DagFiles(
+                self._settings,
+                self._store.dags,
+                code=self._settings.home / "code",
+                clock=SystemClock(),
+                secrets=secrets,
+            )
             stack.callback(self.dag_files.close)
             self._scheduler = Scheduler(
                 self._store.scheduler,

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import wraps
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Self, overload
 
 from windlass.authoring import scope
 from windlass.authoring.arguments import check_id, duration, signature, unknown_argument, whole
@@ -16,10 +16,12 @@ from windlass.authoring.task_group import TaskGroup
 from windlass.errors import AuthoringError, CycleError, DuplicateId, TaskNotFound
 
 if TYPE_CHECKING:
+    from windlass.authoring.mapped import OperatorPartial
     from windlass.authoring.operator import BaseOperator, Callback
     from windlass.spec import DagSpec
 
 _UNSET: Any = object()
+_P = ParamSpec("_P")
 
 
 class DAG:
@@ -110,6 +112,7 @@ class DAG:
         self.fileloc = _caller_file()
         self.task_dict: dict[str, BaseOperator] = {}
         self.group_dict: dict[str, TaskGroup] = {}
+        self.partials: list[OperatorPartial] = []
         self.edge_labels: dict[tuple[str, str], str] = {}
         self.task_group = TaskGroup(None, dag=self)
 
@@ -248,6 +251,14 @@ class DAG:
 
     def __repr__(self) -> str:
         return f"<DAG: {self.dag_id}>"
+
+
+@overload
+def dag(dag_id: Callable[_P, Any], /) -> Callable[_P, DAG]: ...
+
+
+@overload
+def dag(dag_id: str | None = None, **dag_kwargs: Any) -> Callable[[Callable[_P, Any]], Callable[_P, DAG]]: ...
 
 
 def dag(dag_id: str | Callable[..., Any] | None = None, **dag_kwargs: Any) -> Any:

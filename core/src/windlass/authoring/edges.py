@@ -147,7 +147,7 @@ def join(upstream: BaseOperator, downstream: BaseOperator, label: Label | None =
         )
     for task in (upstream, downstream):
         if task.dag is None:
-            task.dag = dag
+            dag.add_task(task)
         elif task.dag is not dag:
             raise AuthoringError(
                 f"task {task.task_id!r} belongs to DAG {task.dag.dag_id!r} and cannot depend on a task of "

@@ -51,6 +51,11 @@ def dag_spec(dag: DAG, file: str = "") -> DagSpec:
     """
     for task in dag.tasks:
         task.join_references()
+    for partial in dag.partials:
+        if not partial.expanded:
+            raise AuthoringError(
+                f"partial() of task {partial.kwargs['task_id']!r} was never expanded; call .expand(…), or remove it"
+            )
     tasks = dag.topological_sort()
     zone = zone_name(dag.timezone)
     timetable, summary = schedule(f"DAG {dag.dag_id!r}", dag.schedule, zone)

@@ -9,11 +9,11 @@ BaseOperator knows), so the engine sees one task with a :class:`~windlass.spec.M
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from windlass.authoring import scope
 from windlass.authoring.arguments import unknown_argument
-from windlass.authoring.operator import BaseOperator, argument_names
+from windlass.authoring.operator import BaseOperator, argument_names, inherited_defaults, place
 from windlass.authoring.xcom_arg import (
     RETURN_VALUE,
     ConcatXComArg,
@@ -24,10 +24,6 @@ from windlass.authoring.xcom_arg import (
     references,
 )
 from windlass.errors import AuthoringError
-
-if TYPE_CHECKING:
-    from windlass.authoring.dag import DAG
-    from windlass.authoring.task_group import TaskGroup
 
 #: What the arguments of a mapped task may vary over.
 Mappable = Any
@@ -110,7 +106,10 @@ class OperatorPartial:
             raise AuthoringError(f"{operator_class.__name__}.partial() needs a task_id")
         self.operator_class = operator_class
         self.kwargs = dict(kwargs)
-        self._expanded = False
+        self.expanded = False
+        dag = place(kwargs)[0]
+        if dag is not None:
+            dag.partials.append(self)
 
     def expand(self, **mapped: Mappable) -> MappedOperator:
         """Make the task run once per combination of the items of ``mapped``."""
@@ -134,15 +133,8 @@ class OperatorPartial:
         return who
 
     def _make(self, expand_input: ExpandInput) -> MappedOperator:
-        self._expanded = True
+        self.expanded = True
         return make_mapped(self.operator_class, self.kwargs, expand_input)
-
-    def __del__(self) -> None:
-        if not getattr(self, "_expanded", True):
-            import warnings
-
-            task_id = self.kwargs["task_id"]
-            warnings.warn(f"task {task_id!r}: partial() was never expanded, so there is no task", stacklevel=1)
 
 
 _SCHEDULING = frozenset(argument_names(BaseOperator))
@@ -193,7 +185,7 @@ class MappedOperator(BaseOperator):
         else:
             refuse_duplicates(who, kwargs, mapped)
             kwargs |= mapped
-        with scope.detached():
+        with scope.unjoined():
             operator = self.operator_class(**kwargs)
         operator.task_id, operator.dag, operator.task_group = self.task_id, self.dag, self.task_group
         operator.upstream_task_ids = self.upstream_task_ids
@@ -209,18 +201,14 @@ def make_mapped(
     collect_into: str | None = None,
 ) -> MappedOperator:
     """Make the node for a mapped task; ``kwargs`` are shared, default_args fill what neither gives."""
-    group: TaskGroup | None = kwargs.get("task_group")
-    dag: DAG | None = kwargs.get("dag") or (group.dag if group is not None else scope.current_dag())
-    group = group or scope.current_group(dag)
+    dag, group = place(kwargs)
     if group is not None and group.mapped_ancestor() is not None:
         raise AuthoringError(
             f"task {kwargs['task_id']!r} is mapped inside the mapped group {group.group_id!r}; map only one of them"
         )
     mapped = MappedOperator.__new__(MappedOperator)
     mapped.dag, mapped.task_group = dag, group
-    defaults: dict[str, Any] = dict(dag.default_args) if dag is not None else {}
-    if group is not None:
-        defaults |= group.all_default_args
+    defaults = inherited_defaults(dag, group, kwargs)
     taken = expand_input.values if isinstance(expand_input, DictOfLists) else {}
     known = set(argument_names(operator_class)) - set(taken)
     shared = {**{name: value for name, value in defaults.items() if name in known}, **kwargs}

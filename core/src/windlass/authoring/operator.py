@@ -21,7 +21,7 @@ from windlass.authoring import scope
 from windlass.authoring.arguments import check_id, duration, required_duration, signature, unknown_argument, whole
 from windlass.authoring.edges import Dependable
 from windlass.authoring.param import ParamsDict
-from windlass.authoring.xcom_arg import XComArg, has_references, references
+from windlass.authoring.xcom_arg import PlainXComArg, has_references, references
 from windlass.errors import AuthoringError, TaskDeferred
 from windlass.states import TriggerRule, WeightRule
 
@@ -53,10 +53,10 @@ class OperatorMeta(ABCMeta):
         if args:
             raise TypeError(f"{cls.__name__} takes keyword arguments only; write for example task_id={args[0]!r}")
         kwargs = _translate_legacy(cls, kwargs)
-        dag, group = _place(kwargs)
+        dag, group = place(kwargs)
         operator = cls.__new__(cls)
         operator.dag, operator.task_group = dag, group
-        operator._default_args = _defaults(dag, group, kwargs)  # noqa: SLF001 - the metaclass is the class's own
+        operator._default_args = inherited_defaults(dag, group, kwargs)  # noqa: SLF001 - the metaclass is the class's own
         operator.__init__(**kwargs)  # type: ignore[misc] # making an instance is what a metaclass does
         if not hasattr(operator, "task_id"):
             raise AuthoringError(f"{cls.__name__}.__init__ must call super().__init__(**kwargs)")
@@ -93,13 +93,15 @@ def _translate_legacy(cls: type[BaseOperator], kwargs: dict[str, Any]) -> dict[s
     return translated
 
 
-def _place(kwargs: Mapping[str, Any]) -> tuple[DAG | None, TaskGroup | None]:
+def place(kwargs: Mapping[str, Any]) -> tuple[DAG | None, TaskGroup | None]:
+    """Return the DAG and the group that an operator with these arguments belongs to."""
     group: TaskGroup | None = kwargs.get("task_group")
     dag: DAG | None = kwargs.get("dag") or (group.dag if group is not None else scope.current_dag())
     return dag, group or scope.current_group(dag)
 
 
-def _defaults(dag: DAG | None, group: TaskGroup | None, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def inherited_defaults(dag: DAG | None, group: TaskGroup | None, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the default_args for an operator there, the nearest winning."""
     defaults: dict[str, Any] = dict(dag.default_args) if dag is not None else {}
     if group is not None:
         defaults |= group.all_default_args
@@ -292,9 +294,9 @@ class BaseOperator(Dependable, metaclass=OperatorMeta):
         return self.task_id
 
     @property
-    def output(self) -> XComArg:
+    def output(self) -> PlainXComArg:
         """A reference to its result."""
-        return XComArg(self)
+        return PlainXComArg(self)
 
     @property
     def upstream_list(self) -> list[BaseOperator]:
@@ -325,6 +327,8 @@ class BaseOperator(Dependable, metaclass=OperatorMeta):
 
     def _join(self) -> None:
         """Take the place in the DAG; called once, when ``__init__`` is through."""
+        if not scope.is_joining():
+            return
         if self.dag is not None:
             self.dag.add_task(self)
         self.join_references()
@@ -413,7 +417,9 @@ def argument_names(cls: type[BaseOperator]) -> list[str]:
 def _as_list(value: Any) -> list[Any]:
     if value is None:
         return []
-    return list(value) if isinstance(value, (list, tuple, set, frozenset)) else [value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(value, key=repr)  # the order of a set differs between processes
+    return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 def _backoff(who: str, value: object) -> float:

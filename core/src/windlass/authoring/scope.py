@@ -22,6 +22,9 @@ _groups: list[TaskGroup] = []
 _setup_blocks: list[SetupBlock] = []
 _registered: list[DAG] = []
 
+#: Whether a new operator takes its place in a DAG; see :func:`unjoined`.
+_joining = True
+
 
 def current_dag() -> DAG | None:
     """Return the DAG whose ``with`` block is open, if any."""
@@ -87,6 +90,23 @@ def detached() -> Iterator[None]:
         yield
     finally:
         _dags[:], _groups[:], _setup_blocks[:] = saved
+
+
+@contextmanager
+def unjoined() -> Iterator[None]:
+    """Let operators that are made in the block take no place in any DAG, whatever their arguments refer to."""
+    global _joining  # noqa: PLW0603 - as the open DAGs, one per process
+    with detached():
+        _joining, before = False, _joining
+        try:
+            yield
+        finally:
+            _joining = before
+
+
+def is_joining() -> bool:
+    """Return whether a new operator takes its place in a DAG."""
+    return _joining
 
 
 def collect(module: ModuleType | None = None) -> list[DAG]:

@@ -8,7 +8,7 @@ arrows: the tasks made inside come after the setups and before the teardown.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from windlass.authoring import scope
 from windlass.authoring.edges import Dependable, flatten
@@ -17,6 +17,7 @@ from windlass.states import TriggerRule
 
 if TYPE_CHECKING:
     from windlass.authoring.operator import BaseOperator
+    from windlass.authoring.taskflow import TaskDecorator
 
 
 class SetupBlock:
@@ -89,14 +90,28 @@ def _operators(items: Any) -> list[BaseOperator]:
     return [operator for item in flatten(items) for operator in item.roots]
 
 
-def setup(function: Callable[..., Any]) -> Callable[..., Any]:
+def setup(function: Callable[..., Any]) -> TaskDecorator:
     """Make a @task or @task_group function (or a plain one) produce setups: ``@setup`` above ``@task``."""
     return _marked(function, lambda operator: operator.as_setup())
 
 
+@overload
+def teardown(function: Callable[..., Any], /) -> TaskDecorator: ...
+
+
+@overload
 def teardown(
-    function: Callable[..., Any] | None = None, *, setups: Any = None, on_failure_fail_dagrun: bool | None = None
-) -> Callable[..., Any]:
+    *, setups: Any = None, on_failure_fail_dagrun: bool | None = None
+) -> Callable[[Callable[..., Any]], TaskDecorator]: ...
+
+
+def teardown(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    setups: Any = None,
+    on_failure_fail_dagrun: bool | None = None,
+) -> TaskDecorator | Callable[[Callable[..., Any]], TaskDecorator]:
     """Make a @task function (or a plain one) produce teardowns: ``@teardown`` or ``@teardown(setups=…)``."""
 
     def mark(operator: BaseOperator) -> None:
@@ -107,10 +122,8 @@ def teardown(
     return _marked(function, mark)
 
 
-def _marked(function: Callable[..., Any], mark: Callable[[BaseOperator], Any]) -> Callable[..., Any]:
+def _marked(function: Callable[..., Any], mark: Callable[[BaseOperator], Any]) -> TaskDecorator:
     from windlass.authoring.taskflow import TaskDecorator, task
 
     decorator = function if isinstance(function, TaskDecorator) else task(function)
-    if not isinstance(decorator, TaskDecorator):
-        raise AuthoringError(f"@setup and @teardown mark @task functions, not {function!r}")
     return decorator.marked(mark)

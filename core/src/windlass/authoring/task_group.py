@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from windlass.authoring import scope
 from windlass.authoring.arguments import check_id, signature, unknown_argument
@@ -268,7 +268,17 @@ class TaskGroupDecorator:
         return group if result is None else result
 
 
-def task_group(function: Callable[..., Any] | None = None, **group_kwargs: Any) -> Any:
+@overload
+def task_group(function: Callable[..., Any], /) -> TaskGroupDecorator: ...
+
+
+@overload
+def task_group(**group_kwargs: Any) -> Callable[[Callable[..., Any]], TaskGroupDecorator]: ...
+
+
+def task_group(
+    function: Callable[..., Any] | None = None, /, **group_kwargs: Any
+) -> TaskGroupDecorator | Callable[[Callable[..., Any]], TaskGroupDecorator]:
     """Make a function a task group: ``@task_group`` or ``@task_group(group_id="load", tooltip="…")``."""
     if function is not None:
         return TaskGroupDecorator(function, group_kwargs)

@@ -11,15 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import update_wrapper
 from importlib import import_module
-from typing import Any
+from typing import Any, Protocol, overload
 
-from windlass.authoring import scope
 from windlass.authoring.arguments import Signature, closest, signature
 from windlass.authoring.context_keys import CONTEXT_KEYS
 from windlass.authoring.mapped import DictOfLists, ExpandInput, ListOfDicts, make_mapped, refuse_duplicates
-from windlass.authoring.operator import BaseOperator, Context
+from windlass.authoring.operator import BaseOperator, Context, place
 from windlass.authoring.operators.python import CallableOperator, PythonOperator
-from windlass.authoring.xcom_arg import XComArg
+from windlass.authoring.xcom_arg import PlainXComArg
 from windlass.errors import AuthoringError, TaskSkipped
 
 Condition = Callable[[Context], Any]
@@ -81,6 +80,7 @@ class TaskDecorator:
         self.kwargs = dict(kwargs)
         self._marks = tuple(marks)
         self._shared = dict(shared or {})
+        self.__name__: str = getattr(self.function, "__name__", type(self.function).__name__)
         update_wrapper(self, function, updated=())
 
     @property
@@ -88,7 +88,7 @@ class TaskDecorator:
         """The parameters of the function."""
         return signature(self.function)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> XComArg:
+    def __call__(self, *args: Any, **kwargs: Any) -> PlainXComArg:
         """Make the task with these arguments and return a reference to its result."""
         kwargs = {**self._shared, **kwargs}
         self._check(args, kwargs)
@@ -97,13 +97,13 @@ class TaskDecorator:
         )
         return self._finished(operator)
 
-    def expand(self, **mapped: Any) -> XComArg:
+    def expand(self, **mapped: Any) -> PlainXComArg:
         """Make a task that runs once per combination of the items of ``mapped``."""
         refuse_duplicates(self._name, self._shared, mapped)
         self._check((), {**self._shared, **mapped})
         return self._mapped(DictOfLists(f"@task {self._name!r}", mapped))
 
-    def expand_kwargs(self, kwargs: Any) -> XComArg:
+    def expand_kwargs(self, kwargs: Any) -> PlainXComArg:
         """Make a task that runs once per dict of arguments in ``kwargs``, a list or a task's result."""
         return self._mapped(ListOfDicts(f"@task {self._name!r}", kwargs))
 
@@ -139,23 +139,20 @@ class TaskDecorator:
     def _operator_kwargs(self) -> dict[str, Any]:
         """Return the operator's arguments, with an id that is free: ``id``, else ``id__1``, and so on."""
         kwargs = dict(self.kwargs)
-        group = kwargs.get("task_group")
-        dag = kwargs.get("dag") or (group.dag if group is not None else scope.current_dag())
-        group = group or scope.current_group(dag)
-        kwargs["task_id"] = _free_id(self._name, group)
+        kwargs["task_id"] = _free_id(self._name, place(kwargs)[1])
         kwargs.setdefault("doc_md", self.function.__doc__)
         if kwargs.get("multiple_outputs") is None:
             kwargs["multiple_outputs"] = returns_mapping(self.function)
         return kwargs
 
-    def _mapped(self, expand_input: ExpandInput) -> XComArg:
+    def _mapped(self, expand_input: ExpandInput) -> PlainXComArg:
         kwargs = {"python_callable": self.function, "op_kwargs": self._shared, **self._operator_kwargs()}
         return self._finished(make_mapped(self.operator_class, kwargs, expand_input, collect_into="op_kwargs"))
 
-    def _finished(self, operator: BaseOperator) -> XComArg:
+    def _finished(self, operator: BaseOperator) -> PlainXComArg:
         for mark in self._marks:
             mark(operator)
-        return XComArg(operator)
+        return PlainXComArg(operator)
 
 
 def _free_id(task_id: str, group: Any) -> str:
@@ -199,15 +196,39 @@ def task_decorator_factory(
     return lambda function: TaskDecorator(function, decorated_operator_class, kwargs)
 
 
+class DecoratorFactory(Protocol):
+    """A decorator that works bare and with arguments."""
+
+    @overload
+    def __call__(self, python_callable: Callable[..., Any], /) -> TaskDecorator: ...
+
+    @overload
+    def __call__(self, **kwargs: Any) -> Callable[[Callable[..., Any]], TaskDecorator]: ...
+
+
 class TaskDecorators:
     """``task``: a decorator itself, and the family of decorators by name."""
 
-    def __call__(self, python_callable: Callable[..., Any] | None = None, **kwargs: Any) -> Any:
+    # Looked up by __getattr__ when they are used.
+    branch: DecoratorFactory
+    external_python: DecoratorFactory
+    python: DecoratorFactory
+    sensor: DecoratorFactory
+    short_circuit: DecoratorFactory
+    virtualenv: DecoratorFactory
+
+    @overload
+    def __call__(self, python_callable: Callable[..., Any], /) -> TaskDecorator: ...
+
+    @overload
+    def __call__(self, **kwargs: Any) -> Callable[[Callable[..., Any]], TaskDecorator]: ...
+
+    def __call__(self, python_callable: Callable[..., Any] | None = None, /, **kwargs: Any) -> Any:
         """Make a function a task: ``@task`` or ``@task(retries=3)``."""
         return task_decorator_factory(python_callable, decorated_operator_class=PythonDecoratedOperator, **kwargs)
 
     @staticmethod
-    def setup(function: Callable[..., Any]) -> Any:
+    def setup(function: Callable[..., Any]) -> TaskDecorator:
         """Make a function a setup task; the same as ``@setup``."""
         from windlass.authoring.setup import setup
 
@@ -218,7 +239,7 @@ class TaskDecorators:
         """Make a function a teardown task; the same as ``@teardown``."""
         from windlass.authoring.setup import teardown
 
-        return teardown(function, **kwargs)
+        return teardown(**kwargs) if function is None else teardown(function)
 
     @staticmethod
     def run_if(condition: Condition, skip_message: str | None = None) -> Callable[[TaskDecorator], TaskDecorator]:

@@ -28,8 +28,6 @@ INTERNAL: Final = 3
 NOT_FOUND: Final = 4
 NOTHING_MATCHED: Final = 5
 INTERRUPTED: Final = 130
-#: What a shell shows for a process that SIGPIPE ended: the reader (`| head`) has seen enough.
-PIPE_CLOSED: Final = 141
 
 
 def wants_json(args: Sequence[str]) -> bool:
@@ -66,9 +64,10 @@ def guarded(command: Callable[[], object], args: Sequence[str]) -> int:
         click.echo("interrupted", err=True)
         return INTERRUPTED
     except BrokenPipeError:
-        # Python flushes stdout once more at exit; give it somewhere to go.
+        # The reader (`| head`) has seen enough, and click ends such a command with 1 as well. Python flushes stdout
+        # once more at exit: give it somewhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return PIPE_CLOSED
+        return FAILED
     except WindlassError as error:
         tell(str(error), error.code, as_json=as_json)
         return error.exit_code

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from windlass.control.alive import Alive
 from windlass.control.connections import Connections
 from windlass.control.dagfiles import DagFiles
 from windlass.control.dags import Dags
-from windlass.control.explain import Explain
 from windlass.control.logs import Logs
 from windlass.control.pools import Pools
 from windlass.control.runs import Runs
@@ -16,6 +17,9 @@ from windlass.control.tasks import Tasks
 from windlass.control.variables import Variables
 from windlass.ports import Clock
 from windlass.store import Store
+
+if TYPE_CHECKING:
+    from windlass.control.explain import Explain
 
 
 class Control:
@@ -30,6 +34,7 @@ class Control:
 
     def __init__(self, store: Store, *, clock: Clock, home: Path, logs: Path) -> None:
         self.store = store
+        self._clock = clock
         self.alive = Alive(home / "run")
         self.dags = Dags(store, clock)
         self.runs = Runs(store, clock, self.dags)
@@ -39,7 +44,13 @@ class Control:
         self.connections = Connections(store)
         self.variables = Variables(store)
         self.dagfiles = DagFiles(store)
-        self.explain = Explain(store, clock, self.dags, self.runs, self.tasks, self.alive)
+
+    @cached_property
+    def explain(self) -> Explain:
+        """The query for causes; its planning is imported when first asked for, since triggering must start fast."""
+        from windlass.control.explain import Explain
+
+        return Explain(self.store, self._clock, self.dags, self.runs, self.tasks, self.alive)
 
     def why_idle(self, dag_id: str) -> str | None:
         """Return what keeps every new run of a DAG from starting, as a sentence with the way out; None if nothing."""

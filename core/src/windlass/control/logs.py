@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
 import msgspec
 
 from windlass.control.tasks import Tasks
 from windlass.control.visibility import Visible, everything
 from windlass.errors import NotFound
+from windlass.planning.attempts import log_path_of
 from windlass.states import TaskState
 
 _CHUNK: Final = 1 << 20
@@ -84,16 +84,8 @@ class Logs:
 
         :raises NotFound: if it would lie outside the log folder.
         """
-        parts = [f"dag_id={_quoted(dag_id)}", f"run_id={_quoted(run_id)}", f"task_id={_quoted(task_id)}"]
-        if map_index >= 0:
-            parts.append(f"map_index={map_index}")
         folder = self._folder.resolve()
-        path = folder.joinpath(*parts, f"attempt={try_number}.log").resolve()
+        path = (folder / log_path_of(dag_id, run_id, task_id, map_index, try_number)).resolve()
         if not path.is_relative_to(folder):
             raise NotFound(f"the log of task {task_id!r} lies outside the log folder {folder}")
         return path
-
-
-def _quoted(name: str) -> str:
-    """Return ``name`` as one part of a path: never empty, ``.`` or ``..``, and without a slash."""
-    return quote(name, safe="")

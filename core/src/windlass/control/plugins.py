@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from windlass import __version__
 from windlass.config import Settings
 from windlass.control.visibility import did_you_mean
 from windlass.errors import NotFound
@@ -42,7 +43,7 @@ def providers() -> tuple[ProviderRow, ...]:
     return tuple(
         ProviderRow(
             name=provider.name,
-            version=provider.version,
+            version=_version(provider),
             description=provider.description,
             brings=_brought(provider),
             docs_url=provider.docs_url,
@@ -68,7 +69,7 @@ def provider(name: str) -> Provider:
 
 def plugins() -> tuple[PluginRow, ...]:
     """Return every plugin: the usable ones, and the broken ones with what to do."""
-    usable = [PluginRow(name=entry.name, version=entry.version, status="ok") for entry in registry().providers]
+    usable = [PluginRow(name=entry.name, version=_version(entry), status="ok") for entry in registry().providers]
     broken = [
         PluginRow(name=entry.name, version="", status="broken", error=entry.error, remedy=entry.remedy)
         for entry in registry().broken
@@ -84,6 +85,10 @@ def broken_plugins() -> tuple[BrokenPlugin, ...]:
 def duplicate_names() -> tuple[Duplicate, ...]:
     """Return the names that two providers claim."""
     return tuple(registry().duplicates)
+
+
+def _version(entry: Provider) -> str:
+    return entry.version or (__version__ if entry.name == "core" else "")
 
 
 def _brought(entry: Provider) -> tuple[str, ...]:

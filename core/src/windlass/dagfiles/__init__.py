@@ -1,7 +1,7 @@
 """The DAG files: found in bundles, watched, parsed elsewhere, checked and stored.
 
-:class:`DagFiles` is the room's door; its module tells how one drives it. ``bundles`` says which folders, ``listing`` and
-``ignoring`` which files in them, ``watching`` with ``contents`` which of these are due, ``parser`` has them parsed,
+:class:`DagFiles` is the room's door; its module tells how one drives it. ``bundles`` says which folders, ``listing``
+and ``ignoring`` which files in them, ``watching`` with ``contents`` which of these are due, ``parser`` has them parsed,
 ``outcome`` with ``checks`` judges the results, and ``snapshot`` keeps the code that runs are pinned to.
 """
 

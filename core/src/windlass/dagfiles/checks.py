@@ -5,7 +5,6 @@ A DAG that does not pass is an import error of its file; the file's other DAGs a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -36,8 +35,8 @@ def checked(data: bytes, file: str) -> DagSpec:
         spec = msgspec.structs.replace(spec, file=file)
     _check_names(spec)
     _check_edges(spec)
-    if not isinstance(spec.timetable, CustomTimetableSpec):
-        timetable(spec.timetable, anchor=spec.start_date)
+    if not isinstance(spec.schedule, CustomTimetableSpec):
+        timetable(spec.schedule, anchor=spec.start_date)
     _check_params(spec)
     return spec
 
@@ -46,7 +45,9 @@ def _check_names(spec: DagSpec) -> None:
     if not spec.dag_id or len(spec.dag_id) > MAX_NAME:
         raise SpecError(f"DAG id {spec.dag_id[:60]!r}… has {len(spec.dag_id)} characters; it must have 1 to {MAX_NAME}")
     if len(spec.tasks) > MAX_TASKS:
-        raise SpecError(f"DAG {spec.dag_id!r} has {len(spec.tasks):,} tasks, the limit is {MAX_TASKS:,}; map them, or split it")
+        raise SpecError(
+            f"DAG {spec.dag_id!r} has {len(spec.tasks):,} tasks, the limit is {MAX_TASKS:,}; map them, or split it"
+        )
     for task in spec.tasks:
         if not task.task_id or len(task.task_id) > MAX_NAME:
             text = f"task id {task.task_id[:60]!r}… of DAG {spec.dag_id!r} has {len(task.task_id)} characters"
@@ -61,14 +62,18 @@ def _check_edges(spec: DagSpec) -> None:
             raise DuplicateId(f"DAG {spec.dag_id!r} has two tasks called {task.task_id!r}; rename one")
         for upstream in task.upstream:
             if upstream not in before:
-                raise SpecError(f"task {task.task_id!r} of DAG {spec.dag_id!r} depends on {upstream!r}, which does not precede it")
+                raise SpecError(
+                    f"task {task.task_id!r} of DAG {spec.dag_id!r} depends on {upstream!r}, which does not precede it"
+                )
         if task.group is not None and task.group not in groups:
-            raise SpecError(f"task {task.task_id!r} of DAG {spec.dag_id!r} is in group {task.group!r}, which is not there")
+            raise SpecError(
+                f"task {task.task_id!r} of DAG {spec.dag_id!r} is in group {task.group!r}, which is not there"
+            )
         before.add(task.task_id)
 
 
 def _check_params(spec: DagSpec) -> None:
-    scheduled = not isinstance(spec.timetable, NullSpec)
+    scheduled = not isinstance(spec.schedule, NullSpec)
     for name, param in spec.params.items():
         _check_param(param, f"param {name!r} of DAG {spec.dag_id!r}", required=scheduled)
     for task in spec.tasks:

@@ -29,11 +29,12 @@ from windlass.dagfiles.contents import Contents
 from windlass.dagfiles.outcome import Outcome, examine, settle, to_store
 from windlass.dagfiles.parser import Parser, ParseServer, Secrets
 from windlass.dagfiles.snapshot import CodeStore
-from windlass.dagfiles.watching import WHOLE_BUNDLE, Look, Tracked, Watch
+from windlass.dagfiles.watching import WHOLE_BUNDLE, Look, Remembered, Tracked, Watch
 from windlass.errors import StoreError
 from windlass.interfaces.bundle import Bundle
 from windlass.ports import Clock
 from windlass.protocol.parsing import ParseRequest, ParseResult
+from windlass.spec import DagSpec
 from windlass.store.dags import Dags, ParsedFile
 
 log = logging.getLogger(__name__)
@@ -144,15 +145,18 @@ class DagFiles:
 
     def _restore(self) -> None:
         now, monotonic = self._clock.now(), self._clock.monotonic()
+        strange: dict[str, list[str]] = {}
         for row in self._dags.parsed_files():
             watch = self._watches.get(row.bundle)
             if watch is None:
-                self._dags.forget_files(row.bundle, [row.file])
+                strange.setdefault(row.bundle, []).append(row.file)
             elif row.file == WHOLE_BUNDLE:
                 self._problems[row.bundle] = [""]
             else:
                 watch.restore(row, monotonic - (now - row.parsed_at).total_seconds())
                 self._owners.update(dict.fromkeys(row.dags, (row.bundle, row.file)))
+        for bundle, files in strange.items():
+            self._dags.forget_files(bundle, files)  # it is not configured any more
 
     def _look(self, *, final: bool = False) -> None:
         started = self._clock.monotonic()
@@ -185,7 +189,7 @@ class DagFiles:
         for problem in look.problems:
             log.warning("%s", problem)
         if look.problems:
-            whole = ParsedFile(bundle=name, file=WHOLE_BUNDLE, warnings=tuple(look.problems))
+            whole = ParsedFile(bundle=name, file=WHOLE_BUNDLE, warnings=tuple(look.problems), inputs=Remembered({}))
             self._dags.store_parse_results([whole], paused=True)
         else:
             self._dags.forget_files(name, [WHOLE_BUNDLE])
@@ -227,7 +231,9 @@ class DagFiles:
             code_version = settle(tracked, outcome, self._contents, self._code)
         except OSError as error:
             self._queue[tracked.key] = tracked
-            raise StoreError(f"the code of {tracked.file} cannot be kept: {error}; make room, or check the home's rights") from error
+            raise StoreError(
+                f"the code of {tracked.file} cannot be kept: {error}; make room, or check the home's rights"
+            ) from error
         if code_version is None:
             self._queue[tracked.key] = tracked
             return
@@ -254,7 +260,7 @@ class DagFiles:
 
     def _claim(self, tracked: Tracked, outcome: Outcome) -> None:
         """Leave in ``outcome`` the DAGs that are this file's, with an error for each of the others."""
-        mine = []
+        mine: list[DagSpec] = []
         for spec in outcome.specs:
             owner = self._owners.setdefault(spec.dag_id, tracked.key)
             if owner != tracked.key:

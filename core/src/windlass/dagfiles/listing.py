@@ -22,7 +22,7 @@ _SEARCHED: Final = 4 << 20
 
 
 class Mark(NamedTuple):
-    """What the file system tells of a file. Contents cannot change without one of these, but for a race (`Contents`)."""
+    """What the file system tells of a file. Contents do not change without it, but for a race: see `Contents`."""
 
     mtime: int
     ctime: int

@@ -57,7 +57,7 @@ def examine(tracked: Tracked, result: ParseResult, contents: Contents) -> Outcom
 
 
 def settle(tracked: Tracked, outcome: Outcome, contents: Contents, code: CodeStore) -> str | None:
-    """Keep the code that gave ``outcome`` and return its version; None if it has changed since and must be parsed again.
+    """Keep the code that gave ``outcome`` and return its version; None if it changed since and must be parsed again.
 
     :raises OSError: if the code folder cannot be written.
     """
@@ -76,7 +76,9 @@ def settle(tracked: Tracked, outcome: Outcome, contents: Contents, code: CodeSto
         return None
     tracked.unstable = 0
     names = ", ".join(sorted(changed)[:5])
-    outcome.errors.insert(0, f"{tracked.file}: {names} changes every time this file is parsed; write to a folder elsewhere")
+    outcome.errors.insert(
+        0, f"{tracked.file}: {names} changes every time this file is parsed; write to a folder elsewhere"
+    )
     outcome.specs.clear()
     for path in changed:
         outcome.inputs[path] = contents.hash_of(f"{tracked.root}/{path}")

@@ -275,7 +275,9 @@ class ParseServer:
                     masker.add(*secrets_of_variable(key, value))
                     return ParseAnswer(id=ask.id, result=value)
                 case verb:
-                    raise UsageError(f"variable {verb.key!r} cannot be changed while a DAG file is parsed; do it in a task")
+                    raise UsageError(
+                        f"variable {verb.key!r} cannot be changed while a DAG file is parsed; do it in a task"
+                    )
         except WindlassError as error:
             return ParseAnswer(id=ask.id, error=str(error), code=error.code)
 

@@ -52,7 +52,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         for path in files:
             check_inside(path)
         return cls(
-            bundle=bundle, file=file, root=root, files=dict(files), python=platform.python_version(), packages=_packages()
+            bundle=bundle,
+            file=file,
+            root=root,
+            files=dict(files),
+            python=platform.python_version(),
+            packages=_packages(),
         )
 
     @property
@@ -84,7 +89,7 @@ def check_inside(path: str) -> None:
         raise SpecError(f"a parsed file reported {path!r} as its input, which is not below its bundle; it was refused")
 
 
-class Changed(Exception):  # noqa: N818 - an outcome
+class Changed(Exception):
     """A file no longer has the contents that were parsed."""
 
 

@@ -115,7 +115,9 @@ class Watch:
         try:
             self.bundle.refresh()
         except Exception as error:  # noqa: BLE001 - a provider's bundle
-            look.problems.append(f"bundle {self.bundle.name!r} cannot be refreshed: {error}; its files stay as they were")
+            look.problems.append(
+                f"bundle {self.bundle.name!r} cannot be refreshed: {error}; its files stay as they were"
+            )
         try:
             found = self._listing.look()
         except OSError as error:

@@ -50,7 +50,7 @@ def seattle_weather() -> None:
         """Only the data says which years there are, so only now is it known how many tasks `summarise` becomes."""
         return sorted({int(day["date"][:4]) for day in read_days(path)})
 
-    @task(map_index_template="{{ year }}")
+    @task
     def summarise(year: int, path: str) -> dict[str, Any]:
         days = [day for day in read_days(path) if day["date"].startswith(f"{year}/")]
         months = []

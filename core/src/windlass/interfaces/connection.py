@@ -262,7 +262,7 @@ def _query_of(extra: str | None, empty: list[str]) -> str:
     if extra is not None:
         data = json.loads(extra)
         flat = bool(data) and all(isinstance(value, str) and _plain(value) for value in data.values())
-        flat = flat  and all(_plain(key) for key in data)
+        flat = flat and not data.keys() & {_EXTRA, _EMPTY} and all(_plain(key) for key in data)
         pairs = list(data.items()) if flat else [(_EXTRA, extra)]
     if empty:
         pairs.append((_EMPTY, ",".join(empty)))

@@ -70,11 +70,16 @@ def idempotency_key(run: RunFacts, task: TaskFacts, clears: int) -> str:
 
 
 def log_path(run: RunFacts, task: TaskFacts) -> str:
-    """Return where the log of the instance's try lies below the log folder; ids are quoted, so none can lead out."""
-    parts = [f"dag_id={_quoted(run.dag_id)}", f"run_id={_quoted(run.run_id)}", f"task_id={_quoted(task.task_id)}"]
-    if task.map_index >= 0:
-        parts.append(f"map_index={task.map_index}")
-    return "/".join([*parts, f"attempt={task.try_number}.log"])
+    """Return where the log of the instance's current try lies below the log folder."""
+    return log_path_of(run.dag_id, run.run_id, task.task_id, task.map_index, task.try_number)
+
+
+def log_path_of(dag_id: str, run_id: str, task_id: str, map_index: int, try_number: int) -> str:
+    """Return where the log of a try lies below the log folder; ids are quoted, so none can lead out of it."""
+    parts = [f"dag_id={_quoted(dag_id)}", f"run_id={_quoted(run_id)}", f"task_id={_quoted(task_id)}"]
+    if map_index >= 0:
+        parts.append(f"map_index={map_index}")
+    return "/".join([*parts, f"attempt={try_number}.log"])
 
 
 def _quoted(name: str) -> str:

@@ -29,6 +29,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, tag="load"):
     code: str
     code_version: str
     file: str
+    #: The lowest level of ``logging`` that tasks write.
+    log_level: str = "INFO"
 
 
 class Fork(msgspec.Struct, frozen=True, kw_only=True, tag="fork"):
@@ -68,7 +70,7 @@ class Forked(msgspec.Struct, frozen=True, kw_only=True, tag="forked"):
 
 
 class Exited(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="exited"):
-    """Child ``pid`` is gone with this wait status. ``orphans``: processes that the zygote inherited and did not fork."""
+    """Child ``pid`` is gone with this wait status. ``orphans``: the zygote has adopted processes of some child."""
 
     pid: int
     status: int
@@ -86,8 +88,8 @@ FromZygote = Ready | Unloadable | Forked | Exited | Ask
 _Message = TypeVar("_Message")
 
 _encoder = msgspec.msgpack.Encoder()
-_to_zygote = msgspec.msgpack.Decoder(ToZygote)
-_from_zygote = msgspec.msgpack.Decoder(FromZygote)
+_to_zygote: msgspec.msgpack.Decoder[ToZygote] = msgspec.msgpack.Decoder(ToZygote)
+_from_zygote: msgspec.msgpack.Decoder[FromZygote] = msgspec.msgpack.Decoder(FromZygote)
 
 
 def datagram(message: ToZygote | FromZygote) -> bytes:

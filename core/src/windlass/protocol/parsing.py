@@ -79,8 +79,8 @@ class ParseAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
 
 
 _encoder = msgspec.msgpack.Encoder()
-_to_server = msgspec.msgpack.Decoder(ParseRequest | ParseAnswer)
-_from_server = msgspec.msgpack.Decoder(ParseResult | ParseAsk)
+_to_server: msgspec.msgpack.Decoder[ParseRequest | ParseAnswer] = msgspec.msgpack.Decoder(ParseRequest | ParseAnswer)
+_from_server: msgspec.msgpack.Decoder[ParseResult | ParseAsk] = msgspec.msgpack.Decoder(ParseResult | ParseAsk)
 
 
 def pack(message: ParseRequest | ParseAnswer | ParseResult | ParseAsk) -> bytes:

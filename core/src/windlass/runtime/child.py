@@ -10,6 +10,7 @@ Whatever writes to standard output or error writes to the log pipe. ``logging`` 
 record separator (RFC 7464), so that the supervisor can tell them from text.
 """
 
+# ruff: noqa: ANN401 - DAGs are authoring's, results are JSON
 from __future__ import annotations
 
 import logging
@@ -194,7 +195,7 @@ def write_all(fd: int, data: bytes) -> None:
 def prepare_output(level: int = logging.INFO) -> None:
     """Set up text output and ``logging`` in the zygote, so that a child needs only to redirect the descriptors."""
     for name, fd in (("stdout", 1), ("stderr", 2)):
-        stream = open(fd, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115, PTH123
+        stream = open(fd, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115 - for life
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
     root = logging.getLogger()
@@ -269,6 +270,6 @@ def _run(
     return Finish(outcome=Outcome.FAIL, started_at=started, ended_at=datetime.now(UTC), reason=reason)
 
 
-def _terminated(number: int, frame: FrameType | None) -> NoReturn:
+def _terminated(number: int, _: FrameType | None) -> NoReturn:
     """Unwind user code, so that its ``finally`` blocks run before the grace is over."""
     raise SystemExit(128 + number)

@@ -17,13 +17,10 @@ import hashlib
 import importlib.machinery
 import importlib.util
 import linecache
-import os
 import sys
 import types
-from collections.abc import Mapping, Sequence
-from importlib.abc import InspectLoader
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -89,13 +86,12 @@ class Snapshot:
             raise NotFound(msg) from None
 
 
-class SourceLoader(InspectLoader):
+class SourceLoader(importlib.machinery.SourceFileLoader):
     """Loads one module from source bytes that are at hand, under the path it was written at."""
 
-    def __init__(self, path: str, source: bytes, *, is_package: bool = False) -> None:
-        self.path = path
+    def __init__(self, fullname: str, path: str, source: bytes) -> None:
+        super().__init__(fullname, path)
         self._source = source
-        self._is_package = is_package
 
     def get_source(self, fullname: str) -> str:
         """Return the text of the module, decoded as Python would (a coding cookie, a byte order mark)."""
@@ -108,14 +104,6 @@ class SourceLoader(InspectLoader):
         # Without a modification time linecache never compares the entry with the file on disk.
         linecache.cache[self.path] = (len(self._source), None, lines, self.path)
         return code
-
-    def is_package(self, fullname: str) -> bool:
-        """Return whether the module is a package's ``__init__``."""
-        return self._is_package
-
-    def get_filename(self, fullname: str) -> str:
-        """Return the original path."""
-        return self.path
 
 
 class SnapshotFinder:
@@ -134,10 +122,10 @@ class SnapshotFinder:
     def find_spec(self, fullname: str, target: types.ModuleType | None = None) -> importlib.machinery.ModuleSpec | None:
         """Return the spec of ``fullname`` if this folder has it."""
         tail = fullname.rpartition(".")[2]
-        for name, is_package in ((f"{tail}/__init__.py", True), (f"{tail}.py", False)):
+        for name in (f"{tail}/__init__.py", f"{tail}.py"):
             relative = self._prefix + name
             if self._snapshot.has_file(relative):
-                return self._source_spec(fullname, name, self._snapshot.read(relative), is_package=is_package)
+                return _spec(fullname, str(Path(self._folder, name)), self._snapshot.read(relative))
         if self._snapshot.has_folder(self._prefix + tail):
             namespace = importlib.machinery.ModuleSpec(fullname, None, is_package=True)
             namespace.submodule_search_locations = [str(Path(self._folder, tail))]
@@ -148,21 +136,20 @@ class SnapshotFinder:
         """Look at the disk afresh."""
         self._disk.invalidate_caches()
 
-    def _source_spec(
-        self, fullname: str, name: str, source: bytes, *, is_package: bool
-    ) -> importlib.machinery.ModuleSpec | None:
-        path = str(Path(self._folder, name))
-        loader = SourceLoader(path, source, is_package=is_package)
-        locations = [str(Path(path).parent)] if is_package else None
-        return importlib.util.spec_from_file_location(
-            fullname, path, loader=loader, submodule_search_locations=locations
-        )
+
+def _spec(fullname: str, path: str, source: bytes) -> importlib.machinery.ModuleSpec:
+    loader = SourceLoader(fullname, path, source)
+    spec = importlib.util.spec_from_file_location(fullname, path, loader=loader)
+    if spec is None:
+        msg = f"{path} cannot be imported as a module"
+        raise ImportError(msg)
+    return spec
 
 
 def install(snapshot: Snapshot) -> None:
     """Answer imports below the snapshot's root from the snapshot, in this process, for good."""
 
-    def hook(path: str) -> Any:
+    def hook(path: str) -> SnapshotFinder:
         relative = snapshot.relative(path)
         if relative is None:
             raise ImportError(path)
@@ -188,13 +175,9 @@ def load_dag_file(root: str, file: str, source: bytes) -> types.ModuleType:
     path = str(Path(root, file))
     digest = hashlib.sha256(file.encode(errors="surrogateescape")).hexdigest()[:8]
     name = f"windlass_dag_{digest}_{Path(file).stem.replace('.', '_')}"
-    spec = importlib.util.spec_from_file_location(name, path, loader=SourceLoader(path, source))
-    if spec is None or spec.loader is None:
-        msg = f"{path} cannot be imported as a module"
-        raise ImportError(msg)
-    module = importlib.util.module_from_spec(spec)
+    module = importlib.util.module_from_spec(_spec(name, path, source))
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    SourceLoader(name, path, source).exec_module(module)
     return module
 
 
@@ -210,14 +193,3 @@ def load_snapshot(code: Path, code_version: str, file: str) -> types.ModuleType:
         msg = f"code version {code_version} does not contain {file}"
         raise NotFound(msg)
     return load_dag_file(snapshot.root, file, snapshot.read(file))
-
-
-def imported_below(root: str, modules: Sequence[types.ModuleType]) -> set[str]:
-    """Return the source paths, below ``root``, of ``modules``."""
-    prefix = root.rstrip("/") + "/"
-    paths = set()
-    for module in modules:
-        path = getattr(module, "__file__", None)
-        if isinstance(path, str) and path.startswith(prefix):
-            paths.add(os.fspath(path))
-    return paths

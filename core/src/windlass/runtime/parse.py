@@ -294,11 +294,27 @@ def _kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
+#: What nearly every DAG file imports, or has imported for it when its DAGs are turned into specs.
+_PRELOADED = (
+    "cronsim", "datetime", "difflib", "inspect", "json", "logging", "zoneinfo",
+    "windlass.authoring", "windlass.authoring.emit", "windlass.authoring.schedule", "windlass.operators",
+    "windlass.planning.timetables",
+)  # fmt: skip
+
+
+def _preload() -> None:
+    for module in _PRELOADED:
+        importlib.import_module(module)
+    windlass = importlib.import_module("windlass")
+    for name in windlass.__all__:
+        getattr(windlass, name)
+
+
 def main(fd: int, *, concurrency: int) -> int:
     """Run a parse server on the inherited stream socket ``fd``."""
     limits.adopt_orphans()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    importlib.import_module("windlass.authoring")
+    _preload()
     gc.collect()
     gc.freeze()
     with socket.socket(fileno=fd) as sock:

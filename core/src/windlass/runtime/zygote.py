@@ -10,8 +10,10 @@ threads behind, where a fork would copy a lock that nobody will ever release.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
+import logging
 import os
 import select
 import signal
@@ -56,7 +58,7 @@ class Asking:
         self._control = control
         self.asked = False
 
-    def ask(self, verb: Verb) -> Any:
+    def ask(self, verb: Verb) -> Any:  # noqa: ANN401 - JSON
         """Ask the supervisor; anything but a connection or a variable needs a running task."""
         if not isinstance(verb, GetConnection | Variable):
             msg = f"{type(verb).__name__} is available only inside a running task, not at the top level of a DAG file"
@@ -89,14 +91,16 @@ class Zygote:
 
     def load(self) -> bool:
         """Import what the supervisor names; return whether there is anything to fork."""
-        message = to_zygote(self._control.recv(MAX_DATAGRAM))
-        if not isinstance(message, Load):
-            return False
-        session = Asking(self._control)
-        # Named, not imported: authoring is loaded after the output is in place, so that its warnings are seen.
+        # Before the order comes, so that a zygote started ahead of need has only the file itself to import then.
         attempt = importlib.import_module("windlass.runtime.attempt")
         authoring = importlib.import_module("windlass.authoring")
         attempt.preload()
+        data = self._control.recv(MAX_DATAGRAM)
+        message = to_zygote(data) if data else None
+        if not isinstance(message, Load):
+            return False
+        logging.getLogger().setLevel(message.log_level)
+        session = Asking(self._control)
         try:
             with session_scope(session):
                 module = loader.load_snapshot(Path(message.code), message.code_version, message.file)
@@ -140,7 +144,7 @@ class Zygote:
         if not data:
             return False
         message = to_zygote(data)
-        if isinstance(message, Fork) and len(fds) == 2:  # noqa: PLR2004 - the socket and the log
+        if isinstance(message, Fork) and len(fds) == 2:  # the socket and the log
             self._fork(message.token, *fds)
         return True
 
@@ -189,10 +193,8 @@ def main(fd: int, parent: int, *, single: bool = False) -> int:
     limits.die_with_parent(parent)
     limits.adopt_orphans()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
+    with contextlib.suppress(OSError):  # not Linux: nothing depends on it
         Path("/proc/self/oom_score_adj").write_bytes(_OOM_SCORE)
-    except OSError:
-        pass  # not Linux, or a kernel without it: nothing depends on it
     child.prepare_output()
     control = socket.socket(fileno=fd)
     zygote = Zygote(control, limits.LeaseMark(), single=single)

@@ -58,7 +58,6 @@ class _Loaded(Generic[T]):
     def get(self, name: str) -> T | None:
         seen = list(self._stamps())
         if seen != self._seen:
-            self._seen = None  # stays unknown when reading fails, so that the next lookup fails as well
             self._entries = self._read([Path(path) for path, *_ in seen])
             self._seen = seen
         return self._entries.get(name)

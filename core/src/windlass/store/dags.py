@@ -70,7 +70,7 @@ _BUSY: Final = (
 
 
 class ParsedFile(msgspec.Struct, frozen=True, kw_only=True):
-    """What parsing one file gave. With an ``error`` its DAGs stay as they were."""
+    """What parsing one file gave. With an ``error`` those of its DAGs that are not in ``specs`` stay as they were."""
 
     bundle: str
     file: str
@@ -168,6 +168,16 @@ class Dags:
 
         self._database.write(work)
 
+    def reparse_requests(self) -> list[tuple[str, str]]:
+        """Return the files, as (bundle, file), that somebody wants parsed again; asked at every look at the folders."""
+        rows = self._database.rows("SELECT bundle, file FROM parsed_file WHERE inputs = 'null'")
+        return [(row[0], row[1]) for row in rows]
+
+    def code_versions(self) -> set[str]:
+        """Return the code versions that DAGs and runs are pinned to."""
+        rows = self._database.rows("SELECT code_version FROM dag UNION SELECT code_version FROM run")
+        return {row[0] for row in rows}
+
     def set_paused(self, dag_id: str, paused: bool, *, who: str = "") -> bool:  # noqa: FBT001 - the thing itself
         """Pause or unpause a DAG; return whether that changed anything.
 
@@ -228,13 +238,13 @@ class _FileWrite:
         before = [row[0] for row in transaction.rows(_OF_FILE, self._where)]
         if file.error is not None:
             self._report("error", [file.error])
-            self._remember(before)
-            return []
         mine, changed = self._claim(dags)
-        gone = [dag_id for dag_id in before if dag_id not in {dag.spec.dag_id for dag in mine}]
+        ids = [dag.spec.dag_id for dag in mine]
+        kept = before if file.error is not None else ids
+        gone = [dag_id for dag_id in before if dag_id not in kept]
         for dag_id in gone:
             transaction.run(_STALE, {"dag_id": dag_id, "now": self._now})
-        self._remember([dag.spec.dag_id for dag in mine])
+        self._remember(list(dict.fromkeys([*kept, *ids])))
         return changed + gone
 
     def _claim(self, dags: list[_Found]) -> tuple[list[_Found], list[str]]:

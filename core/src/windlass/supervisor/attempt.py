@@ -11,7 +11,7 @@ import os
 import socket
 from datetime import datetime
 from enum import Enum, auto
-from typing import Any, Protocol
+from typing import Protocol
 
 from windlass.errors import ProtocolError, WindlassError
 from windlass.ports import Claimed, StopKind, Workload
@@ -32,8 +32,8 @@ from windlass.protocol import (
     encode,
     frame,
 )
-from windlass.supervisor.logs import LogWriter
 from windlass.secrets.masking import Masker
+from windlass.supervisor.logs import LogWriter
 from windlass.supervisor.reactor import Reactor, Timer
 from windlass.supervisor.zygotes import Zygote
 
@@ -137,7 +137,7 @@ class Attempt:
         self.phase = Phase.REFUSED
         self._close_socket()
 
-    def reply(self, number: int, result: Any = None, error: WindlassError | None = None) -> None:
+    def reply(self, number: int, result: object = None, error: WindlassError | None = None) -> None:
         """Answer question ``number``; 0 expects none."""
         if number == 0 or self._sock is None:
             return

@@ -8,8 +8,13 @@ import signal
 import msgspec
 
 from windlass.ports import Report
-from windlass.protocol import Finish, Outcome
+from windlass.protocol import Defer, Finish, Outcome, Rendered, Reschedule, XComSet
+from windlass.secrets.masking import redact
 from windlass.supervisor.attempt import Attempt
+
+#: Characters of a rendered field and of a map index label that are kept.
+_FIELD = 4096
+_LABEL = 250
 
 
 def is_success(attempt: Attempt) -> bool:
@@ -45,12 +50,43 @@ def report_of(attempt: Attempt, op_id: str, lost: str | None) -> Report:
         log_size=attempt.log.size if attempt.log is not None else 0,
         started_at=attempt.started_at,
     )
+    rendered = _shown(attempt)
     if attempt.stopped is not None:
         return msgspec.structs.replace(report, stopped=attempt.stopped)
     if attempt.timed_out is not None:
-        return msgspec.structs.replace(report, timed_out=attempt.timed_out, rendered=attempt.rendered)
+        return msgspec.structs.replace(report, timed_out=attempt.timed_out, rendered=rendered)
     if attempt.ending is not None and attempt.halted is None:
         return msgspec.structs.replace(
-            report, ending=attempt.ending, xcoms=tuple(attempt.xcoms), rendered=attempt.rendered
+            report, ending=_masked(attempt, attempt.ending), xcoms=_previewed(attempt), rendered=rendered
         )
-    return msgspec.structs.replace(report, lost=lost, rendered=attempt.rendered)
+    return msgspec.structs.replace(report, lost=lost, rendered=rendered)
+
+
+def _shown(attempt: Attempt) -> Rendered | None:
+    """Return the rendered fields as people may see them: masked, then truncated."""
+    if attempt.rendered is None or attempt.masker is None:
+        return attempt.rendered
+    fields = attempt.masker.mask_data(redact(attempt.rendered.fields))
+    label = attempt.rendered.map_index_label
+    return Rendered(
+        fields={name: _short(value) for name, value in fields.items()},
+        map_index_label=None if label is None else attempt.masker.mask(label)[:_LABEL],
+    )
+
+
+def _short(value: object) -> object:
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return value if len(text) <= _FIELD else f"{text[:_FIELD]}… ({len(text)} characters)"
+
+
+def _previewed(attempt: Attempt) -> tuple[XComSet, ...]:
+    if not attempt.masker:
+        return tuple(attempt.xcoms)
+    mask, replace = attempt.masker.mask, msgspec.structs.replace
+    return tuple(replace(xcom, value=replace(xcom.value, preview=mask(xcom.value.preview))) for xcom in attempt.xcoms)
+
+
+def _masked(attempt: Attempt, ending: Finish | Defer | Reschedule) -> Finish | Defer | Reschedule:
+    if attempt.masker and isinstance(ending, Finish) and ending.reason:
+        return msgspec.structs.replace(ending, reason=attempt.masker.mask(ending.reason))
+    return ending

@@ -21,8 +21,8 @@ def acquire(path: Path) -> int:
     except BlockingIOError:
         holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
         os.close(fd)
-        msg = f"a {path.stem} (pid {holder}) already runs for {path.parent.parent}; stop it first, or use another WINDLASS_HOME"
-        raise AlreadyRunning(msg) from None
+        running = f"a {path.stem} (pid {holder}) already runs for {path.parent.parent}"
+        raise AlreadyRunning(f"{running}; stop it first, or use another WINDLASS_HOME") from None
     os.ftruncate(fd, 0)
     os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
     return fd

@@ -25,10 +25,21 @@ from collections.abc import Callable, Sequence
 
 from windlass.errors import ProtocolError, WindlassError
 from windlass.ports import Claim, Claimed, Clock, Gateway, Report, Rng, StopRequest, Workload, WorkloadKind
-from windlass.protocol import Finish, GetConnection, Outcome, Variable, Verb
+from windlass.protocol import (
+    ArtifactCommit,
+    ArtifactOpen,
+    Finish,
+    GetConnection,
+    Outcome,
+    Variable,
+    Verb,
+    XComGet,
+    XComInfo,
+)
 from windlass.protocol.forking import Answer
 from windlass.secrets.masking import Masker
 from windlass.supervisor import endings, lock, processes, wire
+from windlass.supervisor.artifacts import LocalArtifacts
 from windlass.supervisor.attempt import Attempt, Phase
 from windlass.supervisor.launcher import Launcher
 from windlass.supervisor.ledger import Ledger
@@ -72,6 +83,7 @@ class Supervisor:
         self._reactor = Reactor(clock.monotonic)
         self._tag = hashlib.sha256(f"{supervisor}\0{settings.run}".encode()).hexdigest()[:16]
         self._questions = Questions(lookups, self._reactor)
+        self._artifacts = LocalArtifacts(settings.artifacts, rng)
         self._ledger = Ledger(gateway, supervisor, self._reactor)
         self._launcher = Launcher(settings, self, self._reactor, rng, self._tag)
         self._by_lease: dict[str, Attempt] = {}
@@ -206,13 +218,23 @@ class Supervisor:
         try:
             if isinstance(verb, GetConnection | Variable) and is_secret_question(verb):
                 self._questions.ask(verb, functools.partial(self._on_answered, attempt, number))
+            elif isinstance(verb, ArtifactOpen | ArtifactCommit):
+                attempt.reply(number, self._artifacts.answer(attempt.token, verb))
             else:
+                self._write_own_xcoms(attempt, verb)
                 attempt.reply(number, self._gateway.call(attempt.lease, verb))
         except WindlassError as error:
             attempt.reply(number, error=error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - logged, and the child gets an answer
             _log.exception("answering %s failed", type(verb).__name__)
             attempt.reply(number, error=ProtocolError(f"the engine failed to answer: {type(error).__name__}"))
+
+    def _write_own_xcoms(self, attempt: Attempt, verb: Verb) -> None:
+        """Before a task looks for its own XComs, store those that would else wait for its end."""
+        if isinstance(verb, XComGet | XComInfo) and attempt.workload and verb.task_id == attempt.workload.task_id:
+            while attempt.xcoms:
+                self._gateway.call(attempt.lease, attempt.xcoms[0])
+                del attempt.xcoms[0]
 
     @staticmethod
     def _on_answered(
@@ -225,7 +247,7 @@ class Supervisor:
     def on_zygote_ask(self, verb: GetConnection | Variable, then: Callable[[Answer], None]) -> None:
         """Answer a DAG file's top level."""
 
-        def answered(value: object, masks: Sequence[str], error: WindlassError | None) -> None:
+        def answered(value: object, _: Sequence[str], error: WindlassError | None) -> None:
             then(Answer(result=value) if error is None else Answer(error=str(error), code=error.code))
 
         self._questions.ask(verb, answered)
@@ -308,7 +330,9 @@ class Supervisor:
         self._reactor.after(_LOOK, functools.partial(self._clear, attempt))
 
     def _tree(self, attempt: Attempt) -> set[int]:
-        return processes.tree(attempt.pid or 0, f"{self._tag}.{attempt.token}")
+        zygote = attempt.zygote
+        alone = not zygote.single and not zygote.children - {attempt.token, zygote.spare or ""}
+        return processes.tree(attempt.pid or 0, f"{self._tag}.{attempt.token}", zygote.pid if alone else None)
 
     def _settle(self, attempt: Attempt) -> None:
         """Report what must still be said of a child whose tree is gone, and forget it."""
@@ -317,13 +341,14 @@ class Supervisor:
         if attempt.claimed is not None and not attempt.reported:
             self._report(attempt)
         attempt.close()
-        if attempt.claimed is None and attempt.workload is not None and not refused and not self._draining:
+        if attempt.claimed is None and attempt.workload is not None:
             self._ledger.withdraw(attempt.workload.id, attempt.workload.epoch)
-            self._launcher.relaunch(attempt)
-        else:
-            self._launcher.forget(attempt)
+            if not refused and not self._draining:
+                self._launcher.relaunch(attempt)
+        self._launcher.forget(attempt)
         if attempt.claimed is not None:
             self._by_lease.pop(attempt.lease, None)
+            self._artifacts.forget(attempt.token)
 
     def _report(self, attempt: Attempt) -> None:
         lost = None
@@ -365,6 +390,7 @@ class Supervisor:
 
     def _tidy(self) -> None:
         self._reactor.after(_TIDY, self._tidy)
+        self._launcher.pool.prewarm()
         self._launcher.pool.tidy(lambda zygote: not zygote.children - {zygote.spare or ""})
 
     def _sweep(self) -> None:

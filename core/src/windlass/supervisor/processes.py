@@ -66,10 +66,18 @@ def mark_of(pid: int) -> str:
     return ""
 
 
-def tree(root: int, mark: str) -> set[int]:
-    """Return the living processes of the attempt whose child is (or was) ``root`` and whose mark is ``mark``."""
+def tree(root: int, mark: str, adopter: int | None = None) -> set[int]:
+    """Return the living processes of the attempt whose child is (or was) ``root`` and whose mark is ``mark``.
+
+    ``adopter`` is the attempt's zygote, when nobody else's orphans can be there: then its children without any mark
+    are this attempt's too.
+    """
     table = list(living())
-    found = {entry.pid for entry in table if entry.session == root or mark_of(entry.pid) == mark}
+    found = set()
+    for entry in table:
+        theirs = mark_of(entry.pid)
+        if entry.session == root or theirs == mark or (entry.parent == adopter and not theirs):
+            found.add(entry.pid)
     grew = True
     while grew:
         more = {entry.pid for entry in table if entry.parent in found} - found

@@ -27,6 +27,8 @@ class SupervisorSettings:
     secrets_ttl: float = 300.0
     #: Keep one forked child waiting for work per zygote.
     spare: bool = True
+    #: Keep one zygote that has imported Windlass and waits for a file, so that new code starts in milliseconds.
+    blank: bool = True
     #: Between SIGTERM and SIGKILL, and between a child's last word and its end.
     grace: float = 5.0
     heartbeat: float = 10.0
@@ -39,6 +41,11 @@ class SupervisorSettings:
     def socket(self) -> Path:
         """Where servers connect."""
         return self.run / "supervisor.sock"
+
+    @property
+    def artifacts(self) -> Path:
+        """The local artifact store, beside the run folder."""
+        return self.run.parent / "artifacts"
 
     @property
     def lock(self) -> Path:

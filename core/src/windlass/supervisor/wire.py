@@ -86,8 +86,8 @@ Answer = Welcome | Refused | Stats
 _Message = TypeVar("_Message")
 
 _encoder = msgspec.msgpack.Encoder()
-_orders = msgspec.msgpack.Decoder(Order)
-_answers = msgspec.msgpack.Decoder(Answer)
+_orders: msgspec.msgpack.Decoder[Order] = msgspec.msgpack.Decoder(Order)
+_answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
 
 
 def pack(message: Order | Answer) -> bytes:

@@ -7,6 +7,7 @@ many. A zygote with living children is never stopped: they would die with it.
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import socket
@@ -84,17 +85,10 @@ class _Outgoing:
 class Zygote:
     """One zygote process and the line to it."""
 
-    def __init__(
-        self,
-        key: Key,
-        settings: SupervisorSettings,
-        owner: Owner,
-        reactor: Reactor,
-        tag: str,
-        *,
-        token: str | None = None,
-    ) -> None:
-        self.key = key
+    def __init__(self, owner: Owner, reactor: Reactor, tag: str, *, token: str | None = None) -> None:
+        #: Nothing, until :meth:`load`.
+        self.key: Key = ("", "", "")
+        #: It becomes the attempt marked by ``token`` instead of forking.
         self.single = token is not None
         self.ready = False
         self.gone = False
@@ -104,9 +98,10 @@ class Zygote:
         #: The token of the child that waits for work, if there is one.
         self.spare: str | None = None
         self.forks = 0
+        #: Tokens of the living children.
         self.children: set[str] = set()
         self.started = self.used = reactor.monotonic()
-        self.failure: str | None = None
+        self._failure: str | None = None
         self._owner = owner
         self._reactor = reactor
         self._outgoing: deque[_Outgoing] = deque()
@@ -131,9 +126,16 @@ class Zygote:
         os.set_blocking(self._output_fd, False)
         reactor.watch(self._control.fileno(), self._read)
         reactor.watch(self._output_fd, self._read_output)
-        self._timer = reactor.after(settings.import_timeout, self._too_slow)
-        self._timeout = settings.import_timeout
-        self._send(_Outgoing(datagram(Load(code=str(settings.code), code_version=key[2], file=key[1]))))
+
+    def load(self, key: Key, settings: SupervisorSettings) -> None:
+        """Have it import the file of ``key``; the owner hears what came of it."""
+        self.key = key
+        self.started = self.used = self._reactor.monotonic()
+        self._timer = self._reactor.after(
+            settings.import_timeout, functools.partial(self._too_slow, settings.import_timeout)
+        )
+        load = Load(code=str(settings.code), code_version=key[2], file=key[1], log_level=settings.log_level)
+        self._send(_Outgoing(datagram(load)))
 
     def fork(self, token: str, sock: socket.socket, log: int) -> None:
         """Ask for a child with these two descriptors, which are closed here once they are sent."""
@@ -164,7 +166,7 @@ class Zygote:
         if self.ready:
             self._owner.on_zygote_gone(self)
         else:
-            reason = self.failure or self._obituary(status)
+            reason = self._failure or self._obituary(status)
             self._owner.on_zygote_failed(self, reason)
 
     def _obituary(self, status: int) -> str:
@@ -174,8 +176,8 @@ class Zygote:
         said = self._output.decode(errors="backslashreplace")
         return f"{text}; it wrote:\n{said}" if said else text
 
-    def _too_slow(self) -> None:
-        self.failure = f"importing {self.key[1]} took longer than {self._timeout:g} s"
+    def _too_slow(self, seconds: float) -> None:
+        self._failure = f"importing {self.key[1]} took longer than {seconds:g} s"
         self.kill()
 
     def _read(self) -> None:
@@ -204,7 +206,7 @@ class Zygote:
                 self._owner.on_zygote_ready(self, message)
             case Unloadable(error=error):
                 self._cancel_timer()
-                self.failure = error
+                self._failure = error
             case Ask(verb=verb):
                 self._owner.on_zygote_ask(verb, self._answer)
 
@@ -279,6 +281,7 @@ class ZygotePool:
         self._tag = tag
         self._by_key: dict[Key, Zygote] = {}
         self._by_pid: dict[int, Zygote] = {}
+        self._blank: Zygote | None = None
         #: Keys whose file leaves threads behind: each task gets a fresh interpreter.
         self.threaded: set[Key] = set()
 
@@ -290,15 +293,20 @@ class ZygotePool:
             zygote = None
         if zygote is None:
             self._make_room()
-            zygote = Zygote(key, self._settings, self._owner, self._reactor, self._tag)
+            zygote, self._blank = self._blank or self._start(), None
+            zygote.load(key, self._settings)
             self._by_key[key] = zygote
-            self._by_pid[zygote.pid] = zygote
         return zygote
+
+    def prewarm(self) -> None:
+        """Start a zygote ahead of need, if none is waiting."""
+        if self._settings.blank and self._blank is None:
+            self._blank = self._start()
 
     def single(self, key: Key, token: str) -> Zygote:
         """Start a fresh interpreter that becomes the attempt marked by ``token``."""
-        zygote = Zygote(key, self._settings, self._owner, self._reactor, self._tag, token=token)
-        self._by_pid[zygote.pid] = zygote
+        zygote = self._start(token)
+        zygote.load(key, self._settings)
         return zygote
 
     def exited(self, pid: int, status: int) -> bool:
@@ -306,6 +314,8 @@ class ZygotePool:
         zygote = self._by_pid.pop(pid, None)
         if zygote is None:
             return False
+        if self._blank is zygote:
+            self._blank = None
         if self._by_key.get(zygote.key) is zygote:
             del self._by_key[zygote.key]
         zygote.exited(status)
@@ -343,6 +353,11 @@ class ZygotePool:
     def counts(self) -> dict[str, int]:
         """Return how many forks each zygote has made, by its file and code version."""
         return {f"{zygote.key[1]}@{zygote.key[2][:8]}": zygote.forks for zygote in self._by_key.values()}
+
+    def _start(self, token: str | None = None) -> Zygote:
+        zygote = Zygote(self._owner, self._reactor, self._tag, token=token)
+        self._by_pid[zygote.pid] = zygote
+        return zygote
 
     def _is_worn(self, zygote: Zygote) -> bool:
         if zygote.gone or zygote.forks >= self._settings.zygote_forks:

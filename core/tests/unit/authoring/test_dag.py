@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -20,13 +21,16 @@ def _forget() -> None:
 
 
 def test_an_unknown_argument_names_the_closest_one() -> None:
-    with pytest.raises(AuthoringError, match=r"DAG 'd' has no argument 'max_active_run'; did you mean 'max_active_runs'\?"):
+    with pytest.raises(
+        AuthoringError, match=r"DAG 'd' has no argument 'max_active_run'; did you mean 'max_active_runs'\?"
+    ):
         DAG("d", max_active_run=1)
 
 
 @pytest.mark.parametrize("name", ["schedule", "schedule_interval", "timetable"])
 def test_the_schedule_has_its_old_names(name: str) -> None:
-    assert DAG("d", **{name: "@daily"}).to_spec().schedule_summary == "@daily"
+    arguments: dict[str, Any] = {name: "@daily"}
+    assert DAG("d", **arguments).to_spec().schedule_summary == "@daily"
 
 
 def test_two_names_for_the_schedule_are_an_error() -> None:
@@ -146,7 +150,7 @@ class TestDagDecorator:
         def pipeline(day: str) -> None: ...
 
         with pytest.raises(TypeError, match="missing required argument: 'day'"):
-            pipeline()
+            pipeline()  # type: ignore[call-arg]
 
 
 class TestCollect:

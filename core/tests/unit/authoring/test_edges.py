@@ -54,7 +54,7 @@ def test_methods_take_one_or_several(dag: DAG) -> None:
 def test_two_lists_get_a_hint_at_what_joins_them(dag: DAG) -> None:
     a, b = empty("a", "b")
     with pytest.raises(TypeError) as caught:
-        [a] >> [b]  # type: ignore[operator]
+        _ = [a] >> [b]  # type: ignore[operator]
     explain(caught.value)
     assert "cross_downstream" in caught.value.__notes__[0]
     assert "chain" in caught.value.__notes__[0]

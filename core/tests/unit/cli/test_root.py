@@ -136,7 +136,7 @@ def test_ctrl_c_exits_130_without_a_traceback(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().err == "interrupted\n"
 
 
-def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+def test_a_reader_that_has_seen_enough_hears_no_complaint() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     script = "import sys; from windlass.cli import main; sys.exit(main(['completion', 'zsh']))"
@@ -146,5 +146,5 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
         )
     finally:
         os.close(writer)
-    assert done.returncode == 141
+    assert done.returncode == 1
     assert done.stderr == b""

@@ -82,6 +82,7 @@ def test_an_empty_text_stays_different_from_none(field: str) -> None:
         ("http://https://me:pw@api.com", {"host": "https://api.com", "login": "me", "password": "pw"}),
         ("s3://?__extra__=%7B%22a%22%3A+%7B%22b%22%3A+1%7D%7D", {"extra": '{"a": {"b": 1}}'}),
         ("x://h/a/b", {"host": "h", "schema": "a/b"}),
+        ("x://me@h?__empty__=login,password", {"login": "me", "password": "", "host": "h"}),
         ("x://me:p@ss@h", {"login": "me", "password": "p@ss", "host": "h"}),
     ],
 )

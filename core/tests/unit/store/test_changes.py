@@ -6,18 +6,33 @@ import msgspec
 import pytest
 
 from windlass.errors import StoreError
-from windlass.ports import Changes, Expansion, RunMove, StopKind, StopRequest
+from windlass.ports import Changes, Expansion, RunFacts, RunMove, StopKind, StopRequest
 from windlass.spec import LiteralLength, MapSpec, TaskSpec
 from windlass.states import Actor, RunState, TaskState
+from windlass_testing.hand_driven import HandDriven
 
 S = TaskState
 
 
-def moved(run, to=RunState.RUNNING, before=RunState.QUEUED, **fields):
-    return RunMove(run=run.id, before=before, to=to, actor=Actor.SCHEDULER, op_id=f"run-{run.id}-{to}", **fields)
+def moved(
+    run: RunFacts,
+    to: RunState = RunState.RUNNING,
+    before: RunState = RunState.QUEUED,
+    *,
+    ending: RunState | None = None,
+    reason: str = "",
+) -> RunMove:
+    op_id = f"run-{run.id}-{to}"
+    return RunMove(run=run.id, before=before, to=to, actor=Actor.SCHEDULER, op_id=op_id, ending=ending, reason=reason)
 
 
-def test_a_move_and_its_admission_take_one_task_from_none_to_queued(engine):
+def read(engine: HandDriven, run: RunFacts) -> RunFacts:
+    facts = engine.scheduler.run(run.id)
+    assert facts is not None
+    return facts
+
+
+def test_a_move_and_its_admission_take_one_task_from_none_to_queued(engine: HandDriven) -> None:
     engine.dag("a")
     run = engine.new_run()
     ti = engine.ti(run)
@@ -35,7 +50,7 @@ def test_a_move_and_its_admission_take_one_task_from_none_to_queued(engine):
     ]
 
 
-def test_sending_a_step_again_changes_nothing_and_gives_the_same_answer(engine):
+def test_sending_a_step_again_changes_nothing_and_gives_the_same_answer(engine: HandDriven) -> None:
     engine.dag("a", "b")
     run = engine.new_run()
     a, b = engine.ti(run, "a"), engine.ti(run, "b")
@@ -53,7 +68,7 @@ def test_sending_a_step_again_changes_nothing_and_gives_the_same_answer(engine):
     assert engine.count("run_transition") == 1
 
 
-def test_a_guard_that_does_not_hold_undoes_that_run_and_no_other(engine):
+def test_a_guard_that_does_not_hold_undoes_that_run_and_no_other(engine: HandDriven) -> None:
     engine.dag("a", "b")
     one, two = engine.new_run(day=1), engine.new_run(day=2)
     changes = Changes(
@@ -69,15 +84,15 @@ def test_a_guard_that_does_not_hold_undoes_that_run_and_no_other(engine):
 
     assert committed.conflicts == {one.id}
     assert (engine.state(one, "a"), engine.state(two, "a")) == (S.NONE, S.SCHEDULED)
-    assert [engine.scheduler.run(run.id).state for run in (one, two)] == [RunState.QUEUED, RunState.RUNNING]
+    assert [read(engine, run).state for run in (one, two)] == [RunState.QUEUED, RunState.RUNNING]
 
 
-def test_a_decision_made_before_a_clear_is_refused(engine):
+def test_a_decision_made_before_a_clear_is_refused(engine: HandDriven) -> None:
     engine.dag("a")
     run = engine.new_run()
     ti = engine.ti(run)
     changes = engine.queueing(ti)
-    changes.generations = {run.id: engine.scheduler.run(run.id).generation}
+    changes.generations = {run.id: read(engine, run).generation}
 
     engine.store.runs.clear([ti.id], who="ann")
 
@@ -85,13 +100,13 @@ def test_a_decision_made_before_a_clear_is_refused(engine):
     assert engine.state(run) is S.NONE
 
 
-def test_a_run_that_is_gone_is_a_conflict(engine):
+def test_a_run_that_is_gone_is_a_conflict(engine: HandDriven) -> None:
     engine.dag("a")
     engine.new_run()
     assert engine.scheduler.commit(Changes(generations={99: 0})).conflicts == {99}
 
 
-def test_signals_are_deleted_by_the_step_that_names_them(engine):
+def test_signals_are_deleted_by_the_step_that_names_them(engine: HandDriven) -> None:
     engine.dag("a")
     engine.new_run()
     signals = engine.scheduler.signals()
@@ -102,7 +117,7 @@ def test_signals_are_deleted_by_the_step_that_names_them(engine):
     assert engine.scheduler.signals() == signals[1:]
 
 
-def test_pool_slots_are_never_exceeded(engine):
+def test_pool_slots_are_never_exceeded(engine: HandDriven) -> None:
     engine.dag(*(TaskSpec(task_id=name, pool="small", pool_slots=2) for name in "abc"))
     engine.store.pools.set("small", 5)
     run = engine.new_run()
@@ -116,13 +131,13 @@ def test_pool_slots_are_never_exceeded(engine):
     assert engine.queue(engine.ti(run, "c")).refused == {tis[2].id}
 
 
-def test_a_pool_that_does_not_exist_admits_nothing(engine):
+def test_a_pool_that_does_not_exist_admits_nothing(engine: HandDriven) -> None:
     engine.dag(TaskSpec(task_id="a", pool="nowhere"))
     run = engine.new_run()
     assert engine.queue(engine.ti(run)).refused == {engine.ti(run).id}
 
 
-def test_an_unlimited_pool_admits_everything(engine):
+def test_an_unlimited_pool_admits_everything(engine: HandDriven) -> None:
     engine.store.pools.set("free", -1)
     engine.dag(TaskSpec(task_id="a", pool="free", pool_slots=1000), TaskSpec(task_id="b", pool="free"))
     run = engine.new_run()
@@ -130,12 +145,10 @@ def test_an_unlimited_pool_admits_everything(engine):
 
 
 @pytest.mark.parametrize("limit", ["max_active_tasks", "max_active_tis_per_dag", "max_active_tis_per_dagrun"])
-def test_limits_hold_at_the_commit(engine, limit):
+def test_limits_hold_at_the_commit(engine: HandDriven, limit: str) -> None:
     engine.dag(TaskSpec(task_id="a", map=MapSpec(factors=(("x", LiteralLength(3)),))))
     run = engine.new_run()
-    engine.scheduler.commit(
-        Changes(expansions=[Expansion(task=engine.ti(run).id, run=run.id, task_id="a", length=3)])
-    )
+    engine.scheduler.commit(Changes(expansions=[Expansion(task=engine.ti(run).id, run=run.id, task_id="a", length=3)]))
     tis = engine.scheduler.tasks_of(run.id)
 
     committed = engine.queue(*tis, **{limit: 2})
@@ -144,7 +157,7 @@ def test_limits_hold_at_the_commit(engine, limit):
     assert len(committed.refused) == 1
 
 
-def test_a_deferred_task_holds_its_slot_only_where_the_pool_says_so(engine):
+def test_a_deferred_task_holds_its_slot_only_where_the_pool_says_so(engine: HandDriven) -> None:
     engine.dag(TaskSpec(task_id="a", pool="p"), TaskSpec(task_id="b", pool="p"))
     engine.store.pools.set("p", 1)
     run = engine.new_run()
@@ -156,7 +169,7 @@ def test_a_deferred_task_holds_its_slot_only_where_the_pool_says_so(engine):
     assert engine.queue(engine.ti(run, "b")).admitted
 
 
-def test_an_expansion_reuses_the_placeholder_and_may_be_repeated(engine):
+def test_an_expansion_reuses_the_placeholder_and_may_be_repeated(engine: HandDriven) -> None:
     engine.dag(TaskSpec(task_id="a", retries=2, map=MapSpec(factors=(("x", LiteralLength(3)),))))
     run = engine.new_run()
     placeholder = engine.ti(run)
@@ -170,7 +183,7 @@ def test_an_expansion_reuses_the_placeholder_and_may_be_repeated(engine):
     assert again == first
 
 
-def test_a_longer_list_adds_the_missing_instances(engine):
+def test_a_longer_list_adds_the_missing_instances(engine: HandDriven) -> None:
     engine.dag(TaskSpec(task_id="a", map=MapSpec(factors=(("x", LiteralLength(3)),))))
     run = engine.new_run()
     task = engine.ti(run).id
@@ -180,7 +193,7 @@ def test_a_longer_list_adds_the_missing_instances(engine):
     assert [t.map_index for t in engine.scheduler.tasks_of(run.id)] == [0, 1, 2, 3]
 
 
-def test_a_run_records_how_it_is_going_to_end_without_a_transition(engine):
+def test_a_run_records_how_it_is_going_to_end_without_a_transition(engine: HandDriven) -> None:
     engine.dag("a")
     run = engine.new_run()
     engine.scheduler.commit(Changes(run_moves=[moved(run)]))
@@ -188,11 +201,11 @@ def test_a_run_records_how_it_is_going_to_end_without_a_transition(engine):
 
     engine.scheduler.commit(Changes(run_moves=[ending]))
 
-    facts = engine.scheduler.run(run.id)
+    facts = read(engine, run)
     assert (facts.state, facts.ending, facts.ending_reason) == (RunState.RUNNING, RunState.FAILED, "dagrun_timeout")
 
 
-def test_the_end_of_a_run_owes_its_callback(engine):
+def test_the_end_of_a_run_owes_its_callback(engine: HandDriven) -> None:
     engine.dag("a", callbacks=("failure",))
     run = engine.new_run()
     engine.scheduler.commit(Changes(run_moves=[moved(run)]))
@@ -203,10 +216,10 @@ def test_the_end_of_a_run_owes_its_callback(engine):
     engine.scheduler.commit(Changes(run_moves=[end], task_moves=[skip]))
 
     assert engine.store.db.rows("SELECT event, run FROM outbox") == [("run_failure", run.id)]
-    assert engine.scheduler.run(run.id).end_date == engine.clock.now()
+    assert read(engine, run).end_date == engine.clock.now()
 
 
-def test_a_stop_marks_only_the_lease_it_names(engine):
+def test_a_stop_marks_only_the_lease_it_names(engine: HandDriven) -> None:
     engine.dag("a", "b")
     run = engine.new_run()
     a, b = engine.run(engine.ti(run, "a")), engine.run(engine.ti(run, "b"))
@@ -220,7 +233,7 @@ def test_a_stop_marks_only_the_lease_it_names(engine):
     assert [s.task for s in engine.gateway.heartbeat([a.lease_id, b.lease_id], "s1")] == [a.task]
 
 
-def test_an_illegal_move_is_an_error_of_the_engine_and_writes_nothing(engine):
+def test_an_illegal_move_is_an_error_of_the_engine_and_writes_nothing(engine: HandDriven) -> None:
     engine.dag("a")
     run = engine.new_run()
     with pytest.raises(StoreError, match="scheduler may not move task instance"):

@@ -64,7 +64,7 @@ class Home:
 
     def start(self, **options: Any) -> None:
         """Start a supervisor and connect to it."""
-        options = {"grace": 0.5, "heartbeat": 0.1} | options
+        options = {"grace": 0.5, "heartbeat": 0.1, "blank": False} | options
         environment = os.environ | {"PYTHONPATH": str(HERE / "stand_in")}
         environment |= {"WINDLASS_CONN_X": "http://a:b@c", "WINDLASS__CORE__FERNET_KEY": "k"}
         with (self.path / "stderr").open("ab") as stderr:

@@ -15,7 +15,6 @@ from windlass.authoring import scope
 from windlass.authoring.dag import DAG
 from windlass.authoring.operator import BaseOperator
 from windlass.config import Settings
-from windlass.spec.params import check_conf
 from windlass.errors import DagNotFound, TaskNotFound
 from windlass.interfaces.connection import Connection
 from windlass.moment import utc
@@ -27,6 +26,7 @@ from windlass.protocol import AttemptContext, Finish, Outcome
 from windlass.runtime.attempt import render_attempt, run_attempt
 from windlass.runtime.loader import add_root, load_dag_file
 from windlass.runtime.xcom import unpack
+from windlass.spec.params import check_conf
 from windlass.states import RunState, TaskState
 
 _STATE = {
@@ -54,7 +54,9 @@ class DagTestResult:
 
     def __init__(self, engine: InlineEngine, run: RunFacts) -> None:
         self._engine = engine
-        self._tasks = {(task.task_id, task.map_index): task for task in engine.store.tasks_of(run.id)}
+        order = list(engine.store.spec(run.dag_id, run.spec_version).by_id)
+        tasks = sorted(engine.store.tasks_of(run.id), key=lambda task: (order.index(task.task_id), task.map_index))
+        self._tasks = {(task.task_id, task.map_index): task for task in tasks}
         self.dag_id = run.dag_id
         self.run_id = run.run_id
         self.state: RunState = run.state

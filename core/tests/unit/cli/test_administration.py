@@ -1,0 +1,285 @@
+"""Pools, variables, connections, configuration, plugins, the database and the doctor."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import stat
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from windlass.interfaces.provider import Provider
+from windlass.registry import BrokenPlugin, Catalog, Registry
+from windlass_testing.installation import Installation
+
+Windlass = Callable[..., Any]
+
+
+# -- pools ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_pool_is_set_shown_and_deleted(windlass: Windlass) -> None:
+    assert windlass("pools", "set", "io", "3", "slow disks", "--include-deferred").code == 0
+    assert windlass("pools", "get", "io", "--json").data == {
+        "name": "io",
+        "slots": 3,
+        "include_deferred": True,
+        "description": "slow disks",
+        "running": 0,
+        "queued": 0,
+        "deferred": 0,
+    }
+    assert windlass("pools", "set", "io", "--", "-1").code == 0
+    assert windlass("pools", "get", "io", "--json").data["slots"] == -1
+    assert windlass("pools", "delete", "io", "-y").code == 0
+    assert [pool["name"] for pool in windlass("pools", "list", "--json").data] == ["default_pool"]
+
+
+def test_a_pool_that_is_not_there_exits_4(windlass: Windlass) -> None:
+    result = windlass("pools", "get", "defualt_pool")
+    assert result.code == 4
+    assert "Did you mean 'default_pool'?" in result.err
+
+
+def test_the_default_pool_stays(windlass: Windlass) -> None:
+    result = windlass("pools", "delete", "default_pool", "-y")
+    assert result.code == 2
+    assert "set its slots instead" in result.err
+
+
+# -- variables --------------------------------------------------------------------------------------------------------
+
+
+def test_a_variable_is_set_read_and_deleted(windlass: Windlass) -> None:
+    windlass("variables", "set", "k", "v", "--description", "why")
+    assert windlass("variables", "get", "k").out == "v\n"
+    windlass("variables", "set", "k", "w")
+    assert windlass("variables", "list", "--json").data == [{"key": "k", "description": "why"}]
+    assert windlass("variables", "delete", "k").code == 2
+    assert windlass("variables", "delete", "k", "-y").code == 0
+    assert windlass("variables", "get", "k").code == 4
+    assert windlass("variables", "get", "k", "--default", "d").out == "d\n"
+
+
+def test_a_secret_comes_through_standard_input(windlass: Windlass, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", StringIO("s3cret\n"))
+    assert windlass("variables", "set", "token").code == 0
+    assert windlass("variables", "get", "token").out == "s3cret\n"
+
+
+def test_variables_travel_through_a_private_file(windlass: Windlass, tmp_path: Path) -> None:
+    source = tmp_path / "in.json"
+    source.write_text('{"a": "1", "b": {"x": [1]}}', encoding="utf-8")
+    windlass("variables", "set", "a", "kept")
+    assert windlass("variables", "import", str(source), "--dry-run").err == "would store 1 variable(s), kept 1\n"
+    assert windlass("variables", "import", str(source)).err == "stored 1 variable(s), kept 1\n"
+    assert windlass("variables", "get", "a").out == "kept\n"
+    assert windlass("variables", "import", str(source), "--overwrite").err == "stored 2 variable(s), kept 0\n"
+    target = tmp_path / "out.json"
+    assert windlass("variables", "export", str(target)).code == 0
+    assert json.loads(target.read_text(encoding="utf-8")) == {"a": "1", "b": '{"x":[1]}'}
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+
+
+# -- connections ------------------------------------------------------------------------------------------------------
+
+
+def test_a_connection_never_shows_its_secrets(windlass: Windlass) -> None:
+    windlass("connections", "add", "pg", "--conn-uri", "postgres://ann:s3cret@db:5432/x?token=t0ken")
+    for args in (("list",), ("list", "--json"), ("get", "pg"), ("get", "pg", "--json")):
+        shown = windlass("connections", *args).out
+        assert "ann" in shown
+        assert "s3cret" not in shown
+        assert "t0ken" not in shown
+    assert windlass("connections", "get", "pg", "--json").data["extra"] == ["token"]
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("--conn-uri", "http://ann:pw@h:80/s"),
+        ("--conn-json", '{"conn_type":"http","host":"h","login":"ann","password":"pw","port":80,"schema":"s"}'),
+        (
+            "--conn-type", "http", "--conn-host", "h", "--conn-login", "ann", "--conn-password", "pw",
+            "--conn-port", "80", "--conn-schema", "s",
+        ),
+    ],
+    ids=["uri", "json", "parts"],
+)  # fmt: skip
+def test_three_ways_to_say_the_same_connection(windlass: Windlass, args: tuple[str, ...]) -> None:
+    assert windlass("connections", "add", "c", *args).code == 0
+    assert windlass("connections", "export").data == {
+        "c": {"conn_type": "http", "host": "h", "login": "ann", "password": "pw", "port": 80, "schema": "s"}
+    }
+
+
+def test_a_connection_is_given_in_one_way_only(windlass: Windlass) -> None:
+    assert windlass("connections", "add", "c", "--conn-uri", "http://h", "--conn-host", "h").code == 2
+    assert windlass("connections", "add", "c").code == 2
+    assert "has no type" in windlass("connections", "add", "c", "--conn-host", "h").err
+
+
+def test_a_connection_that_exists_is_kept_unless_told_otherwise(windlass: Windlass) -> None:
+    windlass("connections", "add", "c", "--conn-uri", "http://one")
+    assert windlass("connections", "add", "c", "--conn-uri", "http://two").code == 1
+    assert windlass("connections", "add", "c", "--conn-uri", "http://two", "--overwrite").code == 0
+    assert windlass("connections", "get", "c", "--json").data["host"] == "two"
+
+
+def test_connections_are_imported_all_or_none(windlass: Windlass, tmp_path: Path) -> None:
+    source = tmp_path / "in.json"
+    source.write_text('{"a": "http://h", "b": {"conn_type": "http", "hst": "h"}}', encoding="utf-8")
+    result = windlass("connections", "import", str(source))
+    assert result.code == 2
+    assert "'hst'" in result.err
+    assert windlass("connections", "list", "--json").data == []
+    source.write_text('{"a": "http://h", "b": {"conn_type": "http", "description": "why"}}', encoding="utf-8")
+    assert windlass("connections", "import", str(source)).err == "stored 2 connection(s), kept 0\n"
+    assert windlass("connections", "get", "b", "--json").data["description"] == "why"
+
+
+def test_an_unknown_connection_exits_4(windlass: Windlass) -> None:
+    windlass("connections", "add", "warehouse", "--conn-uri", "http://h")
+    result = windlass("connections", "delete", "warehuose", "-y")
+    assert result.code == 4
+    assert "Did you mean 'warehouse'?" in result.err
+
+
+# -- configuration ----------------------------------------------------------------------------------------------------
+
+
+def test_config_says_where_a_value_comes_from(windlass: Windlass, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WINDLASS__CORE__PARALLELISM", "7")
+    assert windlass("config", "get-value", "core", "parallelism").out == "7\n"
+    [row] = windlass("config", "list", "--changed", "--json").data
+    assert (row["value"], row["origin"]) == ("7", "environment WINDLASS__CORE__PARALLELISM")
+
+
+def test_config_hides_secrets_and_runs_no_command_to_list(
+    windlass: Windlass, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("WINDLASS__DATABASE__SQL_ALCHEMY_CONN_CMD", f"touch {tmp_path}/ran")
+    monkeypatch.setenv("WINDLASS__CORE__FERNET_KEY", "k3y")
+    out = windlass("config", "list", "--json").out
+    assert "k3y" not in out
+    assert "(from command touch" in out
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_wrong_configuration_exits_2(windlass: Windlass, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert windlass("config", "lint").code == 0
+    monkeypatch.setenv("WINDLASS__CORE__PARALELISM", "7")
+    result = windlass("config", "lint")
+    assert result.code == 2
+    assert "parallelism" in result.err
+
+
+# -- providers and plugins --------------------------------------------------------------------------------------------
+
+
+def test_the_core_lists_itself_as_a_provider(windlass: Windlass) -> None:
+    from windlass import __version__
+
+    rows = {row["name"]: row for row in windlass("providers", "list", "--json").data}
+    assert rows["core"]["version"] == __version__
+    assert "windlass.executors.local" in windlass("providers", "show", "core", "--json").out
+    assert windlass("providers", "show", "cor").code == 4
+
+
+def test_a_broken_plugin_is_shown_and_fails_the_check(windlass: Windlass, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = BrokenPlugin("acme", "ImportError: no module named acme_sdk", "install acme-sdk")
+    registry = Registry(lambda: Catalog((), (broken,)))
+    monkeypatch.setattr("windlass.control.plugins.registry", lambda: registry)
+    result = windlass("plugins", "--json")
+    assert result.code == 1
+    assert result.data[-1]["remedy"] == "install acme-sdk"
+    assert "cannot be used: ImportError" in windlass("providers", "show", "acme").err
+    assert "1 more cannot be used: windlass plugins" in windlass("providers", "list").err
+    assert "BAD  plugins: acme: ImportError" in windlass("doctor").out
+
+
+def test_a_provider_adds_commands_but_replaces_none(windlass: Windlass, monkeypatch: pytest.MonkeyPatch) -> None:
+    provider = Provider(
+        name="acme", cli_commands={"acme": "windlass.cli.completion:completion", "dags": "nowhere:at_all"}
+    )
+    registry = Registry(lambda: Catalog((provider,), ()))
+    monkeypatch.setattr("windlass.registry.registry", lambda: registry)
+    assert "compdef" in windlass("acme", "zsh").out
+    assert windlass("dags", "list").code == 0
+
+
+# -- the database and the doctor --------------------------------------------------------------------------------------
+
+
+def test_check_tells_what_to_do(windlass: Windlass, here: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert windlass("db", "check", "--json").data["state"] == "current"
+    monkeypatch.setenv("WINDLASS_HOME", str(here.home / "elsewhere"))
+    assert windlass("db", "check").code == 1
+    assert windlass("db", "migrate").code == 0
+    assert windlass("db", "check").code == 0
+
+
+def test_reset_asks_and_spares_a_database_in_use(windlass: Windlass, here: Installation) -> None:
+    windlass("variables", "set", "k", "v")
+    assert windlass("db", "reset").code == 2
+    (here.home / "run").mkdir()
+    with (here.home / "run" / "scheduler.lock").open("w", encoding="ascii") as lock:
+        lock.write(str(os.getpid()))
+        lock.flush()
+        used = windlass("db", "reset", "-y")
+    assert used.code == 1
+    assert f"the database is in use by the scheduler (process {os.getpid()}); stop it first" in used.err
+    here.close()
+    assert windlass("db", "reset", "-y").code == 0
+    with sqlite3.connect(here.home / "windlass.db") as database:
+        assert database.execute("SELECT COUNT(*) FROM variable").fetchone() == (0,)
+    database.close()
+
+
+def test_the_doctor_finds_an_open_home_and_a_missing_database(
+    windlass: Windlass, here: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert windlass("doctor").code == 0
+    here.home.chmod(0o755)
+    result = windlass("doctor", "--json")
+    assert result.code == 1
+    assert [(c["name"], c["remedy"]) for c in result.data if not c["ok"]] == [("home", f"chmod go= {here.home}")]
+    elsewhere = here.home / "elsewhere"
+    monkeypatch.setenv("WINDLASS_HOME", str(elsewhere))
+    assert "the first use creates it" in windlass("doctor").out
+
+
+def test_the_doctor_finds_broken_promises(windlass: Windlass, here: Installation) -> None:
+    assert "ok   invariants: every promise holds" in windlass("doctor", "--invariants").out
+    with sqlite3.connect(here.home / "windlass.db") as database:
+        database.execute(
+            "INSERT INTO run (dag_id, run_id, run_type, state, logical_date, interval_start, interval_end, run_after,"
+            " queued_at, spec_version, code_version, bundle, file, conf, triggered_by)"
+            " VALUES ('d', 'r', 'manual', 'bogus', 0, 0, 0, 0, 0, '', '', '', '', '{}', '')"
+        )
+        database.execute(
+            "INSERT INTO ti (run, task_id, state, pool, queue, code_version, epoch)"
+            " VALUES (last_insert_rowid(), 't', 'running', 'p', 'q', '', 1)"
+        )
+    database.close()
+    result = windlass("doctor", "--invariants")
+    assert result.code == 1
+    assert "BAD  invariants:" in result.out
+
+
+def test_info_names_versions_and_paths(windlass: Windlass, here: Installation) -> None:
+    data = windlass("info", "--json").data
+    assert data["home"] == str(here.home)
+    assert data["database"] == f"sqlite:///{here.home}/windlass.db"
+
+
+def test_a_database_url_is_shown_without_its_password() -> None:
+    from windlass.control.database import shown
+
+    assert shown("postgresql://ann:pw@db/x") == "postgresql://ann:***@db/x"
+    assert shown("postgresql://db/x") == "postgresql://db/x"

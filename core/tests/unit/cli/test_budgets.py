@@ -1,0 +1,70 @@
+"""What a command may import. Counted in a fresh interpreter, never timed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from windlass.spec import DagSpec, TaskSpec
+from windlass_testing.installation import Installation
+
+pytestmark = pytest.mark.budget
+
+SCRIPT = """
+import json, sys
+before = set(sys.modules)
+from windlass.cli import main
+code = main(json.loads(sys.argv[1]))
+print(json.dumps([code, sorted(set(sys.modules) - before)]), file=sys.stderr)
+"""
+
+
+def imported(*args: str, home: Path) -> set[str]:
+    """Return the modules that a command imports."""
+    environ = {**os.environ, "WINDLASS_HOME": str(home)}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, json.dumps(args)],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=environ,
+        timeout=60,
+    )
+    code, modules = json.loads(done.stderr.splitlines()[-1])
+    assert code == 0, done.stderr
+    return set(modules)
+
+
+def test_version_imports_only_the_standard_library_and_itself(tmp_path: Path) -> None:
+    ours = {
+        name for name in imported("--version", home=tmp_path) if name.partition(".")[0] not in sys.stdlib_module_names
+    }
+    assert ours <= {"windlass", "windlass.cli", "windlass.version"}
+
+
+HEAVY = {"asyncio", "ssl", "rich", "sqlalchemy", "alembic", "jinja2", "importlib.metadata", "pluggy", "yaml"}
+
+
+@pytest.mark.parametrize("args", [("--help",), ("dags", "--help")])
+def test_help_imports_nothing_heavy_and_no_command(tmp_path: Path, args: tuple[str, ...]) -> None:
+    modules = imported(*args, home=tmp_path)
+    assert not modules & (HEAVY | {"sqlite3"})
+    assert not {name for name in modules if name.startswith(("windlass.control", "windlass.store", "windlass.app"))}
+    assert "windlass.cli.dags" not in modules
+
+
+def test_a_trigger_imports_neither_what_draws_nor_what_checks_nor_author_code(tmp_path: Path) -> None:
+    here = Installation(tmp_path / "home")
+    here.add(DagSpec(dag_id="d", tasks=(TaskSpec(task_id="a"),)))
+    here.close()
+    imported("providers", "list", home=here.home)  # fills the cache of what is installed
+    modules = imported("dags", "trigger", "d", "--json", home=here.home)
+    assert not modules & (HEAVY | {"jsonschema", "cryptography", "windlass.planning.plan", "windlass.authoring"})
+    assert "windlass.runtime" not in modules
+    commands = {name for name in modules if name.startswith("windlass.cli.")}
+    assert commands.isdisjoint({"windlass.cli.dags", "windlass.cli.tasks", "windlass.cli.runs"})

@@ -1,0 +1,278 @@
+"""``windlass tasks`` and ``windlass explain`` over a real store and a real scheduler."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from windlass.ports import Workload
+from windlass.protocol import Outcome
+from windlass.spec import DagSpec, LiteralLength, MapSpec, TaskSpec
+from windlass_testing.installation import Installation
+from windlass_testing.scripted import Result
+
+Windlass = Callable[..., Any]
+
+CHAIN = DagSpec(
+    dag_id="chain",
+    tasks=(
+        TaskSpec(task_id="a"),
+        TaskSpec(task_id="b", upstream=("a",)),
+        TaskSpec(task_id="c", upstream=("b",)),
+    ),
+)
+
+
+def fails(*task_ids: str) -> Callable[[Workload, int], Result]:
+    return lambda work, _try: Result(Outcome.FAIL if work.task_id in task_ids else Outcome.SUCCESS)
+
+
+@pytest.fixture
+def failed(here: Installation, windlass: Windlass) -> str:
+    """A run whose task b has failed."""
+    here.add(CHAIN)
+    windlass("dags", "trigger", "chain", "-r", "r")
+    here.executor.script = fails("b")
+    here.settle()
+    return "r"
+
+
+def states(windlass: Windlass, run_id: str) -> dict[str, str]:
+    tasks = windlass("runs", "show", "chain", run_id, "--json").data["tasks"]
+    return {task["task_id"]: task["state"] for task in tasks}
+
+
+def test_list_prints_the_ids_in_topological_order(here: Installation, windlass: Windlass) -> None:
+    here.add(CHAIN)
+    assert windlass("tasks", "list", "chain").out == "a\nb\nc\n"
+    assert windlass("tasks", "list", "chain", "--json").data[1]["upstream"] == ["a"]
+
+
+def test_state_is_one_word(windlass: Windlass, failed: str) -> None:
+    assert windlass("tasks", "state", "chain", "b", failed).out == "failed\n"
+    assert windlass("tasks", "state", "chain", "c", failed, "--json").data["state"] == "upstream_failed"
+
+
+def test_an_unknown_task_exits_4_with_a_hint(here: Installation, windlass: Windlass) -> None:
+    here.add(DagSpec(dag_id="d", tasks=(TaskSpec(task_id="extract"),)))
+    windlass("dags", "trigger", "d", "-r", "r")
+    unknown = windlass("tasks", "state", "d", "extarct", "r")
+    assert unknown.code == 4
+    assert "run 'r' has no task 'extarct'. Did you mean 'extract'?" in unknown.err
+    index = windlass("tasks", "state", "d", "extract", "r", "--map-index", "3")
+    assert index.code == 4
+    assert "has no instance with map index 3" in index.err
+
+
+# -- clear ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_cleared_task_runs_again_and_its_run_goes_on(here: Installation, windlass: Windlass, failed: str) -> None:
+    here.executor.script = fails()
+    result = windlass("tasks", "clear", "chain", "-r", failed, "--only-failed", "-y", "--json")
+    assert result.code == 0
+    assert [task["task_id"] for task in result.data] == ["b", "c"]
+    assert "cleared 2 task instance(s) of 1 run(s)" in result.err
+    here.settle()
+    assert states(windlass, failed) == {"a": "success", "b": "success", "c": "success"}
+    assert windlass("dags", "state", "chain", failed).out == "success\n"
+    assert windlass("runs", "show", "chain", failed, "--json").data["tasks"][1]["try_number"] == 2
+
+
+def test_a_regex_chooses_tasks_and_their_downstreams_come_when_asked(windlass: Windlass, failed: str) -> None:
+    one = windlass("tasks", "clear", "chain", "-t", "^b$", "--dry-run", "--json")
+    assert [task["task_id"] for task in one.data] == ["b"]
+    down = windlass("tasks", "clear", "chain", "-t", "^b$", "-d", "--dry-run", "--json")
+    assert [task["task_id"] for task in down.data] == ["b", "c"]
+    up = windlass("tasks", "clear", "chain", "-t", "^b$", "-u", "--dry-run", "--json")
+    assert [task["task_id"] for task in up.data] == ["a", "b"]
+    assert states(windlass, failed)["b"] == "failed"
+
+
+def test_what_matches_nothing_exits_5(windlass: Windlass, failed: str) -> None:
+    assert windlass("tasks", "clear", "chain", "-t", "zzz", "-y").code == 5
+    assert windlass("tasks", "clear", "chain", "-s", "2027-01-01", "-y").code == 5
+    assert failed
+
+
+def test_a_wrong_regex_is_a_usage_error(here: Installation, windlass: Windlass) -> None:
+    here.add(CHAIN)
+    result = windlass("tasks", "clear", "chain", "-t", "(", "-y")
+    assert result.code == 2
+    assert "'(' is not a regular expression" in result.err
+
+
+def test_clearing_asks_first(windlass: Windlass, failed: str) -> None:
+    refused = windlass("tasks", "clear", "chain", "-r", failed)
+    assert refused.code == 2
+    assert "Clear 3 task instance(s)? There is no terminal to answer on; pass -y to confirm" in refused.err
+
+
+def test_clearing_a_task_clears_its_setups_and_their_teardowns(here: Installation, windlass: Windlass) -> None:
+    here.add(
+        DagSpec(
+            dag_id="s",
+            tasks=(
+                TaskSpec(task_id="up", is_setup=True),
+                TaskSpec(task_id="work", upstream=("up",)),
+                TaskSpec(task_id="down", upstream=("up", "work"), is_teardown=True, setups=("up",)),
+                TaskSpec(task_id="after", upstream=("work",)),
+            ),
+        )
+    )
+    windlass("dags", "trigger", "s", "-r", "r")
+    here.settle()
+    cleared = windlass("tasks", "clear", "s", "-t", "^work$", "--dry-run", "--json").data
+    assert {task["task_id"] for task in cleared} == {"up", "work", "down"}
+    assert {task["task_id"] for task in windlass("tasks", "clear", "s", "-t", "after", "--dry-run", "--json").data} == {
+        "after"
+    }
+
+
+def test_run_runs_one_task_again_through_the_scheduler_and_waits(
+    here: Installation, windlass: Windlass, failed: str
+) -> None:
+    here.executor.script = fails()
+    ended = threading.Event()
+
+    def serve() -> None:
+        while not ended.is_set():
+            here.settle()
+            ended.wait(0.01)
+
+    server = threading.Thread(target=serve)
+    server.start()
+    try:
+        result = windlass("tasks", "run", "chain", "b", failed)
+    finally:
+        ended.set()
+        server.join()
+    assert (result.code, result.out) == (0, "success\n")
+
+
+# -- logs -------------------------------------------------------------------------------------------------------------
+
+LINE = {"ts": "2026-03-01T12:00:00.123456+00:00", "level": "INFO", "logger": "x", "msg": "hello", "stream": "log"}
+PRINT = {"ts": "2026-03-01T12:00:01.000000+00:00", "level": "INFO", "logger": "task", "msg": "hi", "stream": "stdout"}
+
+
+def write_log(here: Installation, path: str, *lines: dict[str, str]) -> Path:
+    file = here.home / "logs" / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return file
+
+
+def test_logs_are_text_for_people_and_json_lines_for_programs(
+    here: Installation, windlass: Windlass, failed: str
+) -> None:
+    write_log(here, "dag_id=chain/run_id=r/task_id=b/attempt=1.log", LINE, PRINT)
+    assert windlass("tasks", "logs", "chain", "b", failed).out == (
+        "2026-03-01 12:00:00.123 INFO     hello\n2026-03-01 12:00:01.000 stdout   hi\n"
+    )
+    out = windlass("tasks", "logs", "chain", "b", failed, "--try", "1", "-o", "json").out
+    assert [json.loads(line) for line in out.splitlines()] == [LINE, PRINT]
+
+
+def test_a_try_that_was_not_is_not_found(windlass: Windlass, failed: str) -> None:
+    result = windlass("tasks", "logs", "chain", "b", failed, "--try", "2")
+    assert result.code == 4
+    assert "has had 1 tries; there is no try 2" in result.err
+
+
+def test_an_empty_log_says_so(windlass: Windlass, failed: str) -> None:
+    result = windlass("tasks", "logs", "chain", "b", failed)
+    assert (result.code, result.out) == (0, "")
+    assert "try 1 of task 'b' has written nothing yet" in result.err
+
+
+def test_following_ends_with_the_task(here: Installation, windlass: Windlass, failed: str) -> None:
+    write_log(here, "dag_id=chain/run_id=r/task_id=b/attempt=1.log", LINE)
+    assert "hello" in windlass("tasks", "logs", "chain", "b", failed, "-f").out
+
+
+def test_hostile_ids_stay_below_the_log_folder(here: Installation, windlass: Windlass) -> None:
+    here.add(DagSpec(dag_id="d", tasks=(TaskSpec(task_id="t"),)))
+    windlass("dags", "trigger", "d", "-r", "../../etc")
+    here.settle()
+    write_log(here, "dag_id=d/run_id=..%2F..%2Fetc/task_id=t/attempt=1.log", LINE)
+    assert "hello" in windlass("tasks", "logs", "d", "t", "../../etc").out
+
+
+# -- explain ----------------------------------------------------------------------------------------------------------
+
+
+def test_explain_a_paused_dag(here: Installation, windlass: Windlass) -> None:
+    here.add(CHAIN, paused=True)
+    out = windlass("explain", "chain").out
+    assert "└─ the DAG is paused\n   → windlass dags unpause chain\n" in out
+    assert "└─ no scheduler is running\n   → windlass standalone\n" in out
+
+
+def test_explain_a_run_that_waits_for_others(here: Installation, windlass: Windlass) -> None:
+    here.add(DagSpec(dag_id="one", tasks=(TaskSpec(task_id="a"),), max_active_runs=1))
+    for run_id in ("r1", "r2"):
+        windlass("dags", "trigger", "one", "-r", run_id)
+    here.scheduler.step()
+    here.scheduler.step()
+    cause = windlass("explain", "one", "r2", "--json").data
+    facts = [inner["fact"] for inner in cause["causes"]]
+    assert cause["fact"] == "run 'r2' is queued"
+    assert "max_active_runs (1) of DAG `one` is reached" in facts
+
+
+def test_explain_a_task_that_waits_for_its_upstream(here: Installation, windlass: Windlass) -> None:
+    here.add(CHAIN)
+    windlass("dags", "trigger", "chain", "-r", "r")
+    here.scheduler.step()
+    here.scheduler.step()
+    cause = windlass("explain", "chain", "r", "b", "--json").data
+    assert cause["fact"] == "task 'b' is none"
+    assert cause["causes"] == [
+        {"fact": "trigger rule all_success waits for `a` (queued)", "remedy": None, "causes": []}
+    ]
+
+
+def test_explain_a_full_pool(here: Installation, windlass: Windlass) -> None:
+    here.add(DagSpec(dag_id="p", tasks=(TaskSpec(task_id="a", pool="small"), TaskSpec(task_id="b", pool="small"))))
+    windlass("pools", "set", "small", "1")
+    windlass("dags", "trigger", "p", "-r", "r")
+    here.scheduler.step()
+    here.scheduler.step()
+    result = windlass("tasks", "failed-deps", "p", "b", "r", "--json")
+    assert result.code == 1
+    assert result.data == [
+        {
+            "fact": "pool `small` has 0 of 1 slots free",
+            "remedy": "windlass pools set small SLOTS",
+            "causes": [],
+        }
+    ]
+
+
+def test_explain_a_retry(here: Installation, windlass: Windlass) -> None:
+    here.add(DagSpec(dag_id="r", tasks=(TaskSpec(task_id="a", retries=1, retry_delay=60.0),)))
+    windlass("dags", "trigger", "r", "-r", "r")
+    here.executor.script = fails("a")
+    here.settle()
+    [cause] = windlass("explain", "r", "r", "a", "--json").data["causes"]
+    assert cause["fact"] == "try 1 of 2 is over; it goes on at 2026-03-01T12:01:00.000000+00:00"
+    here.pass_time(timedelta(minutes=2))
+    here.settle()
+    assert windlass("explain", "r", "r", "a").out == "task 'a' has ended: failed\n"
+
+
+def test_a_mapped_instance_is_named_by_its_index(here: Installation, windlass: Windlass) -> None:
+    mapped = TaskSpec(task_id="m", map=MapSpec(factors=(("x", LiteralLength(3)),)))
+    here.add(DagSpec(dag_id="m", tasks=(mapped,)))
+    windlass("dags", "trigger", "m", "-r", "r")
+    here.settle()
+    assert windlass("tasks", "state", "m", "m", "r", "--map-index", "2").out == "success\n"
+    tasks = windlass("runs", "show", "m", "r", "--json").data["tasks"]
+    assert [task["map_index"] for task in tasks] == [0, 1, 2]

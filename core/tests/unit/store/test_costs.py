@@ -1,0 +1,134 @@
+"""What a task costs the database: counted statements and commits, and plans that do not grow with history."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from windlass.app.clocks import SeededRng, VirtualClock
+from windlass.ports import Claim
+from windlass.store import Store
+from windlass.store.invariants import INVARIANTS
+from windlass_testing.hand_driven import HandDriven, result
+
+
+class Recorder:
+    """Notes every statement of a database, whoever sends it."""
+
+    def __init__(self, engine: HandDriven) -> None:
+        self.seen: dict[str, dict[str, object]] = {}
+        database = engine.store.db
+        self._execute, self._execute_many = database.execute, database.execute_many
+
+        def execute(connection, sql, params, *, writing):  # type: ignore[no-untyped-def]
+            self.seen[sql] = dict(params)
+            return self._execute(connection, sql, params, writing=writing)
+
+        def execute_many(connection, sql, params):  # type: ignore[no-untyped-def]
+            self.seen[sql] = dict(params[0])
+            return self._execute_many(connection, sql, params)
+
+        database.execute = execute  # type: ignore[method-assign]
+        database.execute_many = execute_many  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(("batch", "most"), [(1, 5.0), (8, 4.0), (100, 4.0)])
+@pytest.mark.budget
+def test_each_of_the_three_commits_of_a_task_takes_at_most_five_statements(
+    engine: HandDriven, batch: int, most: float
+) -> None:
+    engine.store.pools.set("default_pool", -1)
+    engine.dag(*(f"t{number}" for number in range(batch)))
+    run = engine.new_run()
+    changes = engine.queueing(*engine.scheduler.tasks_of(run.id))
+    changes.generations = {run.id: 0}
+    changes.signals = [signal.id for signal in engine.scheduler.signals()]
+    database = engine.store.db
+    costs: list[float] = []
+
+    def count(before: int) -> None:
+        costs.append((database.statements - before) / batch)
+
+    commits, before = database.commits, database.statements
+    engine.scheduler.commit(changes)
+    count(before)
+    claims = [Claim(task=a.task, epoch=1, ticket=a.ticket, pid=1, hostname="h") for a in changes.admissions]
+    before = database.statements
+    claimed = [c for c in engine.gateway.claim(claims, "s1") if c is not None]
+    count(before)
+    reports = [engine.reporting(c, xcoms=(result("x"),)) for c in claimed]
+    before = database.statements
+    assert all(engine.gateway.report(reports, "s1"))
+    count(before)
+
+    assert max(costs) <= most
+    assert database.commits - commits == 3
+
+
+def plan_of(engine: HandDriven, sql: str) -> Iterator[str]:
+    translated = engine.store.db.dialect.translate(sql)
+    names = set(re.findall(r":(\w+)", translated))
+    connection = engine.store.db._connection()
+    for row in connection.execute(f"EXPLAIN QUERY PLAN {translated}", dict.fromkeys(names)):
+        yield row[3]
+
+
+#: Small by nature, or holding only what is alive now.
+MAY_BE_SCANNED = re.compile(
+    r"SCAN (json_each VIRTUAL TABLE|(pool|p|signal)\b|CONSTANT ROW"
+    r"|\w+ USING (COVERING )?INDEX (ix_ti_\w+|ix_run_open|ix_attempt_open|uq_attempt_open)\b)"
+)
+
+
+def test_no_statement_of_the_engine_reads_history(file_engine: HandDriven) -> None:
+    engine = file_engine
+    recorder = Recorder(engine)
+    engine.dag("a", "b")
+    recorder.seen.clear()
+    run = engine.new_run()
+    engine.scheduler.signals()
+    engine.scheduler.adopt([run.id], "me", 30.0)
+    engine.scheduler.open_runs()
+    engine.scheduler.occupied()
+    engine.scheduler.queued()
+    engine.scheduler.previous(run.id, "a", -1, scheduled_only=True)
+    engine.scheduler.previous(engine.new_run(day=2).id, "a", -1, scheduled_only=False)
+    engine.scheduler.reap(queued_timeout=1.0)
+    a = engine.run(engine.ti(run, "a"))
+    engine.gateway.heartbeat([a.lease_id], "s1")
+    engine.report(a, xcoms=(result("x"),))
+    engine.run(engine.ti(run, "b"))
+    engine.gateway.recover("s1")
+
+    scans = {
+        f"{step}  <-  {sql}"
+        for sql in recorder.seen
+        for step in plan_of(engine, sql)
+        if step.startswith("SCAN") and not MAY_BE_SCANNED.match(step)
+    }
+    assert len(recorder.seen) > 25
+    assert scans == set()
+
+
+def test_every_statement_of_every_invariant_is_valid(engine: HandDriven) -> None:
+    assert [list(plan_of_invariant(engine, name)) for name in INVARIANTS]
+
+
+def plan_of_invariant(engine: HandDriven, name: str) -> Iterator[str]:
+    sql = INVARIANTS[name].sql
+    values = {key: 0 for key in ("now", "grace", "queued_limit") if f":{key}" in sql}
+    for row in engine.store.db.rows(f"EXPLAIN QUERY PLAN {sql}", values):
+        yield str(row[3])
+
+
+def test_a_store_in_memory_is_a_copy_and_costs_no_ddl() -> None:
+    clock = VirtualClock(datetime(2026, 3, 1, tzinfo=UTC))
+    stores = [Store.memory(clock, SeededRng(seed)) for seed in range(3)]
+    stores[0].pools.set("mine", 1)
+    assert [len(store.pools.list()) for store in stores] == [2, 1, 1]
+    assert stores[1].db.statements == 1
+    for store in stores:
+        store.close()
