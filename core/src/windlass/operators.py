@@ -18,5 +18,6 @@ from windlass.authoring.operators.trigger_run import TriggerDagRunOperator as Tr
 from windlass.authoring.operators.virtualenv import ExternalPythonOperator as ExternalPythonOperator
 from windlass.authoring.operators.virtualenv import PythonVirtualenvOperator as PythonVirtualenvOperator
 from windlass.authoring.taskflow import DecoratedOperator as DecoratedOperator
+from windlass.authoring.taskflow import TaskDecorator as TaskDecorator
 from windlass.authoring.taskflow import task_decorator_factory as task_decorator_factory
 from windlass.authoring.weekday import WeekDay as WeekDay

@@ -60,7 +60,8 @@ class HandDriven:
             **fields,
         }
         run = self.scheduler.create_run(NewRun(dag_id=dag_id, **given))
-        assert run is not None, "the run exists"
+        if run is None:
+            raise AssertionError("the run exists already")
         return run
 
     def ti(self, run: RunFacts, task_id: str = "a", map_index: int = -1) -> TaskFacts:
@@ -116,7 +117,8 @@ class HandDriven:
         """Take ``ti`` from wherever it waits to ``running``."""
         self.queue(ti, **fields)
         claimed = self.claim(ti)
-        assert claimed is not None, "the claim was refused"
+        if claimed is None:
+            raise AssertionError("the claim was refused")
         return claimed
 
     def finish(self, outcome: Outcome = Outcome.SUCCESS, **fields: Any) -> Finish:
@@ -145,7 +147,8 @@ class HandDriven:
     def complete(self, run: RunFacts, *task_ids: str) -> None:
         """Run these tasks to success."""
         for task_id in task_ids:
-            assert self.report(self.run(self.ti(run, task_id)))
+            if not self.report(self.run(self.ti(run, task_id))):
+                raise AssertionError(f"the report of {task_id} was refused")
 
     # --- What must hold
 

@@ -40,6 +40,7 @@ def logs(
     """Print the log of a task in a run."""
     reader = session.control.logs
     offset = 0
+    settled = False
     while True:
         chunk = reader.read(dag_id, run_id, task_id, map_index, try_number=try_number, offset=offset)
         for line in chunk.lines:
@@ -48,8 +49,10 @@ def logs(
         offset = chunk.offset
         if chunk.more:
             continue
-        if not follow or chunk.ended:
+        if not follow or settled:
             break
+        # A success is recorded before the last lines are written: look once more after the end.
+        settled = chunk.ended
         time.sleep(_LOOK)
     if not offset and not follow:
         say(f"try {chunk.try_number} of task {task_id!r} has written nothing yet")

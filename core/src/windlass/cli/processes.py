@@ -11,9 +11,9 @@ from windlass.cli.session import Session, pass_session
 @pass_session
 def quickstart(session: Session) -> int:
     """Run an example from nothing to a result, and show it."""
-    from windlass.app import quickstart as process
+    from windlass.app.quickstart import run
 
-    return process.run(session.settings)
+    return run(session.settings)
 
 
 @click.command("standalone")
@@ -23,24 +23,24 @@ def standalone(session: Session) -> int:
 
     The scheduler, the DAG files and a supervisor of task processes. Task code runs under this user's account.
     """
-    from windlass.app import standalone as process
+    from windlass.app.standalone import run
 
-    return process.run(session.settings)
+    return run(session.settings)
 
 
 @click.command("scheduler")
 @pass_session
 def scheduler(session: Session) -> int:
     """Run the scheduler."""
-    from windlass.app import scheduler_process as process
+    from windlass.app.scheduler_process import run
 
-    return process.run(session.settings)
+    return run(session.settings)
 
 
 @click.command("supervisor", hidden=True)
 @pass_session
 def supervisor(session: Session) -> int:
     """Run a supervisor of task processes."""
-    from windlass.app import supervisor_process as process
+    from windlass.app.supervisor_process import run
 
-    return process.run(session.settings)
+    return run(session.settings)

@@ -1,11 +1,15 @@
 """``windlass dags test``, ``tasks test`` and ``tasks render``: author code in this process, no server, no database.
 
-The one place of the command line where a DAG file is imported here, because that is what the person asked for.
+The one place of the command line where a DAG file is imported here, because that is what the person asked for. What
+the DAG prints and logs goes to stderr, so that stdout holds the outcome only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,6 +38,20 @@ def _run_options(command: AnyCallable) -> AnyCallable:
     return date(conf(file(command)))
 
 
+@contextmanager
+def _aside() -> Iterator[None]:
+    """Show what the DAG prints and logs during the block on stderr."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        root.removeHandler(handler)
+
+
 @click.command("test")
 @dag_argument
 @_run_options
@@ -53,7 +71,9 @@ def dags_test(
     """
     from windlass.app.inproc import testing as inproc
 
-    result = inproc.test_dag(inproc.load_dag(session.settings, dag_id, file), logical_date=logical_date, conf=conf)
+    with _aside():
+        dag = inproc.load_dag(session.settings.resolve(), dag_id, file)
+        result = inproc.test_dag(dag, logical_date=logical_date, conf=conf)
     if output in {Format.JSON, Format.YAML}:
         emit_one({"dag_id": dag_id, "state": result.state, "tasks": result.tasks}, output)
     else:
@@ -82,8 +102,9 @@ def tasks_test(
     """
     from windlass.app.inproc import testing as inproc
 
-    dag = inproc.load_dag(session.settings, dag_id, file)
-    result = inproc.test_task(dag, task_id, logical_date=logical_date, conf=conf, map_index=map_index)
+    with _aside():
+        dag = inproc.load_dag(session.settings.resolve(), dag_id, file)
+        result = inproc.test_task(dag, task_id, logical_date=logical_date, conf=conf, map_index=map_index)
     click.echo(result.state.value)
     return FAILED if result.state is TaskState.FAILED else OK
 
@@ -108,8 +129,9 @@ def tasks_render(
     """Print a task's rendered templates."""
     from windlass.app.inproc import testing as inproc
 
-    dag = inproc.load_dag(session.settings, dag_id, file)
-    fields = inproc.render_task(dag, task_id, logical_date=logical_date, conf=conf, map_index=map_index)
+    with _aside():
+        dag = inproc.load_dag(session.settings.resolve(), dag_id, file)
+        fields = inproc.render_task(dag, task_id, logical_date=logical_date, conf=conf, map_index=map_index)
     if output is Format.TABLE:
         for name, value in fields.items():
             click.echo(f"# {name}\n{value}\n")

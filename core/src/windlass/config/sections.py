@@ -28,16 +28,7 @@ class Core(Section):
     dags_are_paused_at_creation: bool = _option(True, "Whether a DAG that does not say so itself starts paused.")
     max_active_runs_per_dag: int = _option(16, "Default of a DAG's max_active_runs.", minimum=1)
     max_active_tasks_per_dag: int = _option(16, "Default of a DAG's max_active_tasks, which counts per run.", minimum=1)
-    max_consecutive_failed_dag_runs_per_dag: int = _option(
-        0, "After how many failed runs in a row a DAG is paused; 0 = never.", minimum=0
-    )
     default_task_retries: int = _option(0, "Default of a task's retries.", minimum=0)
-    default_task_retry_delay: float = _option(300.0, "Default of a task's retry_delay.", minimum=0)
-    max_task_retry_delay: float = _option(86400.0, "Default of a task's max_retry_delay.", minimum=0)
-    default_task_execution_timeout: float = _option(
-        0.0, "Default of a task's execution_timeout; 0 = no limit.", minimum=0
-    )
-    default_pool_task_slot_count: int = _option(128, "Slots of default_pool when the database is made.", minimum=1)
     max_map_length: int = _option(1024, "Default of the greatest number of instances of a mapped task.", minimum=1)
     dagbag_import_timeout: float = _option(30.0, "How long a DAG file may take to be parsed.", minimum=0.1)
     dag_discovery_safe_mode: bool = _option(
@@ -54,14 +45,6 @@ class Core(Section):
     )
 
 
-class Operators(Section):
-    """Defaults of operators."""
-
-    title = "operators"
-    default_owner: str = _option("windlass", "Owner of a task that names none.")
-    default_queue: str = _option("default", "Queue of a task that names none.")
-
-
 class Database(Section):
     """Where the state is kept."""
 
@@ -69,7 +52,7 @@ class Database(Section):
     sql_alchemy_conn: str = _option(
         "", "URL of the database; empty = windlass.db in the home, with SQLite.", secret=True
     )
-    sqlite_synchronous: str = _option(
+    synchronous: str = _option(
         "FULL",
         "FULL survives power loss; NORMAL is faster and may lose the last transitions then.",
         choices=("FULL", "NORMAL"),
@@ -91,7 +74,6 @@ class Scheduler(Section):
     """Creating runs and queueing tasks."""
 
     title = "scheduler"
-    catchup_by_default: bool = _option(False, "Default of a DAG's catchup.")
     task_queued_timeout: float = _option(60.0, "How long a task may be queued before it is offered again.", minimum=1)
 
 
@@ -138,7 +120,6 @@ class Secrets(Section):
     )
     files_folder: Path = _option(".", "The folder with connections.* and variables.*.", kind="path")
     cache_ttl_seconds: float = _option(900.0, "How long an answer of a backend, also a miss, is kept.", minimum=0)
-    resolve_on_worker: bool = _option(False, "Whether remote workers ask the backends themselves.")
 
 
 class Cli(Section):
@@ -150,7 +131,7 @@ class Cli(Section):
 
 
 SECTIONS: Final[tuple[type[Section], ...]] = (
-    Core, Operators, Database, Logging, Scheduler, DagProcessor, Supervisor, XCom, Secrets, Cli,
+    Core, Database, Logging, Scheduler, DagProcessor, Supervisor, XCom, Secrets, Cli,
 )  # fmt: skip
 
 #: Every setting of the core, in the order of this file.

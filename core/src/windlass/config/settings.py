@@ -38,7 +38,6 @@ class Settings:
     """The configuration of one process. Never changes; :meth:`replace` and :meth:`resolve` make another."""
 
     core: sections.Core
-    operators: sections.Operators
     database: sections.Database
     logging: sections.Logging
     scheduler: sections.Scheduler

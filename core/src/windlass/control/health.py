@@ -155,11 +155,13 @@ def _plugins(_settings: Settings) -> Iterator[Check]:
 
 
 def broken_promises(store: Store, alive: Alive) -> Iterator[Check]:
-    """Yield what the database holds that must not be, or that nothing is; the promises of a living scheduler if one is."""
+    """Yield what the database holds that must not be, or say that nothing does.
+
+    What only a living scheduler promises is asked while one runs.
+    """
     violations = invariant_violations(store.db, liveness=alive.scheduler())
     for violation in violations:
-        yield Check(
-            name="invariants", ok=False, finding=f"{violation.name}: not true that {violation.promise}: {violation.row}"
-        )
+        finding = f"{violation.name}: not true that {violation.promise}: {violation.row}"
+        yield Check(name="invariants", ok=False, finding=finding)
     if not violations:
         yield Check(name="invariants", ok=True, finding="every promise holds")

@@ -74,7 +74,8 @@ class Logs:
         whole = data if ended and not more else data[: data.rfind(b"\n") + 1]
         if more and not whole:  # one line longer than a chunk
             whole = data
-        lines = whole.decode(errors="replace").splitlines()
+        # Not splitlines(): a message may hold any other line separator of Unicode.
+        lines = whole.decode(errors="replace").removesuffix("\n").split("\n") if whole else []
         return LogChunk(
             try_number=wanted, lines=tuple(lines), offset=offset + len(whole), more=more, ended=ended and not more
         )

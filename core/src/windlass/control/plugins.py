@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import msgspec
 
-from windlass import __version__
 from windlass.config import Settings
 from windlass.control.visibility import did_you_mean
 from windlass.errors import NotFound
 from windlass.registry import KINDS, BrokenPlugin, Duplicate, Provider, registry
+from windlass.version import __version__
 
 
 class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,13 +9,13 @@ from typing import Any, Final
 import msgspec
 
 from windlass.control.dags import Dags
-from windlass.spec.params import check_conf
 from windlass.control.views import Page, RunRow
 from windlass.control.visibility import Visible, did_you_mean, everything
 from windlass.errors import Conflict, RunExists, RunNotFound, UsageError
 from windlass.planning.calendar import manual_interval
 from windlass.planning.runs import make_run_id
 from windlass.ports import Clock, NewRun, RunFacts
+from windlass.spec.params import check_conf
 from windlass.states import RunState, RunType
 from windlass.store import Store
 
@@ -148,8 +148,6 @@ class Runs:
 
         :raises UsageError: if ``state`` is not an ending.
         """
-        if not state.is_terminal:
-            raise UsageError(f"a run is marked success or failed, not {state.value}")
         self.find(dag_id, run_id, visible=visible)
         self._store.runs.mark_run(dag_id, run_id, state, who=actor, key=idempotency_key)
 

@@ -19,7 +19,6 @@ from windlass.store import Affected, Selection, Store
 from windlass.store import TaskRow as StoredTask
 
 _Neighbours = Callable[[str], Collection[str]]
-_MARKS = frozenset({TaskState.SUCCESS, TaskState.FAILED})
 
 
 class Selected(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,8 +144,6 @@ class Tasks:
 
         :raises UsageError: if ``state`` is neither success nor failed.
         """
-        if state not in _MARKS:
-            raise UsageError(f"a task is marked success or failed, not {state.value}")
         return self._store.runs.mark(selected.ids, state, who=actor, key=idempotency_key)
 
     # -- details ------------------------------------------------------------------------------------------------

@@ -216,11 +216,6 @@ class ParseServer:
             self._server.end()
             self._server = None
 
-    @property
-    def is_running(self) -> bool:
-        """Whether a server process is held."""
-        return self._server is not None
-
     def _send(self, flight: _Flight) -> None:
         now = self._last_used = self._clock.monotonic()
         # A server works through what it was given `concurrency` at a time.
@@ -247,6 +242,8 @@ class ParseServer:
                 return "it closed the line"
             for payload in server.reader.feed(data):
                 self._take(server, unpack_from_server(payload), results)
+        except ConnectionError:
+            return "it closed the line"
         except (OSError, ProtocolError) as error:
             return str(error)
         return None

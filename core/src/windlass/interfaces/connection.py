@@ -49,7 +49,7 @@ class Connection:
     #: A JSON object as text, in one canonical spelling.
     extra: str | None
 
-    def __init__(  # noqa: PLR0917 - Airflow's signature
+    def __init__(
         self,
         conn_id: str = "",
         conn_type: str | None = None,

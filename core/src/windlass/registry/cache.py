@@ -1,8 +1,9 @@
 """The catalog on disk, so that discovery (100 ms with fifty providers) happens once per change of what is installed.
 
-The file holds the catalog together with the modification times of every folder on ``sys.path`` and of the modules that
-the manifests came from: installing, upgrading or removing anything changes a folder, editing a provider in place
-changes a module. Checking them costs a handful of ``stat`` calls. A catalog with a broken provider is not kept, since
+The file holds the catalog together with a stamp of every folder on ``sys.path`` and of every module that the manifests
+came from. Installing, upgrading or removing a distribution changes a folder, editing a provider in place changes a
+module. Checking costs one ``stat`` each. A folder that changed for another reason (a DAG folder is on the path of a
+parse child) is looked into: what counts is its distributions. A catalog with a broken provider is not kept, since
 there is no telling which file will mend it.
 
 Losing the file, or never being able to write it, costs time and nothing else.
@@ -23,16 +24,30 @@ from windlass.config import home
 from windlass.interfaces import provider
 from windlass.registry.catalog import Catalog
 
-_FORMAT = 1
+_FORMAT = 2
+_NO_FOLDER = -1
+
+
+class _Stamp(msgspec.Struct, frozen=True, array_like=True):
+    """How a path was found: its modification time in ns, 0 if it is not there, and a folder's distributions."""
+
+    path: str
+    modified: int
+    distributions: int
+
+    def holds(self) -> bool:
+        return _modified(self.path) == self.modified or (
+            self.distributions != _NO_FOLDER and _distributions(self.path) == self.distributions
+        )
 
 
 class _Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The content of the file. ``stamps`` are (path, modification time in ns), 0 for what does not exist."""
+    """The content of the file."""
 
     format: int
     python: str
     path: list[str]
-    stamps: list[tuple[str, int]]
+    stamps: list[_Stamp]
     catalog: Catalog
 
 
@@ -66,15 +81,13 @@ def read(file: Path) -> Catalog | None:
         return None
     if stored.format != _FORMAT or stored.python != sys.version or stored.path != sys.path:
         return None
-    if any(_stamp(path) != stamp for path, stamp in stored.stamps):
-        return None
-    return stored.catalog
+    return stored.catalog if all(stamp.holds() for stamp in stored.stamps) else None
 
 
 def write(file: Path, catalog: Catalog, sources: Iterable[str]) -> None:
     """Keep ``catalog``, which came from ``sources``; a reader sees the old file or the new one."""
     watched = [*(entry or os.getcwd() for entry in sys.path), *sources, str(provider.__file__)]  # noqa: PTH109
-    stamps = [(path, _stamp(path)) for path in dict.fromkeys(watched)]
+    stamps = [_Stamp(path, _modified(path), _distributions(path)) for path in dict.fromkeys(watched)]
     data = msgspec.json.encode(_Stored(_FORMAT, sys.version, list(sys.path), stamps, catalog))
     draft = file.with_suffix(f".{os.getpid()}")
     try:
@@ -88,8 +101,22 @@ def write(file: Path, catalog: Catalog, sources: Iterable[str]) -> None:
             draft.unlink()
 
 
-def _stamp(path: str) -> int:
+def _modified(path: str) -> int:
     try:
         return os.stat(path).st_mtime_ns  # noqa: PTH116 - measured: Path is five times slower
     except OSError:
         return 0
+
+
+def _distributions(path: str) -> int:
+    """Return a checksum of the metadata folders in ``path``, :data:`_NO_FOLDER` if it is no folder."""
+    try:
+        with os.scandir(path) as entries:
+            found = sorted(
+                f"{entry.name}\0{entry.stat().st_mtime_ns}"
+                for entry in entries
+                if entry.name.endswith((".dist-info", ".egg-info", ".egg-link"))
+            )
+    except OSError:
+        return _NO_FOLDER
+    return zlib.crc32("\0".join(found).encode("utf-8", "surrogateescape"))

@@ -102,6 +102,18 @@ def run_attempt(dag: DAG, attempt: AttemptContext, session: TaskSession) -> Endi
             return run.failed(error)
 
 
+def render_attempt(dag: DAG, attempt: AttemptContext, session: TaskSession) -> dict[str, Any]:
+    """Return the rendered template fields of the task that ``attempt`` names, without running it.
+
+    :raises WindlassError: if a template or an argument cannot be resolved.
+    """
+    own = AttemptSession(session)
+    run = _Attempt(dag, attempt, own)
+    with session_scope(own):
+        run.prepare()
+    return run.rendered
+
+
 class _Attempt:
     """The steps of one attempt, and the clock around user code."""
 
@@ -117,8 +129,8 @@ class _Attempt:
         self._ti: TaskInstance | None = None
         self._rendered: dict[str, Any] = {}
 
-    def run(self) -> Ending:
-        """Take the steps in order; whatever is raised is judged by :meth:`failed`."""
+    def prepare(self) -> tuple[BaseOperator, TaskInstance]:
+        """Make the context, resolve and render the arguments; return the operator that will run."""
         task = self._dag.get_task(self._attempt.task_id)
         ti = self._ti = TaskInstance(task, self._attempt, self._session)
         context = ti.context = Context(ti, self._attempt, self._session)
@@ -128,6 +140,17 @@ class _Attempt:
         task = self._unmapped(task, ti) if isinstance(task, MappedOperator) else copy(task)
         self._task = ti.task = task
         self._rendered = Renderer(ti).render_fields(task)
+        return task, ti
+
+    @property
+    def rendered(self) -> dict[str, Any]:
+        """The template fields as people may see them, once prepared."""
+        return self._rendered
+
+    def run(self) -> Ending:
+        """Take the steps in order; whatever is raised is judged by :meth:`failed`."""
+        task, ti = self.prepare()
+        context = ti.context
         if self._rendered:
             self._session.tell(Rendered(fields=self._rendered))
         self._start(ti)

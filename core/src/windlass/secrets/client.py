@@ -135,8 +135,8 @@ class HelperClient:
                 [sys.executable, "-m", "windlass.secrets"], stdin=far.fileno(), stdout=subprocess.DEVNULL
             )
         self._reader = FrameReader()
-        self._line.setblocking(False)
         self._line.sendall(frame(msgspec.msgpack.encode(self._setup)))
+        self._line.setblocking(False)
         self._selector.register(self._line, selectors.EVENT_READ)
 
     def _fail(self, sentence: str) -> None:

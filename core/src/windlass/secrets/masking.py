@@ -18,6 +18,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import quote, quote_plus
 
+from windlass.registry import Registry, registry
+
 MASK: Final = "***"
 #: Shorter texts are not hidden: every log would be full of holes, which tell more than they hide.
 MIN_LENGTH: Final = 3
@@ -39,12 +41,21 @@ def is_sensitive(name: str, more: Iterable[str] = ()) -> bool:
     return any(word in flat for word in (*SENSITIVE_WORDS, *(word.lower() for word in more)))
 
 
-def secrets_of_fields(fields: Mapping[str, Any], more: Iterable[str] = ()) -> list[str]:
-    """Return the texts to hide in a connection's fields: its password, and the sensitive values of its extra."""
-    found = [str(fields["password"])] if fields.get("password") else []
+def secrets_of_fields(
+    fields: Mapping[str, Any], more: Iterable[str] = (), plugins: Registry | None = None
+) -> list[str]:
+    """Return the texts to hide in a connection's fields.
+
+    They are its password, what its type declares secret, and the values of the extra under a sensitive key. ``plugins``
+    knows the types, by default this process's registry.
+    """
+    known = registry() if plugins is None else plugins
+    kind = known.connection_types.get(fields.get("conn_type") or "")
+    declared = [field.name for field in kind.fields if field.secret] if kind is not None else []
+    found = [str(fields[name]) for name in dict.fromkeys(["password", *declared]) if fields.get(name)]
     if extra := fields.get("extra"):
         try:
-            found += _sensitive_values(json.loads(extra) if isinstance(extra, str) else extra, tuple(more))
+            found += _sensitive_values(json.loads(extra) if isinstance(extra, str) else extra, (*more, *declared))
         except ValueError:
             found.append(str(extra))
     return found

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from windlass.errors import ConfigError, Conflict, ConnectionNotDefined, UsageError, VariableNotDefined
+from windlass.errors import ConfigError, Conflict, ConnectionNotDefined, VariableNotDefined
 from windlass.store.database import Database, Transaction
 
 if TYPE_CHECKING:
@@ -179,6 +179,6 @@ class Credentials:
         try:
             return MultiFernet([Fernet(key) for key in keys])
         except ValueError as error:
-            raise UsageError(
+            raise ConfigError(
                 "an encryption key is not 32 bytes in URL-safe base64; make one with Fernet.generate_key()"
             ) from error

@@ -58,7 +58,8 @@ class Transaction:
         self.rings = False
 
     def _execute(self, sql: str, params: Params) -> sqlite3.Cursor:
-        return self._database.execute(self._connection, sql, params, writing=True)
+        self._database.announce(sql, writing=True)
+        return self._database.execute(self._connection, sql, params)
 
     def rows(self, sql: str, params: Params = {}) -> list[Row]:  # noqa: B006 - read only
         """Return all rows."""
@@ -79,6 +80,7 @@ class Transaction:
             return 0
         if len(params) == 1:
             return self.run(sql, params[0])
+        self._database.announce(sql, writing=True)
         return self._database.execute_many(self._connection, sql, params)
 
     def insert(self, sql: str, params: Params) -> int | None:
@@ -172,13 +174,13 @@ class Database:
 
     def rows(self, sql: str, params: Params = {}) -> list[Row]:  # noqa: B006 - read only
         """Return all rows, read in autocommit."""
+        # The probe may switch to another actor: never while the lock is held.
+        self.announce(sql, writing=False)
         if self._shared is not None:
-            # The probe may switch actors: never while holding the lock.
-            self._announce(sql)
             with self._writing:
-                return self.execute(self._shared, sql, params, writing=True).fetchall()
+                return self.execute(self._shared, sql, params).fetchall()
         connection = self._connection()
-        return self._patiently(lambda: self.execute(connection, sql, params, writing=False).fetchall())
+        return self._patiently(lambda: self.execute(connection, sql, params).fetchall())
 
     def row(self, sql: str, params: Params = {}) -> Row | None:  # noqa: B006 - read only
         """Return the first row, if any."""
@@ -194,8 +196,7 @@ class Database:
             StoreBusy: another process held the lock for ten seconds.
             StoreError: the database refused; nothing was written.
         """
-        if self._shared is not None:
-            self._announce(self.dialect.begin)
+        self.announce(self.dialect.begin, writing=False)
         with self._writing:
             connection = self._shared or self._connection()
             self._patiently(lambda: connection.execute(self.dialect.begin))
@@ -230,10 +231,8 @@ class Database:
 
     # --- Connections
 
-    def execute(self, connection: sqlite3.Connection, sql: str, params: Params, *, writing: bool) -> sqlite3.Cursor:
+    def execute(self, connection: sqlite3.Connection, sql: str, params: Params) -> sqlite3.Cursor:
         """Run one statement on ``connection``."""
-        if not writing:
-            self._announce(sql)
         self.statements += 1
         return connection.execute(self._translate(sql), params)
 
@@ -255,9 +254,10 @@ class Database:
             self._opened.clear()
             self._local = threading.local()
 
-    def _announce(self, sql: str) -> None:
+    def announce(self, sql: str, *, writing: bool) -> None:
+        """Tell the probe, if there is one, what is about to run."""
         if self.probe is not None:
-            self.probe.statement(sql, writing=False)
+            self.probe.statement(sql, writing=writing)
 
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)

@@ -140,8 +140,11 @@ def write_endings(transaction: Transaction, closings: Sequence[Closing], now: in
 
 
 def _held(row: Row) -> Held:
-    fixed, stop, who = row[:-2], row[-2], row[-1]
-    return Held(*fixed, stop=StopKind(stop) if stop else None, stop_who=who)
+    lease, task, run, dag_id, run_id, task_id, index, tries, most, epoch, version, callbacks, continues, stop, who = row
+    kind = StopKind(stop) if stop else None
+    return Held(
+        lease, task, run, dag_id, run_id, task_id, index, tries, most, epoch, version, callbacks, continues, kind, who
+    )
 
 
 def _stop_wins(stop: StopKind, report: Report) -> bool:

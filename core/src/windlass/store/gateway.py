@@ -82,7 +82,9 @@ class SqlGateway:
             elif kind is not None:
                 stops.append(StopRequest(task=task, run=run, lease_id=lease, kind=StopKind(kind), actor=who or ""))
         unknown = [lease for lease in leases if lease not in known]
-        return stops + [StopRequest(task=0, run=0, lease_id=u, kind=StopKind.CLEAR, actor="lease lost") for u in unknown]
+        return stops + [
+            StopRequest(task=0, run=0, lease_id=u, kind=StopKind.CLEAR, actor="lease lost") for u in unknown
+        ]
 
     # --- Ending
 

@@ -447,8 +447,7 @@ def sqlite_script() -> str:
         elements.append(CreateTable(table))
         elements += map(CreateIndex, sorted(table.indexes, key=lambda index: str(index.name)))
     statements = [
-        str(element.compile(dialect=dialect)).strip().replace(" \n", "\n").replace("\t", "    ")
-        for element in elements
+        str(element.compile(dialect=dialect)).strip().replace(" \n", "\n").replace("\t", "    ") for element in elements
     ]
     statements += [
         "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)",

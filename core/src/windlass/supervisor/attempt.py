@@ -82,7 +82,6 @@ class Attempt:
         self.claimed: Claimed | None = None
         self.pid: int | None = None
         self.status: int | None = None
-        self.launches = 1
         self.ending: Finish | Defer | Reschedule | None = None
         self.xcoms: list[XComSet] = []
         self.rendered: Rendered | None = None

@@ -183,10 +183,10 @@ class Launcher:
         for attempt in [self.attempts[token] for token in zygote.children if token in self.attempts]:
             if attempt.pid is None:
                 attempt.close()
-                self.forget_unforked(attempt)
+                self._forget_unforked(attempt)
         self._reactor.after(_ORPHANED, lambda: self._check_orphans(zygote))
 
-    def forget_unforked(self, attempt: Attempt) -> None:
+    def _forget_unforked(self, attempt: Attempt) -> None:
         """Drop a child that was asked for and never came."""
         attempt.zygote.child_gone(attempt.token)
         if attempt.workload is None:

@@ -63,8 +63,7 @@ class LogWriter:
         self._held = lines.pop()
         out = [line for raw in lines for line in self._lines(raw)]
         while len(self._held) > 2 * MAX_LINE:
-            piece, self._held = self._held[:MAX_LINE], self._held[MAX_LINE:]
-            out.append(self._text(piece))
+            out.append(self._cut())
         self._write(out)
 
     def note(self, level: str, message: str) -> None:
@@ -80,6 +79,16 @@ class LogWriter:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+
+    def _cut(self) -> bytes:
+        """Take a piece off an over-long line, up to where no character and no secret is torn."""
+        end = MAX_LINE
+        while end > MAX_LINE - 4 and self._held[end] & 0xC0 == 0x80:
+            end -= 1
+        text = self._held[:end].decode(errors="surrogateescape")
+        piece = text[: self._masker.safe_length(text) or len(text)].encode(errors="surrogateescape")
+        self._held = self._held[len(piece) :]
+        return self._text(piece)
 
     def _lines(self, raw: bytes) -> Iterable[bytes]:
         if raw.startswith(_RECORD):

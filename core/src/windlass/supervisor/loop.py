@@ -48,10 +48,11 @@ from windlass.supervisor.questions import Lookups, Questions, is_secret_question
 from windlass.supervisor.reactor import Reactor
 from windlass.supervisor.server import Server
 from windlass.supervisor.settings import SupervisorSettings
+from windlass.supervisor.stopping import Stopper
 
 _log = logging.getLogger(__name__)
 
-#: Seconds between two looks at a process tree that is being ended.
+#: Seconds between two looks at a dead predecessor's leftovers.
 _LOOK = 0.02
 #: Seconds between two rounds of housekeeping.
 _TIDY = 10.0
@@ -86,6 +87,7 @@ class Supervisor:
         self._artifacts = LocalArtifacts(settings.artifacts, rng)
         self._ledger = Ledger(gateway, supervisor, self._reactor)
         self._launcher = Launcher(settings, self, self._reactor, rng, self._tag)
+        self._stopper = Stopper(self._reactor, self._tag, settings.grace, self._settle)
         self._by_lease: dict[str, Attempt] = {}
         self._forks = 0
         self._ooms = processes.out_of_memory_kills()
@@ -157,7 +159,7 @@ class Supervisor:
             for attempt in list(self._by_lease.values()):
                 if attempt.ending is None and not attempt.stopping:
                     attempt.halted = "the supervisor was stopped, and the task with it"
-                    self._stop(attempt)
+                    self._stopper.stop(attempt)
 
     def _submit(self, workloads: list[Workload]) -> None:
         if self._draining:
@@ -207,11 +209,11 @@ class Supervisor:
             attempt.drain_all()
             self._report(attempt)
         if not attempt.stopping:
-            attempt.timers.append(self._reactor.after(self._settings.grace, functools.partial(self._kill, attempt)))
+            self._stopper.expect_end(attempt)
 
     def on_halted(self, attempt: Attempt) -> None:
         """End a child that broke the protocol."""
-        self._stop(attempt)
+        self._stopper.stop(attempt)
 
     def on_question(self, attempt: Attempt, number: int, verb: Verb) -> None:
         """Answer from the secrets chain or the gateway; an error is an answer."""
@@ -257,7 +259,7 @@ class Supervisor:
         attempt.read()
         attempt.drain_all()
         if orphans or attempt.stopping:
-            self._clear(attempt)
+            self._stopper.clear(attempt)
         else:
             self._settle(attempt)
 
@@ -297,42 +299,14 @@ class Supervisor:
                 attempt.stopped = request.kind
                 if attempt.log is not None:
                     attempt.log.note("WARNING", f"stopped by {request.actor}: {request.kind}")
-                self._stop(attempt)
+                self._stopper.stop(attempt)
 
     def _on_timeout(self, attempt: Attempt, seconds: float) -> None:
         if attempt.ending is None and not attempt.stopping:
             attempt.timed_out = f"it ran longer than its execution_timeout of {seconds:g} s"
             if attempt.log is not None:
                 attempt.log.note("ERROR", attempt.timed_out)
-            self._stop(attempt)
-
-    def _stop(self, attempt: Attempt) -> None:
-        """Ask the whole tree to end, and kill after the grace what has not."""
-        attempt.kill_at = self._reactor.monotonic() + self._settings.grace
-        if attempt.pid is not None:
-            processes.send(self._tree(attempt), signal.SIGTERM)
-        self._reactor.after(self._settings.grace, functools.partial(self._kill, attempt))
-
-    def _kill(self, attempt: Attempt) -> None:
-        """Kill the tree of a child until it is reaped; then :meth:`_clear` sees to the rest."""
-        if attempt.status is None and attempt.phase is not Phase.GONE and attempt.pid is not None:
-            processes.send(self._tree(attempt), signal.SIGKILL)
-            self._reactor.after(10 * _LOOK, functools.partial(self._kill, attempt))
-
-    def _clear(self, attempt: Attempt) -> None:
-        """Wait for the tree of a reaped child to be gone; kill it when its time is over."""
-        left = self._tree(attempt)
-        if not left:
-            self._settle(attempt)
-            return
-        if self._reactor.monotonic() >= attempt.kill_at:
-            processes.send(left, signal.SIGKILL)
-        self._reactor.after(_LOOK, functools.partial(self._clear, attempt))
-
-    def _tree(self, attempt: Attempt) -> set[int]:
-        zygote = attempt.zygote
-        alone = not zygote.single and not zygote.children - {attempt.token, zygote.spare or ""}
-        return processes.tree(attempt.pid or 0, f"{self._tag}.{attempt.token}", zygote.pid if alone else None)
+            self._stopper.stop(attempt)
 
     def _settle(self, attempt: Attempt) -> None:
         """Report what must still be said of a child whose tree is gone, and forget it."""
@@ -341,14 +315,15 @@ class Supervisor:
         if attempt.claimed is not None and not attempt.reported:
             self._report(attempt)
         attempt.close()
-        if attempt.claimed is None and attempt.workload is not None:
+        self._artifacts.forget(attempt.token)
+        if attempt.claimed is not None:
+            self._by_lease.pop(attempt.lease, None)
+        elif attempt.workload is not None:
             self._ledger.withdraw(attempt.workload.id, attempt.workload.epoch)
             if not refused and not self._draining:
                 self._launcher.relaunch(attempt)
+                return
         self._launcher.forget(attempt)
-        if attempt.claimed is not None:
-            self._by_lease.pop(attempt.lease, None)
-            self._artifacts.forget(attempt.token)
 
     def _report(self, attempt: Attempt) -> None:
         lost = None
@@ -386,7 +361,7 @@ class Supervisor:
         for attempt in list(self._by_lease.values()):
             if not attempt.reported:
                 attempt.halted = "the supervisor could not renew its leases and killed its tasks"
-                self._kill(attempt)
+                self._stopper.kill(attempt)
 
     def _tidy(self) -> None:
         self._reactor.after(_TIDY, self._tidy)

@@ -66,9 +66,10 @@ def mark_of(pid: int) -> str:
     return ""
 
 
-def tree(root: int, mark: str, adopter: int | None = None) -> set[int]:
+def tree(root: int | None, mark: str, adopter: int | None = None) -> set[int]:
     """Return the living processes of the attempt whose child is (or was) ``root`` and whose mark is ``mark``.
 
+    ``root`` is None while the child's pid is not known; 0 is the session of the kernel and of pid 1, never ours.
     ``adopter`` is the attempt's zygote, when nobody else's orphans can be there: then its children without any mark
     are this attempt's too.
     """
@@ -76,7 +77,7 @@ def tree(root: int, mark: str, adopter: int | None = None) -> set[int]:
     found = set()
     for entry in table:
         theirs = mark_of(entry.pid)
-        if entry.session == root or theirs == mark or (entry.parent == adopter and not theirs):
+        if (root and entry.session == root) or theirs == mark or (entry.parent == adopter and not theirs):
             found.add(entry.pid)
     grew = True
     while grew:

@@ -22,7 +22,7 @@ class Outcome:
     err: str
 
     @property
-    def data(self) -> Any:
+    def data(self) -> Any:  # noqa: ANN401 - JSON
         return json.loads(self.out)
 
 

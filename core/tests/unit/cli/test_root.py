@@ -120,7 +120,7 @@ def test_our_errors_are_one_line_and_carry_their_exit_code(
 
 def test_anything_else_is_a_bug_with_a_traceback_and_exits_3(capsys: pytest.CaptureFixture[str]) -> None:
     def command() -> None:
-        {}["missing"]
+        raise KeyError("missing")
 
     assert guarded(command, []) == 3
     err = capsys.readouterr().err

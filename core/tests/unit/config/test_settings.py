@@ -155,7 +155,7 @@ def test_an_unknown_key_names_file_and_line(place: Path) -> None:
         ("CORE", "PARALLELISM", "many", "core.parallelism takes a whole number, not 'many'"),
         ("CORE", "PARALLELISM", "-1", "core.parallelism takes at least 0, not '-1'"),
         ("CORE", "LOAD_EXAMPLES", "perhaps", "takes true or false, not 'perhaps'"),
-        ("DATABASE", "SQLITE_SYNCHRONOUS", "off", "takes one of FULL, NORMAL, not 'off'"),
+        ("DATABASE", "SYNCHRONOUS", "off", "takes one of FULL, NORMAL, not 'off'"),
         ("SECRETS", "BACKEND_KWARGS", "s3cret", "secrets.backend_kwargs takes a JSON object, not what is given"),
     ],
 )
@@ -173,13 +173,13 @@ def test_texts_become_values(place: Path) -> None:
         WINDLASS__CORE__LOAD_EXAMPLES="Yes",
         WINDLASS__SECRETS__BACKEND="vault, aws",
         WINDLASS__SECRETS__BACKEND_KWARGS='{"url": "http://v"}',
-        WINDLASS__DATABASE__SQLITE_SYNCHRONOUS="normal",
+        WINDLASS__DATABASE__SYNCHRONOUS="normal",
         WINDLASS__DAG_PROCESSOR__REFRESH_INTERVAL="2",
     )
     assert settings.core.load_examples is True
     assert settings.secrets.backend == ("vault", "aws")
     assert settings.secrets.backend_kwargs == {"url": "http://v"}
-    assert settings.database.sqlite_synchronous == "NORMAL"
+    assert settings.database.synchronous == "NORMAL"
     assert settings.dag_processor.refresh_interval == 2.0
     assert settings.get("dag_processor", "refresh_interval") == 2.0
 

@@ -7,7 +7,6 @@ import pytest
 from windlass.errors import Conflict, DagNotFound, UsageError
 from windlass.spec import CronIntervalSpec, DagSpec, ParamSpec, TaskSpec
 from windlass_testing.installation import Installation
-from windlass_testing.scripted import START
 
 ETL = DagSpec(
     dag_id="etl",
@@ -138,7 +137,3 @@ def test_a_dag_with_a_running_task_is_not_deleted(here: Installation) -> None:
 def test_a_foreign_cursor_is_refused(here: Installation) -> None:
     with pytest.raises(UsageError, match="not one that this list gave out"):
         here.control.dags.list(cursor="nonsense")
-
-
-def test_the_clock_of_the_tests_stands_at_noon() -> None:
-    assert START == datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint
@@ -89,7 +90,7 @@ def test_good_providers_are_found_in_order_of_their_names(install: Install) -> N
             "has a hook that does not fit: unknown hook 'windlass_provdier'",
         ),
         (
-            "from windlass.plugin import hookimpl\n@hookimpl\ndef on_run_changed(chaneg): pass\n",
+            "from windlass.plugin import hookimpl\n@hookimpl\ndef on_run_changed(changed): pass\n",
             "has a hook that does not fit: ",
         ),
         (
@@ -224,8 +225,15 @@ def test_a_cached_catalog_is_the_same_until_something_changes(tmp_path: Path, mo
     assert file.stat().st_mode & 0o777 == 0o600
     assert list(file.parent.iterdir()) == [file]
 
+    (site / "some_module.py").touch()
+    os.utime(site, ns=(1, 1))
+    assert read(file) == catalog  # no distribution came or went
     (site / "new.dist-info").mkdir()
     assert read(file) is None
+    write(file, catalog, [str(module)])
+    os.utime(site / "new.dist-info", ns=(1, 1))
+    os.utime(site, ns=(2, 2))
+    assert read(file) is None  # installed again, with other entry points perhaps
     write(file, catalog, [str(module)])
     assert read(file) == catalog
     module.write_text("# edited\n")

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from windlass.registry import Catalog, ConnectionField, ConnectionType, Provider, Registry
 from windlass.secrets.masking import (
     MASK,
     Masker,
@@ -20,7 +21,7 @@ from windlass.secrets.masking import (
     secrets_of_variable,
 )
 
-SECRETS = ["hunter2pass", "p@ss/w:rd+%&=", 'quo"te\\slash', "pässwörd", "a?b>c~d|e^f"]
+SECRETS = ["hunter2pass", "p@ss/w:rd+%&=", 'dou"ble\\slash', "pässwörd", "a?b>c~d|e^f"]
 
 
 @pytest.mark.parametrize("secret", SECRETS)
@@ -127,6 +128,15 @@ def test_the_secrets_of_a_connection() -> None:
     assert secrets_of_fields({"password": None, "extra": None}) == []
     key_file = {"keyfile_dict": json.dumps({"private": "line1\nline2"})}
     assert "line1\nline2" in secrets_of_fields({"extra": json.dumps(key_file)})
+
+
+def test_a_type_of_connection_declares_more_secrets() -> None:
+    fields = (ConnectionField(name="login", secret=True), ConnectionField(name="pin", secret=True))
+    kind = ConnectionType(conn_type="vault", fields=(*fields, ConnectionField(name="region")))
+    plugins = Registry(lambda: Catalog((Provider(name="vault", connection_types=(kind,)),)))
+    given = {"conn_type": "vault", "login": "role", "host": "h", "extra": '{"pin": 1234, "region": "eu"}'}
+    assert secrets_of_fields(given, plugins=plugins) == ["role", "1234"]
+    assert secrets_of_fields(given | {"conn_type": "other"}, plugins=plugins) == []
 
 
 def test_the_secrets_of_a_variable() -> None:

@@ -164,6 +164,7 @@ class TestClaims:
         workload = home.workload("once")
         home.client.submit([workload, workload])
         home.report(workload)
+        wait_for(lambda: home.client.stats().running == 0, "the child to be gone")
         home.client.submit([workload])
         wait_for(lambda: home.journal("conflict"), "the late delivery to be refused")
         assert home.file("ran") == "x"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, overload
 
-from windlass.operators import Context, DecoratedOperator, task_decorator_factory
+from windlass.operators import Context, DecoratedOperator, TaskDecorator, task_decorator_factory
 from windlass_bash.operators import BashOperator
 
 
@@ -31,6 +31,18 @@ class BashDecoratedOperator(DecoratedOperator, BashOperator):
         return BashOperator.execute(self, context)
 
 
-def bash_task(python_callable: Callable[..., Any] | None = None, **kwargs: Any) -> Any:  # noqa: ANN401 - a decorator
-    """Make a function that returns a Bash command a task: ``@task.bash`` or ``@task.bash(env=…)``."""
-    return task_decorator_factory(python_callable, decorated_operator_class=BashDecoratedOperator, **kwargs)
+@overload
+def bash_task(python_callable: Callable[..., str], **kwargs: Any) -> TaskDecorator: ...
+@overload
+def bash_task(python_callable: None = None, **kwargs: Any) -> Callable[[Callable[..., str]], TaskDecorator]: ...
+def bash_task(
+    python_callable: Callable[..., str] | None = None, **kwargs: Any
+) -> TaskDecorator | Callable[[Callable[..., str]], TaskDecorator]:
+    """Make a function that returns a Bash command a task: ``@bash_task`` or ``@bash_task(env=…)``.
+
+    The same as ``@task.bash``, with types.
+    """
+    made: TaskDecorator | Callable[[Callable[..., str]], TaskDecorator] = task_decorator_factory(
+        python_callable, decorated_operator_class=BashDecoratedOperator, **kwargs
+    )
+    return made

@@ -11,6 +11,7 @@ import shutil
 import socket
 import sys
 import tempfile
+import weakref
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -142,9 +143,11 @@ class InlineEngine:
         self.store = MemoryStore(self.clock)
         rng = SeededRng(0)
         self.gateway = MemoryGateway(self.store, rng, lambda name: _dict_or_none(connections, name), variables.get)
-        self._artifacts = tempfile.TemporaryDirectory(prefix="windlass-test-", ignore_cleanup_errors=True)
+        # A result may be kept for long and read late, so the folder goes with the engine, without a complaint.
+        self._artifacts = Path(tempfile.mkdtemp(prefix="windlass-test-"))
+        self._remove = weakref.finalize(self, shutil.rmtree, self._artifacts, ignore_errors=True)
         self.executor = InlineExecutor(
-            {dag.dag_id: dag for dag in dags}, self.gateway, self.clock, Path(self._artifacts.name)
+            {dag.dag_id: dag for dag in dags}, self.gateway, self.clock, self._artifacts
         )
         self._scheduler = Scheduler(
             self.store, self.executor, self.clock, rng, SchedulerSettings(owner=_SUPERVISOR, executor=_SUPERVISOR)
@@ -175,11 +178,11 @@ class InlineEngine:
 
     def session(self, task: TaskFacts | None = None) -> InlineSession:
         """Return a session that answers like that of an attempt of ``task``."""
-        return InlineSession(self.gateway, "" if task is None else self.gateway.lend(task), Path(self._artifacts.name))
+        return InlineSession(self.gateway, "" if task is None else self.gateway.lend(task), self._artifacts)
 
     def close(self) -> None:
         """Remove the artifacts."""
-        self._artifacts.cleanup()
+        self._remove()
 
 
 def manual_run(

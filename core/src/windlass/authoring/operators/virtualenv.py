@@ -171,6 +171,8 @@ class PythonVirtualenvOperator(_OtherPythonOperator):
             return python
         interpreter = f"python{self.python_version}" if self.python_version else sys.executable
         options = ["--system-site-packages"] if self.system_site_packages else []
+        if not wanted:
+            options.append("--without-pip")
         subprocess.run([interpreter, "-m", "venv", "--clear", *options, str(target)], check=True)
         if wanted:
             sources = [

@@ -1,4 +1,4 @@
-"""Schema changes over time, by Alembic: expand first, contract a release later, so that the previous release still runs.
+"""Schema changes over time, by Alembic: expand first, contract a release later, so that the last release still runs.
 
 Imported only when an older database is upgraded.
 """

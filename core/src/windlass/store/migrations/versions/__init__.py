@@ -1,0 +1,3 @@
+"""The revisions, one module each."""
+
+from __future__ import annotations

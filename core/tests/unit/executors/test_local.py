@@ -1,0 +1,160 @@
+"""The local executor against a real supervisor socket, whose orders are only written down."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from windlass.executors.local import LocalExecutor
+from windlass.executors.sequential import SequentialExecutor
+from windlass.ports import StopKind, StopRequest, Workload, WorkloadKind
+from windlass.supervisor import wire
+from windlass.supervisor.reactor import Reactor
+from windlass.supervisor.server import Server
+
+
+class Listener:
+    """A supervisor's front door in a thread."""
+
+    def __init__(self, path: Path, version: str = "1") -> None:
+        self.orders: list[wire.Order] = []
+        self._reactor = Reactor(time.monotonic)
+        welcome = wire.Welcome(version=version, supervisor="s", instance="i", pid=1)
+        self._server = Server(path, self._reactor, welcome, self._obey)
+        self._open = True
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._open = False
+        self._thread.join()
+
+    def _run(self) -> None:
+        while self._open:
+            self._reactor.turn(0.01)
+        self._server.close()
+        self._reactor.close()
+
+    def _obey(self, order: wire.Order) -> None:
+        self.orders.append(order)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "supervisor.sock"
+
+
+@pytest.fixture
+def listener(path: Path) -> Iterator[Listener]:
+    listener = Listener(path)
+    yield listener
+    listener.close()
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def executor(path: Path, clock: Clock) -> Iterator[LocalExecutor]:
+    executor = LocalExecutor(path, "1", parallelism=8, monotonic=clock)
+    yield executor
+    executor.close()
+
+
+def workload(task: int) -> Workload:
+    return Workload(
+        kind=WorkloadKind.TASK, id=task, epoch=1, ticket=str(task), queue="q", code_version="c", bundle="b", file="f"
+    )
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_orders_arrive_in_order(executor: LocalExecutor, listener: Listener) -> None:
+    stop = StopRequest(task=1, run=1, lease_id="l", kind=StopKind.CLEAR)
+    executor.prepare([("b", "f", "c")])
+    executor.submit([workload(1), workload(2)])
+    executor.stop([stop])
+    wait_for(lambda: len(listener.orders) == 3)
+    assert listener.orders == [
+        wire.Prepare(code=[("b", "f", "c")]),
+        wire.Submit(workloads=[workload(1), workload(2)]),
+        wire.Stop(requests=[stop]),
+    ]
+    assert not executor.lost_contact()
+
+
+def test_nothing_to_say_is_not_said(executor: LocalExecutor, listener: Listener) -> None:
+    executor.submit([])
+    executor.stop([])
+    executor.prepare([])
+    executor.submit([workload(1)])
+    wait_for(lambda: len(listener.orders) == 1)
+
+
+def test_many_workloads_are_sent_in_frames_that_fit(executor: LocalExecutor, listener: Listener) -> None:
+    executor.submit([workload(task) for task in range(1200)])
+    wait_for(lambda: sum(len(order.workloads) for order in listener.orders if isinstance(order, wire.Submit)) == 1200)
+
+
+def test_without_a_supervisor_nothing_fails_and_contact_is_lost_once_it_is_found(
+    executor: LocalExecutor, path: Path, clock: Clock
+) -> None:
+    executor.submit([workload(1)])
+    assert not executor.lost_contact()  # there is nobody yet to submit to again
+    listener = Listener(path)
+    try:
+        clock.now += 1
+        assert executor.lost_contact()
+        assert not executor.lost_contact()
+        executor.submit([workload(1)])
+        wait_for(lambda: len(listener.orders) == 1)
+    finally:
+        listener.close()
+
+
+def test_a_restarted_supervisor_is_noticed_without_an_order(
+    executor: LocalExecutor, path: Path, clock: Clock
+) -> None:
+    first = Listener(path)
+    executor.submit([workload(1)])
+    first.close()
+    second = Listener(path)
+    try:
+        clock.now += 1
+        wait_for(executor.lost_contact)
+        assert not executor.lost_contact()
+    finally:
+        second.close()
+
+
+def test_a_supervisor_of_another_version_is_not_used(path: Path, executor: LocalExecutor) -> None:
+    other = Listener(path, version="2")
+    try:
+        executor.submit([workload(1)])
+        assert not executor.lost_contact()
+        assert other.orders == []
+    finally:
+        other.close()
+
+
+def test_sequential_runs_one_at_a_time(path: Path, clock: Clock) -> None:
+    assert SequentialExecutor(path, "1", monotonic=clock).parallelism == 1
+    assert LocalExecutor(path, "1", parallelism=8, monotonic=clock).parallelism == 8

@@ -1,0 +1,115 @@
+"""Each invariant finds the one thing that breaks it, and nothing else does."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from windlass.app.clocks import SeededRng, VirtualClock
+from windlass.protocol import Outcome
+from windlass.spec import TaskSpec
+from windlass.store import Store, invariant_violations
+from windlass.store.database import Transaction
+from windlass.store.invariants import INVARIANTS
+from windlass_testing.hand_driven import HandDriven, result
+
+#: What each plants: SQL that a mistake in the engine could have amounted to.
+PLANTED = {
+    "1 unique-instance": "INSERT INTO ti (run, task_id, map_index, pool, queue, code_version) "
+    "SELECT run, task_id, map_index, pool, queue, code_version FROM ti WHERE task_id = 'idle'",
+    "1 unique-run": "UPDATE run SET logical_date = (SELECT MIN(logical_date) FROM run)",
+    "1 placeholder": "UPDATE ti SET task_id = 'idle', map_index = 4 WHERE task_id = 'idle2'",
+    "2 legal": "UPDATE transition SET actor = 'scheduler' WHERE to_state = 'running'",
+    "2 chain": "UPDATE transition SET from_state = 'deferred' WHERE from_state = 'none' AND ti_id = :done",
+    "2 run-chain": "INSERT INTO run_transition (run, from_state, to_state, actor, op_id, reason, at) "
+    "SELECT id, 'failed', 'queued', 'clear', 'planted', '', 0 FROM run LIMIT 1",
+    "2 last": "UPDATE ti SET state = 'skipped' WHERE id = :done",
+    "2 run-last": "UPDATE run SET state = 'running'",
+    "3 running-has-attempt": "UPDATE ti SET lease_id = 'another' WHERE id = :running",
+    "3 lease-is-running": "UPDATE ti SET lease_id = 'left over' WHERE id = :done",
+    "4 one-open-attempt": "INSERT INTO attempt (lease_id, ti_id, epoch, supervisor, hostname, lease_until, claimed_at) "
+    "SELECT 'second', ti_id, epoch + 1, supervisor, hostname, lease_until, claimed_at FROM attempt "
+    "WHERE ended_at IS NULL",
+    "5 epochs": "UPDATE transition SET epoch = 5 WHERE ti_id = :done AND to_state = 'queued'",
+    "5 queueing-raises-epoch": "UPDATE transition SET epoch = 1 WHERE ti_id = :retried",
+    "6 terminal-left": "INSERT INTO transition (ti_id, from_state, to_state, epoch, actor, op_id, reason, at) "
+    "VALUES (:done, 'success', 'none', 1, 'scheduler', 'planted', '', 0)",
+    "7 tries": "UPDATE ti SET try_number = 3 WHERE id = :done",
+    "8 ended-run": "UPDATE run SET state = 'failed'",
+    "8 success": "UPDATE run SET state = 'success'",
+    "8 open-run": "UPDATE run SET state = 'running', start_date = 0; UPDATE ti SET state = 'success', end_date = 0",
+    "10 queued": "UPDATE ti SET queued_at = 0 WHERE state = 'queued'",
+    "11 expired": "UPDATE attempt SET lease_until = 0 WHERE ended_at IS NULL",
+    "13 stale-result": "UPDATE ti SET epoch = 9 WHERE id = :running",
+    "16 xcom-epoch": "UPDATE xcom SET epoch = 9",
+    "18 outbox": "DELETE FROM outbox",
+    "18 run-outbox": "UPDATE run SET callbacks = 'success,failure'; "
+    "INSERT INTO run_transition (run, from_state, to_state, actor, op_id, reason, at) "
+    "SELECT id, 'queued', 'failed', 'mark', 'planted', '', 0 FROM run LIMIT 1",
+    "19 deferred": "UPDATE trigger_wait SET live = 0",
+}
+
+
+def planted(name: str, store: Store, names: dict[str, int]) -> None:
+    for statement in PLANTED[name].split("; "):
+        used = {key: value for key, value in names.items() if f":{key}" in statement}
+        store.db.write(partial(Transaction.run, sql=statement, params=used))
+
+
+@pytest.fixture
+def busy(clock: VirtualClock) -> HandDriven:
+    """Return an engine in the middle of things: a task in most states."""
+    engine = HandDriven(Store.memory(clock, SeededRng(1)), clock)
+    engine.dag(
+        TaskSpec(task_id="done", retries=1, callbacks=("success",)),
+        TaskSpec(task_id="failed"),
+        TaskSpec(task_id="retried", retries=1),
+        *("running", "queued", "deferred", "idle", "idle2"),
+    )
+    run = engine.new_run()
+    engine.report(engine.run(engine.ti(run, "done")), xcoms=(result("x"),))
+    engine.report(engine.run(engine.ti(run, "failed")), Outcome.FAIL)
+    engine.report(engine.run(engine.ti(run, "retried")), Outcome.FAIL)
+    engine.report(engine.run(engine.ti(run, "retried")))
+    engine.run(engine.ti(run, "running"))
+    engine.queue(engine.ti(run, "queued"))
+    engine.report(engine.run(engine.ti(run, "deferred")), ending=engine.deferral())
+    engine.new_run(day=2)
+    return engine
+
+
+def test_a_working_engine_breaks_none(busy: HandDriven) -> None:
+    assert invariant_violations(busy.store.db) == []
+
+
+def test_every_invariant_has_a_planted_violation() -> None:
+    assert set(PLANTED) == set(INVARIANTS)
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_violation_is_found_and_names_its_promise(busy: HandDriven, name: str) -> None:
+    store = busy.store
+    run = store.queries.runs("d").items[-1]
+    names = {task: busy.ti(run, task).id for task in ("done", "running", "retried")}
+    drop_unique_keys(store)
+    planted(name, store, names)
+    found = {violation.name: violation for violation in invariant_violations(store.db)}
+    assert name in found
+    assert found[name].promise == INVARIANTS[name].promise
+    assert found[name].row
+
+
+def drop_unique_keys(store: Store) -> None:
+    """Rebuild the tables without their keys: a database whose keys were lost must still be seen through."""
+    database = store.db
+    database.script("PRAGMA foreign_keys = OFF")
+    for table in ("ti", "run", "attempt"):
+        columns = ", ".join(
+            f"{name} {'INTEGER PRIMARY KEY' if name == 'id' else ''} {f'DEFAULT {default}' if default else ''}"
+            for _, name, _, _, default, _ in database.rows(f"PRAGMA table_info({table})")
+        )
+        copies = f"CREATE TABLE kept AS SELECT * FROM {table}; DROP TABLE {table};"  # noqa: S608 - constants
+        database.script(copies)
+        filled = f"INSERT INTO {table} SELECT * FROM kept; DROP TABLE kept;"  # noqa: S608 - constants
+        database.script(f"CREATE TABLE {table} ({columns}); {filled}")

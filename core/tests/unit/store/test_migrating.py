@@ -1,0 +1,116 @@
+"""Whatever way a schema came to be, it is the same one; and a start that needs no migration loads no migration tool."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
+
+from windlass.store import SchemaState, check, current_revision, migrate, reset
+from windlass.store.database import schema_script
+from windlass.store.dialect import sqlite_path
+from windlass.store.migrations import downgrade, upgrade
+from windlass.store.revision import HEAD
+from windlass.store.schema import metadata, sqlite_script
+
+
+def shape(url: str) -> list[tuple[str, ...]]:
+    """Return the columns, keys and indexes of every table, and the first rows."""
+    connection = sqlite3.connect(sqlite_path(url))
+    names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+    found: list[tuple[str, ...]] = []
+    for name in names:
+        if name.startswith("sqlite_"):
+            continue
+        for pragma in ("table_info", "foreign_key_list"):
+            found += [(name, pragma, *map(str, row)) for row in connection.execute(f"PRAGMA {pragma}({name})")]
+        for _, index, *rest in connection.execute(f"PRAGMA index_list({name})").fetchall():
+            columns = [str(row[2]) for row in connection.execute(f"PRAGMA index_info({index})")]
+            where = connection.execute("SELECT sql FROM sqlite_master WHERE name = ?", (index,)).fetchone()
+            found.append(
+                (name, index if not index.startswith("sqlite_") else "", *map(str, rest), *columns, str(where))
+            )
+    found += [("pool", *map(str, row)) for row in connection.execute("SELECT * FROM pool")]
+    connection.close()
+    return sorted(found)
+
+
+def test_the_shipped_script_is_the_one_that_the_tables_describe() -> None:
+    assert schema_script() == sqlite_script(), "run `python -m windlass.store.schema > …/ddl/sqlite.sql`"
+
+
+def test_migrations_lead_to_the_same_schema_as_the_script(tmp_path: Path, url: str) -> None:
+    other = f"sqlite:///{tmp_path}/other.db"
+    upgrade(other)
+    assert current_revision(other) == current_revision(url) == HEAD
+    assert shape(other) == shape(url)
+
+
+def test_the_migrated_schema_is_what_the_tables_describe(tmp_path: Path) -> None:
+    other = f"sqlite:///{tmp_path}/other.db"
+    upgrade(other)
+    engine = create_engine(other)
+    with engine.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), metadata)
+    engine.dispose()
+    assert differences == []
+
+
+def test_a_downgrade_undoes_what_an_upgrade_did(tmp_path: Path) -> None:
+    other = f"sqlite:///{tmp_path}/other.db"
+    upgrade(other)
+    downgrade(other, "base")
+    connection = sqlite3.connect(sqlite_path(other))
+    left = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    connection.close()
+    assert left <= {"alembic_version", "sqlite_sequence"}
+
+
+def test_migrating_is_repeatable_and_says_where_a_database_stands(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/new.db"
+    assert (check(url), current_revision(url)) == (SchemaState.MISSING, None)
+    assert migrate(url) == migrate(url) == HEAD
+    assert (check(url), current_revision(url)) == (SchemaState.CURRENT, HEAD)
+
+
+def test_processes_that_start_together_create_the_tables_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/new.db"
+    results: list[str] = []
+    threads = [threading.Thread(target=lambda: results.append(migrate(url))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert results == [HEAD] * 8
+
+
+def test_a_reset_forgets_everything(url: str) -> None:
+    connection = sqlite3.connect(sqlite_path(url))
+    connection.execute("DELETE FROM pool")
+    connection.commit()
+    connection.close()
+    reset(url)
+    connection = sqlite3.connect(sqlite_path(url))
+    assert connection.execute("SELECT name FROM pool").fetchall() == [("default_pool",)]
+    connection.close()
+
+
+@pytest.mark.budget
+def test_creating_and_opening_a_database_loads_neither_alembic_nor_sqlalchemy(tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "from windlass.app.clocks import SystemClock, SystemRng\n"
+        "from windlass.store import migrate, open_store\n"
+        f"migrate({f'sqlite:///{tmp_path}/w.db'!r})\n"
+        f"store = open_store({f'sqlite:///{tmp_path}/w.db'!r}, clock=SystemClock(), rng=SystemRng())\n"
+        "print(sorted({'alembic', 'sqlalchemy', 'cryptography', 'asyncio', 'ssl'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,36 @@
+"""A process like a zygote that forks children which only exit: ``bare_zygote.py FILE COUNT``.
+
+It imports what a zygote imports, says so, waits for a line, forks COUNT children one after another, and prints the
+median milliseconds of one fork, exit and wait.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import runpy
+import statistics
+import sys
+import time
+
+import windlass.runtime.zygote  # noqa: F401 - for its size
+from windlass.runtime import attempt
+
+
+def fork_exit_wait() -> float:
+    """Return the milliseconds that one child takes."""
+    started = time.perf_counter()
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    return (time.perf_counter() - started) * 1000
+
+
+attempt.preload()
+module = runpy.run_path(sys.argv[1])
+gc.collect()
+gc.freeze()
+print("ready", flush=True)
+sys.stdin.readline()
+print(statistics.median(fork_exit_wait() for _ in range(int(sys.argv[2]))), flush=True)

@@ -1,0 +1,94 @@
+"""The command line of the benchmarks.
+
+``python testing/benchmarks [workload ...] [--repeat N] [--peer dbos|luigi] [--json FILE] [--write-docs]``
+
+Nothing is asserted: the benchmark is a tool and a record. What can be counted is asserted in the tests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import compileall
+import contextlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from testing.benchmarks import breakdown, cold, machine, report
+from testing.benchmarks.measures import Measure
+from testing.benchmarks.peers import PEERS, Peer
+from testing.benchmarks.workloads import OPT_IN, WORKLOADS, Session
+
+_ALL = {**WORKLOADS, "cold": cold.cold, "install": cold.install}
+_OPT_IN = OPT_IN | {"install"}
+_SOURCES = Path(__file__).resolve().parents[2] / "core" / "src"
+
+
+def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python testing/benchmarks", description="Measure Windlass.")
+    choices = [*_ALL, "profile"]
+    parser.add_argument(
+        "workloads",
+        nargs="*",
+        metavar="workload",
+        help=f"{', '.join(choices)}; by default all but {', '.join(sorted(_OPT_IN))}",
+    )
+    parser.add_argument("--repeat", type=int, default=5, help="how often each is measured (default 5)")
+    parser.add_argument("--peer", action="append", choices=PEERS, default=[], help="run this engine in turns with ours")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything, every sample included")
+    parser.add_argument("--idle-seconds", type=float, default=60.0, help="how long W7 watches (default 60)")
+    parser.add_argument("--write-docs", action="store_true", help=f"write the tables into {report.PAGE.name}")
+    chosen = parser.parse_args(arguments)
+    unknown = [name for name in chosen.workloads if name not in choices]
+    if unknown:
+        parser.error(f"no workload {', '.join(unknown)}; choose from {', '.join(choices)}")
+    return chosen
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure what was asked for, print it, and write it where asked to."""
+    chosen = _arguments(arguments)
+    names = chosen.workloads or [*(name for name in _ALL if name not in _OPT_IN), "profile"]
+    compileall.compile_dir(_SOURCES, quiet=1)
+    description = machine.describe()
+    print("  ".join(f"{key}: {value}" for key, value in description.items()), flush=True)
+    before = machine.measure()
+    measures: list[Measure] = []
+    steps: list[breakdown.Step] = []
+    with contextlib.ExitStack() as stack:
+        peers = [Peer(name) for name in dict.fromkeys(chosen.peer)]
+        for peer in peers:
+            stack.callback(peer.close)
+        session = Session(chosen.repeat, before, peers, chosen.idle_seconds)
+        for name in names:
+            if name == "profile":
+                steps = breakdown.measure(session)
+                print(report.text_table(breakdown.HEAD, breakdown.rows(steps)), flush=True)
+                continue
+            new = _ALL[name](session)
+            measures += new
+            print(report.text_table(report.HEAD, report.rows(new)), flush=True)
+    after = machine.measure()
+    print(f"\n{report.limits_text(before, after)}\n")
+    print(report.text_table(report.HEAD, report.rows(measures)))
+    if peers:
+        print()
+        print(report.text_table(report.PEER_HEAD, report.peer_rows(measures)))
+    if chosen.json is not None:
+        document = report.as_document(description, before, after, measures, [step.as_json() for step in steps])
+        report.write_json(chosen.json, document)
+    if chosen.write_docs:
+        command = " ".join(["python testing/benchmarks", *sys.argv[1:]])
+        parts = {
+            "machine": "\n".join(f"- {key}: {value}" for key, value in description.items())
+            + f"\n- command: `{command}`\n\n{report.limits_text(before, after)}",
+            "measures": report.markdown_table(report.HEAD, report.rows(measures)),
+        }
+        if peers:
+            versions = "\n".join(f"- `{peer.name}` {peer.version}: {peer.description}" for peer in peers)
+            table = report.markdown_table(report.PEER_HEAD, report.peer_rows(measures))
+            parts["peers"] = f"{versions}\n\n{table}"
+        if steps:
+            parts["breakdown"] = report.markdown_table(breakdown.HEAD, breakdown.rows(steps))
+        report.write_page(parts)
+    return 0

@@ -1,0 +1,61 @@
+"""The scripted engine over the real database: the same tests of scheduling, with the invariants checked at every commit."""
+
+from __future__ import annotations
+
+from windlass.ports import PoolFacts, RunFacts
+from windlass.spec import DagSpec
+from windlass.store import Database, ParsedFile, SqlStore, Store, invariant_violations
+from windlass_testing.scripted import ScriptedEngine, ScriptedExecutor
+
+
+class SqlScriptedStore(SqlStore):
+    """A SQL store with what tests need besides the port."""
+
+    def __init__(self, services: Store) -> None:
+        super().__init__(services.db)
+        self.services = services
+
+    def add_dag(self, spec: DagSpec, *, paused: bool = False, file: str = "") -> None:
+        """Store a DAG, or its next version."""
+        parsed = ParsedFile(bundle="main", file=file or f"{spec.dag_id}.py", code_version="code", specs=(spec,))
+        self.services.dags.store_parse_results([parsed], paused=paused)
+        if self.services.queries.dag(spec.dag_id).paused is not paused:
+            self.services.dags.set_paused(spec.dag_id, paused, who="test")
+
+    def set_pool(self, pool: PoolFacts) -> None:
+        """Create or change a pool."""
+        self.services.pools.set(pool.name, pool.slots, include_deferred=pool.include_deferred)
+
+    def runs(self) -> list[RunFacts]:
+        """Return all runs, oldest first."""
+        return list(reversed(self.services.queries.runs(limit=10_000).items))
+
+
+class _Invariants:
+    """Checks the promises whenever something was committed."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def statement(self, sql: str, *, writing: bool) -> None:
+        """Let it run."""
+
+    def committed(self) -> None:
+        """Find what is broken now."""
+        self._database.probe = None
+        broken = invariant_violations(self._database, liveness=False)
+        self._database.probe = self
+        if broken:
+            raise AssertionError(f"invariants broken: {broken}")
+
+
+class SqlScriptedEngine(ScriptedEngine):
+    """The scripted engine over SQLite in memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        services = Store.memory(self.clock, self.rng)
+        services.db.probe = _Invariants(services.db)
+        self.store = SqlScriptedStore(services)  # type: ignore[assignment]
+        self.executor = ScriptedExecutor(services.gateway, self.clock)
+        self.scheduler = self.new_scheduler()

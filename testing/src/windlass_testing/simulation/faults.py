@@ -1,0 +1,44 @@
+"""What may go wrong in a run, and how often.
+
+Each seed switches on a random subset (swarm testing): a run with every fault at once finds less than many runs with
+few, because faults cover up for each other. A restarted scheduler, for one, repairs what a lost signal breaks.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, fields
+
+
+@dataclass
+class Faults:
+    """Probabilities, 0 where a fault is switched off; those of statements and commits are per event."""
+
+    lose_workload: float = 0.15
+    repeat_workload: float = 0.2
+    delay_workload: float = 0.15
+    lose_ring: float = 0.5
+    lose_stop: float = 0.5
+    kill_scheduler: float = 0.004
+    kill_supervisor: float = 0.004
+    kill_task: float = 0.12
+    freeze_scheduler: float = 0.003
+    freeze_supervisor: float = 0.003
+    busy: float = 0.03
+    lose_answer: float = 0.06
+    jump: float = 0.5
+    operator: float = 1.0
+
+    @classmethod
+    def drawn(cls, source: random.Random) -> Faults:
+        """Return a random subset; now and then none at all, or a single one."""
+        share = source.choice((0.0, 0.15, 0.35, 0.35, 0.6))
+        faults = cls()
+        for field in fields(cls):
+            if source.random() >= share:
+                setattr(faults, field.name, 0.0)
+        return faults
+
+    def names(self) -> list[str]:
+        """Return what is switched on."""
+        return [field.name for field in fields(self) if getattr(self, field.name)]

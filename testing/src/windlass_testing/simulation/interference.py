@@ -1,0 +1,101 @@
+"""Where the simulation reaches into the store: between statements, before a transaction and after a commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from collections.abc import Iterator
+from typing import Any
+
+from windlass.errors import StoreBusy, StoreError, WindlassError
+from windlass_testing.simulation.faults import Faults
+from windlass_testing.simulation.world import InvariantBroken, Killed, World
+
+
+class LostAnswer(StoreError):
+    """A commit that took effect, though its caller is told that it failed."""
+
+
+class LockedOut(StoreBusy):
+    """A transaction that could not begin."""
+
+
+class Interference:
+    """The :class:`windlass.store.database.Probe` of a simulated database."""
+
+    def __init__(self, world: World, faults: Faults, on_commit: Callable[[], None]) -> None:
+        self._world = world
+        self._faults = faults
+        self._on_commit = on_commit
+        self._muted = False
+        #: How often another actor gets the chance to run between two statements.
+        self._yields = world.random.choice((0.0, 0.05, 0.3))
+
+    @contextmanager
+    def muted(self) -> Iterator[None]:
+        """Let whoever watches read without being disturbed."""
+        before, self._muted = self._muted, True
+        try:
+            yield
+        finally:
+            self._muted = before
+
+    def statement(self, sql: str, *, writing: bool) -> None:
+        """Let others run, freeze or kill the actor, or refuse the transaction, before a statement."""
+        world = self._world
+        actor = world.current
+        if self._muted or actor is None:
+            return
+        faults = self._faults
+        if not world.calm:
+            is_scheduler = actor.name.startswith("scheduler")
+            is_supervisor = actor.name.startswith("supervisor")
+            if is_scheduler or is_supervisor:
+                if world.chance(faults.kill_scheduler if is_scheduler else faults.kill_supervisor):
+                    world.note("is killed")
+                    raise Killed
+                if world.chance(faults.freeze_scheduler if is_scheduler else faults.freeze_supervisor):
+                    actor.freeze(world.random.uniform(5.0, 120.0))
+            if sql.startswith("BEGIN") and world.chance(faults.busy):
+                world.note("finds the database locked")
+                raise LockedOut("simulated: the database stayed locked")
+        if self._yields and world.random.random() < self._yields:
+            actor.sleep(world.random.random() * 0.05)
+
+    def committed(self) -> None:
+        """Check what was written; then let its answer get lost, or its writer die."""
+        world = self._world
+        with self.muted():
+            self._on_commit()
+        actor = world.current
+        if actor is None or world.calm:
+            return
+        if world.chance(self._faults.kill_scheduler * 2) and actor.name.startswith("scheduler"):
+            world.note("is killed right after a commit")
+            raise Killed
+        if world.chance(self._faults.lose_answer):
+            world.note("loses the answer to a commit")
+            raise LostAnswer("simulated: the answer to the commit was lost")
+
+
+class Watched:
+    """A port whose errors are ours or a finding: what was not injected and is no conflict must not happen."""
+
+    def __init__(self, target: object, allowed: tuple[type[WindlassError], ...] = ()) -> None:
+        self._target = target
+        self._allowed = (LostAnswer, LockedOut, *allowed)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the port has
+        method = getattr(self._target, name)
+        allowed = self._allowed
+
+        def watched(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - passed on
+            try:
+                return method(*args, **kwargs)
+            except allowed:
+                raise
+            except Exception as error:
+                raise InvariantBroken("0 no error", f"{name} raised {type(error).__name__}: {error}") from error
+
+        self.__dict__[name] = watched
+        return watched

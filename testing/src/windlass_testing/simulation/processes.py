@@ -1,0 +1,145 @@
+"""Simulated task processes, and what an observer outside the database knows about them.
+
+A process lives by itself: it runs on while its supervisor is frozen, and dies with it. The register of all of them is
+the ledger that the database is held against, because no row can tell whether a process really lives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from windlass.planning.topology import topology_of
+from windlass.ports import Claimed, StopKind, Workload
+from windlass.protocol import Finish, Outcome, Reschedule, XComSet, XComValue
+from windlass.spec import DagSpec
+from windlass_testing.simulation.faults import Faults
+from windlass_testing.simulation.world import InvariantBroken, World
+
+LEASE = 60.0
+
+
+@dataclass(eq=False)
+class Process:
+    """A forked child, from the fork to its exit."""
+
+    workload: Workload
+    supervisor: str
+    pid: int
+    alive: bool = True
+    refused: bool = False
+    claimed: Claimed | None = None
+    #: When the newest granted claim or heartbeat for its lease was asked for.
+    renewed_at: float = 0.0
+    ending: Finish | Reschedule | None = None
+    xcoms: tuple[XComSet, ...] = ()
+    stopping: bool = False
+    stopped: StopKind | None = None
+    timed_out: str | None = None
+    fenced: bool = False
+    reported: bool = False
+
+    def believes(self, now: float) -> bool:
+        """Return whether it lives and its lease, as far as its supervisor knows, has not expired."""
+        return self.alive and now < self.renewed_at + LEASE
+
+    @property
+    def name(self) -> str:
+        """What a trace calls it."""
+        work = self.workload
+        index = "" if work.map_index < 0 else f"[{work.map_index}]"
+        return f"{work.run_id[-8:]}/{work.task_id}{index} #{work.id} epoch {work.epoch}"
+
+
+@dataclass
+class Register:
+    """All processes that were ever given a lease, and what was accepted of them."""
+
+    by_lease: dict[str, Process] = field(default_factory=dict)
+    #: (task instance, epoch) of every attempt whose success was written.
+    winners: set[tuple[int, int]] = field(default_factory=set)
+    #: Who a report is about, by its op id.
+    reports: dict[str, Process] = field(default_factory=dict)
+
+    def add(self, lease: str, process: Process, now: float) -> None:
+        """Note that a process was given a lease; no other that lives may believe in one for the same task instance."""
+        for other in self.by_lease.values():
+            if other.workload.id == process.workload.id and other.believes(now) and process.believes(now):
+                raise InvariantBroken("14 one live lease", f"{process.name} and {other.name} both live and hold one")
+        self.by_lease[lease] = process
+
+    def living(self) -> list[Process]:
+        """Return the processes with a lease that are alive."""
+        return [process for process in self.by_lease.values() if process.alive]
+
+
+class Behaviour:
+    """Decides what user code does, attempt by attempt."""
+
+    def __init__(self, world: World, faults: Faults, specs: dict[str, DagSpec]) -> None:
+        self._world = world
+        self._faults = faults
+        self.specs = specs
+        self._reschedules: dict[tuple[int, int], int] = {}
+        self._pace = world.random.choice((0.5, 3.0, 10.0))
+
+    def duration(self) -> float:
+        """Return how long user code takes."""
+        source = self._world.random
+        if source.random() < 0.05:
+            return source.uniform(30.0, 150.0)
+        return min(source.expovariate(1 / self._pace), 40.0)
+
+    def dies(self) -> bool:
+        """Return whether the process is killed from outside before it ends."""
+        return self._world.chance(self._faults.kill_task)
+
+    def end(self, process: Process) -> None:
+        """Have user code come to its end: note it on the process."""
+        source = self._world.random
+        work, claimed = process.workload, process.claimed
+        if claimed is None:
+            return
+        now = self._world.now()
+        tries = (work.id, claimed.context.try_number)
+        draw = source.random()
+        if draw < 0.07 and self._reschedules.get(tries, 0) < 2:
+            self._reschedules[tries] = self._reschedules.get(tries, 0) + 1
+            again = now + timedelta(seconds=source.uniform(0, 15))
+            process.ending = Reschedule(at=again, started_at=now, ended_at=now)
+            return
+        outcome = Outcome.SUCCESS
+        if draw > 0.98:
+            outcome = Outcome.FAIL_NO_RETRY
+        elif draw > 0.85:
+            outcome = Outcome.FAIL
+        elif draw > 0.81:
+            outcome = Outcome.SKIP
+        spec = self.specs[work.dag_id]
+        targets: tuple[str, ...] = ()
+        if outcome is Outcome.SUCCESS:
+            if spec.by_id[work.task_id].is_brancher:
+                targets = tuple(name for name in spec.downstream[work.task_id] if source.random() < 0.5)
+            process.xcoms = self._result(spec, process)
+        process.ending = Finish(outcome=outcome, started_at=now, ended_at=now, duration=1.0, skip_targets=targets)
+
+    def _result(self, spec: DagSpec, process: Process) -> tuple[XComSet, ...]:
+        topology = topology_of(spec)
+        feeds = topology.position[process.workload.task_id] in topology.feeds
+        source = self._world.random
+        if not feeds and source.random() < 0.4:
+            return ()
+        length = source.randint(0, 3) if source.random() < 0.93 else None
+        value = XComValue(codec="json", data=mark(process), size=1, length=length)
+        return (XComSet(key="return_value", value=value),)
+
+
+def mark(process: Process) -> bytes:
+    """Return a value that says which attempt made it."""
+    return f"{process.workload.id}:{process.workload.epoch}".encode()
+
+
+def read_mark(data: bytes) -> tuple[int, int]:
+    """Return the task instance and the epoch that made a value."""
+    task, _, epoch = data.decode().partition(":")
+    return int(task), int(epoch)

@@ -1,0 +1,339 @@
+"""A supervisor without processes: its decisions and its real ledger, over simulated children.
+
+It follows ``windlass.supervisor.loop`` step by step: claim after hello, report a success at once and anything else when
+the process is gone, renew every ten seconds, stop what it is told to, recover before the first claim. Claims and
+reports go through the real :class:`~windlass.supervisor.ledger.Ledger`, so its retries and batches are under test too.
+"""
+
+from __future__ import annotations
+
+import functools
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Sequence
+
+import msgspec
+
+from windlass.errors import Conflict, WindlassError
+from windlass.ports import Claim, Claimed, Report, Rng, StopRequest, Workload
+from windlass.protocol import Finish, Outcome, XComGet
+from windlass.store.database import Database
+from windlass.store.gateway import SqlGateway
+from windlass.store.specs import Specs
+from windlass.supervisor.ledger import Ledger
+from windlass.supervisor.reactor import Callback, Reactor
+from windlass_testing.simulation.interference import Watched
+from windlass_testing.simulation.processes import Behaviour, Process, Register, read_mark
+from windlass_testing.simulation.world import Actor, InvariantBroken, World
+
+HEARTBEAT = 10.0
+GRACE = 5.0
+#: A remote supervisor kills its tasks when it could not renew for this long.
+FENCE = 45.0
+_LAUNCHES = 3
+
+
+class VirtualReactor(Reactor):
+    """The supervisor's timers on the virtual clock; what would be a descriptor is a call in the inbox."""
+
+    def __init__(self, world: World, actor: Actor) -> None:
+        self.monotonic = world.monotonic
+        self._timers = []
+        self._order = itertools.count()
+        self._actor = actor
+        self.inbox: deque[Callback] = deque()
+
+    def tell(self, message: Callback) -> None:
+        """Put a message where the next turn finds it."""
+        self.inbox.append(message)
+        self._actor.ring()
+
+    def turn(self, longest: float = 60.0) -> None:
+        """Wait for a message or a timer, and handle all that are due."""
+        if not self.inbox:
+            self._actor.wait(self._wait(longest))
+        while self.inbox:
+            self.inbox.popleft()()
+        now = self.monotonic()
+        while self._timers and self._timers[0][0] <= now:
+            callback = heapq.heappop(self._timers)[2].callback
+            if callback is not None:
+                callback()
+
+
+class SupervisorHost:
+    """A machine that has a supervisor, which may die and be started again."""
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        database: Database,
+        specs: Specs,
+        rng: Rng,
+        register: Register,
+        behaviour: Behaviour,
+        *,
+        fences: bool,
+    ) -> None:
+        self.world = world
+        self.name = name
+        self.database = database
+        self.specs = specs
+        self.rng = rng
+        self.register = register
+        self.behaviour = behaviour
+        self.fences = fences
+        #: Counts the starts: who talks to an earlier one has lost contact.
+        self.incarnation = 0
+        self.supervisor: Supervisor | None = None
+        self._pids = 0
+        self._start()
+
+    def next_pid(self) -> int:
+        """Return the id of a new process."""
+        self._pids += 1
+        return self._pids
+
+    def _start(self) -> None:
+        self.incarnation += 1
+        supervisor = Supervisor(self)
+        self.supervisor = supervisor
+        supervisor.actor = Actor(self.world, f"supervisor-{self.name}", supervisor.run)
+
+    def on_death(self, supervisor: Supervisor) -> None:
+        """Have the children die with their supervisor, and start the next one."""
+        self.supervisor = None
+        for process in supervisor.children:
+            process.alive = False
+        pause = 0.5 if self.world.calm else self.world.random.uniform(0.1, 20.0)
+        self.world.at(pause, self._start)
+
+
+class Supervisor:
+    """One life of a host's supervisor."""
+
+    actor: Actor
+
+    def __init__(self, host: SupervisorHost) -> None:
+        self._host = host
+        self._world = host.world
+        self.name = host.name
+        self.children: dict[Process, None] = {}
+        #: How often each ticket was launched.
+        self._launches: dict[str, int] = {}
+        self._recovered = False
+        self._renewed_at = self._world.time
+
+    # --- The loop
+
+    def run(self, actor: Actor) -> None:
+        """Serve until killed."""
+        self._reactor = VirtualReactor(self._world, actor)
+        gateway = SqlGateway(self._host.database, self._host.specs)
+        self._gateway: SqlGateway = Watched(gateway, allowed=(Conflict,))  # type: ignore[assignment]
+        self._ledger = Ledger(self._gateway, self.name, self._reactor)
+        self._world.note("starts")
+        try:
+            self._recover()
+            self._heartbeat()
+            while True:
+                self._reactor.turn()
+                if self._recovered:
+                    self._ledger.flush()
+        finally:
+            self._host.on_death(self)
+
+    def _recover(self) -> None:
+        try:
+            lost = self._gateway.recover(self.name)
+        except WindlassError:
+            self._reactor.after(0.5, self._recover)
+            return
+        self._world.note(f"recovers {lost} attempts")
+        self._recovered = True
+
+    def _heartbeat(self) -> None:
+        self._reactor.after(HEARTBEAT, self._heartbeat)
+        mine = {p.claimed.lease_id: p for p in self.children if p.claimed is not None and not p.reported}
+        now = self._world.time
+        leases = [*mine, *self._ledger.leases]
+        if not leases:
+            self._renewed_at = now
+            return
+        try:
+            stops = self._gateway.heartbeat(leases, self.name)
+        except WindlassError:
+            if self._host.fences and self._world.time - self._renewed_at > FENCE:
+                self._fence()
+            return
+        self._renewed_at = now
+        lost = {stop.lease_id for stop in stops if stop.actor == "lease lost"}
+        for lease, process in mine.items():
+            if lease not in lost:
+                process.renewed_at = now
+        self.stop(stops)
+
+    def _fence(self) -> None:
+        self._world.note("fences itself")
+        for process in list(self.children):
+            if not process.reported:
+                process.fenced = True
+                self._exit(process)
+
+    # --- Orders
+
+    def submit(self, workload: Workload) -> None:
+        """Fork a child for the workload, unless it has one."""
+        if workload.ticket not in self._launches:
+            self._launch(workload)
+
+    def stop(self, requests: Sequence[StopRequest]) -> None:
+        """Ask these attempts to end."""
+        for request in requests:
+            for process in self.children:
+                claimed = process.claimed
+                if claimed is None or claimed.lease_id != request.lease_id or process.stopping or process.reported:
+                    continue
+                self._world.note(f"stops {process.name}: {request.kind} by {request.actor}")
+                process.stopped = request.kind
+                self._stop(process)
+
+    # --- A child's way
+
+    def tell(self, message: Callback) -> None:
+        """Have this done in the next turn; a dead supervisor hears nothing."""
+        if not self.actor.dead:
+            self._reactor.tell(message)
+
+    def _launch(self, workload: Workload) -> None:
+        self._launches[workload.ticket] = self._launches.get(workload.ticket, 0) + 1
+        process = Process(workload, self.name, pid=self._host.next_pid())
+        self.children[process] = None
+        source = self._world.random
+        if self._host.behaviour.dies():
+            self._world.at(source.uniform(0.0, 0.05), self._exit, process)
+        self._world.at(source.uniform(0.0, 0.05), self._say_hello, process)
+
+    def _say_hello(self, process: Process) -> None:
+        if process.alive:
+            self.tell(functools.partial(self._on_ready, process))
+
+    def _on_ready(self, process: Process) -> None:
+        work = process.workload
+        process.renewed_at = self._world.time
+        claim = Claim(task=work.id, epoch=work.epoch, ticket=work.ticket, pid=process.pid, hostname=self.name)
+        self._ledger.claim(claim, functools.partial(self._on_claimed, process))
+
+    def _on_claimed(self, process: Process, claimed: Claimed | None) -> None:
+        if claimed is None:
+            self._world.note(f"is refused {process.name}")
+            process.refused = True
+            self._exit(process)
+            return
+        self._world.note(f"claims {process.name}: try {claimed.context.try_number}")
+        process.claimed = claimed
+        self._host.register.add(claimed.lease_id, process, self._world.time)
+        if claimed.execution_timeout is not None:
+            self._reactor.after(
+                claimed.execution_timeout, functools.partial(self._on_timeout, process, claimed.execution_timeout)
+            )
+        if process.alive:
+            self._begin(process)
+
+    def _begin(self, process: Process) -> None:
+        behaviour, source = self._host.behaviour, self._world.random
+        duration = behaviour.duration()
+        if behaviour.dies():
+            self._world.at(source.uniform(0.0, duration), self._exit, process)
+        if source.random() < 0.3:
+            self._world.at(source.uniform(0.0, duration), self._ask, process)
+        self._world.at(duration, self._finish, process)
+
+    def _ask(self, process: Process) -> None:
+        if process.alive and process.ending is None:
+            self.tell(functools.partial(self._on_question, process))
+
+    def _finish(self, process: Process) -> None:
+        """Have user code end: in the child, whatever its supervisor is doing."""
+        if not process.alive or process.stopping:
+            return
+        self._host.behaviour.end(process)
+        self.tell(functools.partial(self._on_ending, process))
+        self._world.at(self._world.random.uniform(0.0, 0.5), self._exit, process)
+
+    def _exit(self, process: Process) -> None:
+        if process.alive:
+            process.alive = False
+            self.tell(functools.partial(self._on_gone, process))
+
+    def _on_question(self, process: Process) -> None:
+        spec = self._host.behaviour.specs[process.workload.dag_id]
+        upstream = spec.by_id[process.workload.task_id].upstream
+        if process.claimed is None or not upstream or process.reported:
+            return
+        verb = XComGet(task_id=self._world.random.choice(upstream))
+        try:
+            values = self._gateway.call(process.claimed.lease_id, verb)
+        except WindlassError:
+            return
+        for _, value in values:
+            made_by = read_mark(value.data)
+            if made_by not in self._host.register.winners:
+                raise InvariantBroken("16 readers see winners", f"{process.name} was given the XCom of {made_by}")
+
+    def _on_ending(self, process: Process) -> None:
+        ending = process.ending
+        if isinstance(ending, Finish) and ending.outcome is Outcome.SUCCESS and not process.stopping:
+            self._report(process)
+
+    def _on_timeout(self, process: Process, seconds: float) -> None:
+        if process.alive and process.ending is None and not process.stopping:
+            process.timed_out = f"it ran longer than its execution_timeout of {seconds:g} s"
+            self._stop(process)
+
+    def _stop(self, process: Process) -> None:
+        process.stopping = True
+        self._world.at(self._world.random.uniform(0.0, GRACE), self._exit, process)
+        if not process.alive:
+            self._on_gone(process)
+
+    def _on_gone(self, process: Process) -> None:
+        if process not in self.children:
+            return
+        if process.claimed is not None and not process.reported:
+            self._report(process)
+        del self.children[process]
+        work = process.workload
+        if process.claimed is None:
+            self._ledger.withdraw(work.id, work.epoch)
+            if not process.refused and self._launches[work.ticket] < _LAUNCHES:
+                self._launch(work)
+                return
+        self._launches.pop(work.ticket, None)
+
+    def _report(self, process: Process) -> None:
+        claimed = process.claimed
+        if claimed is None:
+            return
+        process.reported = True
+        report = Report(
+            task=process.workload.id,
+            lease_id=claimed.lease_id,
+            epoch=process.workload.epoch,
+            op_id=self._host.rng.token(),
+        )
+        if process.stopped is not None:
+            report = msgspec.structs.replace(report, stopped=process.stopped)
+        elif process.timed_out is not None:
+            report = msgspec.structs.replace(report, timed_out=process.timed_out)
+        elif process.ending is not None and not process.fenced:
+            report = msgspec.structs.replace(report, ending=process.ending, xcoms=process.xcoms)
+        else:
+            report = msgspec.structs.replace(report, lost="killed by signal 9")
+        self._host.register.reports[report.op_id] = process
+        self._ledger.report(report, functools.partial(self._on_written, process))
+
+    def _on_written(self, process: Process, written: bool) -> None:  # noqa: FBT001 - the ledger's callback
+        self._world.note(f"reports {process.name}: {'written' if written else 'conflict'}")
