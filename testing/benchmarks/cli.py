@@ -37,6 +37,9 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--peer", action="append", choices=PEERS, default=[], help="run this engine in turns with ours")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything, every sample included")
     parser.add_argument("--idle-seconds", type=float, default=60.0, help="how long W7 watches (default 60)")
+    parser.add_argument(
+        "--patience", type=float, default=0.0, metavar="SECONDS", help="how long a repetition waits for a quiet machine"
+    )
     parser.add_argument("--write-docs", action="store_true", help=f"write the tables into {report.PAGE.name}")
     chosen = parser.parse_args(arguments)
     unknown = [name for name in chosen.workloads if name not in choices]
@@ -59,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
         peers = [Peer(name) for name in dict.fromkeys(chosen.peer)]
         for peer in peers:
             stack.callback(peer.close)
-        session = Session(chosen.repeat, before, peers, chosen.idle_seconds)
+        session = Session(chosen.repeat, before, peers, chosen.idle_seconds, chosen.patience)
         for name in names:
             if name == "profile":
                 steps = breakdown.measure(session)

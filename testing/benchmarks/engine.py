@@ -209,3 +209,7 @@ class Engine:
     def cpu_seconds(self) -> float:
         """Return the CPU time of all its processes so far."""
         return processes.cpu_seconds(processes.tree(self.pid))
+
+    def cpu_by_role(self) -> dict[str, float]:
+        """Return the CPU time of the server, the supervisor, and the zygotes with their tasks so far."""
+        return processes.cpu_by_role(self.pid)

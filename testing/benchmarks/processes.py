@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -45,3 +46,41 @@ def memory_mb(pids: list[int]) -> float:
 def cpu_seconds(pids: list[int]) -> float:
     """Return the CPU time of these processes and of their descendants that were reaped."""
     return sum(sum(map(int, fields[11:15])) for pid in pids if (fields := _stat(pid))) / _TICK
+
+
+def cpu_by_role(server: int) -> dict[str, float]:
+    """Return the CPU seconds of a server, of its supervisor, and of the zygotes with their children, living or reaped."""
+    roles = {"server": _own_cpu(server), "supervisor": 0.0, "zygotes and tasks": 0.0}
+    for pid in tree(server)[1:]:
+        command = (_PROC / str(pid) / "cmdline").read_bytes() if _stat(pid) else b""
+        if b"supervisor_process" in command:
+            roles["supervisor"] += _own_cpu(pid)
+        elif b"zygote" in command:
+            roles["zygotes and tasks"] += cpu_seconds([pid])
+    return roles
+
+
+def _own_cpu(pid: int) -> float:
+    fields = _stat(pid)
+    return (int(fields[11]) + int(fields[12])) / _TICK if fields else 0.0
+
+
+def wait_until_quiet(patience: float, cores: float = 0.15, window: float = 0.5) -> bool:
+    """Wait until the whole machine uses less than ``cores`` for a moment; return whether that came in time.
+
+    On a machine shared with others this keeps much of their work out of the numbers.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        before = _busy()
+        time.sleep(window)
+        if (_busy() - before) / window < cores:
+            return True
+        if time.monotonic() > deadline:
+            return False
+
+
+def _busy() -> float:
+    """Return the seconds that all cores together have worked."""
+    user, nice, system, _, _, irq, softirq, steal = map(int, Path("/proc/stat").read_text("ascii").split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / _TICK

@@ -34,6 +34,16 @@ class Session:
     limits: Limits
     peers: list[Peer] = field(default_factory=list)
     idle_seconds: float = 60.0
+    #: How long a repetition may wait for others on the machine to be quiet.
+    patience: float = 0.0
+    #: How many repetitions began although others were not.
+    disturbed: int = 0
+
+    def pause(self) -> None:
+        """Let the engine, and if wanted the rest of the machine, come to rest before a repetition."""
+        time.sleep(_PAUSE)
+        if self.patience > 0 and not processes.wait_until_quiet(self.patience):
+            self.disturbed += 1
 
 
 Workload = Callable[[Session], list[Measure]]
@@ -47,7 +57,7 @@ def chain_of_small_tasks(session: Session) -> list[Measure]:
         engine.run("chain_40")
         for _ in range(session.repeat):
             before = engine.cpu_seconds()
-            wall, tasks = _timed_run(engine, "chain_40")
+            wall, tasks = _timed_run(session, engine, "chain_40")
             cpu_samples.append((engine.cpu_seconds() - before) / len(tasks) * 1000)
             wall_samples.append(wall)
             gap_samples.append(statistics.median(_gaps(tasks)))
@@ -68,7 +78,7 @@ def chain_of_large_tasks(session: Session) -> list[Measure]:
         engine.run("chain_10")
         for _ in range(session.repeat):
             before = _bare_chain()
-            wall, _ = _timed_run(engine, "chain_10")
+            wall, _ = _timed_run(session, engine, "chain_10")
             bare = (before + _bare_chain()) / 2
             wall_samples.append(wall)
             overheads.append((wall / bare - 1) * 100)
@@ -95,20 +105,22 @@ def fan_out(width: int) -> Workload:
 
     def measure(session: Session) -> list[Measure]:
         name, dag_id = f"W3-{width}", f"fan_out_{width}"
-        rates, cpu = Measure(name, "tasks/s", [], at_least=True), Measure(f"{name} CPU per task", "ms", [])
-        rate_samples, cpu_samples = [], []
+        rates = Measure(name, "tasks/s", [], at_least=True)
+        samples: list[float] = []
+        cpu: dict[str, list[float]] = {}
         with Engine({f"{dag_id}.py": "fan_out.py"}, _PARALLELISM_8) as engine:
             engine.run(dag_id)
             for _ in range(session.repeat):
-                before = engine.cpu_seconds()
-                wall, tasks = _timed_run(engine, dag_id)
-                cpu_samples.append((engine.cpu_seconds() - before) / len(tasks) * 1000)
-                rate_samples.append(width / wall)
+                before = engine.cpu_by_role()
+                wall, _ = _timed_run(session, engine, dag_id)
+                for role, seconds in engine.cpu_by_role().items():
+                    cpu.setdefault(role, []).append((seconds - before[role]) / width * 1000)
+                samples.append(width / wall)
                 _ask_peers(session, name, rates)
-        rates.samples, cpu.samples = rate_samples, cpu_samples
+        rates.samples = samples
         rates.budget, rates.dream = 0.5 * session.limits.forks_per_second, 0.7 * session.limits.forks_per_second
         rates.why = "0.5 x the bare forks per second on all cores"
-        return [rates, cpu]
+        return [rates, *(Measure(f"{name} CPU per task, {role}", "ms", values) for role, values in cpu.items())]
 
     return measure
 
@@ -120,7 +132,7 @@ def many_runs(session: Session) -> list[Measure]:
     with Engine({"chain_5.py": "chain_5.py"}) as engine:
         engine.run("chain_5")
         for _ in range(session.repeat):
-            time.sleep(_PAUSE)
+            session.pause()
             started = datetime.now(UTC)
             runs = [engine.trigger("chain_5") for _ in range(50)]
             submits.append((datetime.now(UTC) - started).total_seconds())
@@ -139,11 +151,11 @@ def many_commands(session: Session) -> list[Measure]:
         engine.run("chain_5")
         command = [str(WINDLASS), "dags", "trigger", "chain_5"]
         for _ in range(session.repeat):
-            time.sleep(_PAUSE)
+            session.pause()
             wall = time.perf_counter()
             subprocess.run(command, env=engine.environment, stdout=subprocess.DEVNULL, check=True)
             singles.append((time.perf_counter() - wall) * 1000)
-            time.sleep(_PAUSE)
+            session.pause()
             known = {run.run_id for run in _all_runs(engine)}
             started = datetime.now(UTC)
             clients = [
@@ -172,7 +184,7 @@ def trigger_to_start(session: Session) -> list[Measure]:
     with Engine({"single.py": "single.py"}) as engine:
         engine.run("single")
         for _ in range(max(20, session.repeat)):
-            time.sleep(_PAUSE)
+            session.pause()
             samples.append(_latency_ms(*engine.run("single")))
             _ask_peers(session, "W5", latencies)
     latencies.samples = samples
@@ -224,7 +236,7 @@ def many_files(session: Session) -> list[Measure]:
     walls, again = [], []
     for _ in range(session.repeat):
         with Engine({"single.py": "single.py"}) as engine:
-            time.sleep(_PAUSE)
+            session.pause()
             started = datetime.now(UTC)
             engine.put({f"{name}.py": "ten.py" for name in names})
             walls.append((engine.wait_for_dags(set(names), poll=0.05) - started).total_seconds())
@@ -256,9 +268,9 @@ WORKLOADS: dict[str, Workload] = {
 OPT_IN = frozenset({"W3-10000"})
 
 
-def _timed_run(engine: Engine, dag_id: str) -> tuple[float, list[TaskRow]]:
+def _timed_run(session: Session, engine: Engine, dag_id: str) -> tuple[float, list[TaskRow]]:
     """Return the seconds from before the trigger to the run's end, and its tasks."""
-    time.sleep(_PAUSE)
+    session.pause()
     started = datetime.now(UTC)
     run, tasks = engine.run(dag_id)
     return (_end(run) - started).total_seconds(), tasks

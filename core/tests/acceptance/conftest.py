@@ -45,7 +45,7 @@ class Installation:
             self.command(*args), env=self.environ, capture_output=True, text=True, timeout=60, check=False
         )
         assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done.stdout if code == 0 else done.stderr
+        return done.stdout or done.stderr
 
     def json(self, *args: str) -> Any:
         return json.loads(self.windlass(*args, "-o", "json"))

@@ -1,4 +1,4 @@
-"""The scripted engine over the real database: the same tests of scheduling, with the invariants checked at every commit."""
+"""The scripted engine over the real database: the same tests, with the invariants checked at every commit."""
 
 from __future__ import annotations
 

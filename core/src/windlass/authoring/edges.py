@@ -39,6 +39,12 @@ class Dependable(ABC):
         """The group that this is, while it is still being filled."""
         return None
 
+    def came_before(self, after: Dependable) -> None:
+        """Take note of an arrow out of this; only a group without tasks has a use for it."""
+
+    def came_after(self, before: Dependable) -> None:
+        """Take note of an arrow into this; only a group without tasks has a use for it."""
+
     def set_upstream(self, other: Dependable | Iterable[Any], edge_modifier: Label | None = None) -> None:
         """Make this wait for ``other``, one thing or a list."""
         for item in flatten(other):
@@ -130,6 +136,8 @@ def connect(before: Dependable, after: Dependable, label: Label | None = None) -
     for upstream in before.leaves:
         for downstream in after.roots:
             join(upstream, downstream, label)
+    before.came_before(after)
+    after.came_after(before)
 
 
 def join(upstream: BaseOperator, downstream: BaseOperator, label: Label | None = None) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, overload
 
 from windlass.authoring import scope
 from windlass.authoring.arguments import check_id, signature, unknown_argument
-from windlass.authoring.edges import Dependable
+from windlass.authoring.edges import Dependable, connect
 from windlass.errors import AuthoringError, DuplicateId
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ class TaskGroup(Dependable):
         self.expand_input: ExpandInput | None = None
         self._open = False
         self._at_close: list[Callable[[], None]] = []
+        self._before: list[Dependable] = []
+        self._after: list[Dependable] = []
         self.parent_group: TaskGroup | None = None
         self._label = group_id or ""
         self.group_id: str | None = None
@@ -144,6 +146,20 @@ class TaskGroup(Dependable):
     def when_closed(self, draw: Callable[[], None]) -> None:
         """Call ``draw`` when the group is complete."""
         self._at_close.append(draw)
+
+    def came_after(self, before: Dependable) -> None:
+        """Hand an arrow on to what comes after, where the group has no tasks that would."""
+        if not self.children:
+            for after in self._after:
+                connect(before, after)
+            self._before.append(before)
+
+    def came_before(self, after: Dependable) -> None:
+        """Hand an arrow on to what comes before, where the group has no tasks that would."""
+        if not self.children:
+            for before in self._before:
+                connect(before, after)
+            self._after.append(after)
 
     def tasks(self) -> Iterator[BaseOperator]:
         """Yield the tasks in it and in the groups inside it, in the order they were made."""

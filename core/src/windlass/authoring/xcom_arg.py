@@ -62,7 +62,7 @@ class XComArg(Dependable):
         raise TypeError(f"{self!r} cannot be indexed; only the direct result of a task has keys")
 
     def map(self, function: Callable[[Any], Any]) -> XComArg:
-        """Return the results changed one by one by a plain function; where that raises TaskSkipped, the item is skipped."""
+        """Return the results changed one by one by a plain function; TaskSkipped raised in it skips that item."""
         return MapXComArg(self, [function])
 
     def zip(self, *others: XComArg, **fill: Any) -> XComArg:

@@ -101,10 +101,9 @@ def run_task(session: Session, dag_id: str, task_id: str, run_id: str, map_index
     The scheduler runs it, as part of its run: to try a task out without one there is `windlass tasks test`.
     """
     tasks = session.control.tasks
-    before = tasks.get(dag_id, run_id, task_id, map_index)
     tasks.clear(tasks.exactly(dag_id, run_id, task_id, map_index), actor=session.actor, latest=False)
     task = tasks.get(dag_id, run_id, task_id, map_index)
-    while not task.state.is_terminal or task.try_number <= before.try_number:
+    while not task.state.is_terminal:
         time.sleep(0.2)
         task = tasks.get(dag_id, run_id, task_id, map_index)
     click.echo(task.state.value)

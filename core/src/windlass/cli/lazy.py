@@ -7,7 +7,6 @@ the root's table by name and dotted path, so that ``windlass --help`` never impo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from importlib import import_module
 from typing import NamedTuple
 
@@ -26,6 +25,8 @@ class Entry(NamedTuple):
 
 def nearest(word: str, known: list[str] | tuple[str, ...]) -> str:
     """Return `` Did you mean …?`` for the known names closest to ``word``, or nothing."""
+    from difflib import get_close_matches
+
     matches = get_close_matches(word, known, n=3, cutoff=0.6)
     if not matches:
         return ""

@@ -23,7 +23,7 @@ _LOOK = 0.2
 @run_argument
 @click.option("--try", "try_number", type=click.IntRange(min=1), help="Which try; by default the latest.")
 @map_index_option
-@click.option("-f", "--follow", is_flag=True, help="Go on until the task has ended.")
+@click.option("-f", "--follow", is_flag=True, help="Go on until the task has ended, through its retries.")
 @output_option
 @pass_session
 def logs(
@@ -39,23 +39,26 @@ def logs(
 ) -> None:
     """Print the log of a task in a run."""
     reader = session.control.logs
-    offset = 0
-    settled = False
+    current, offset, settled = try_number, 0, False
     while True:
-        chunk = reader.read(dag_id, run_id, task_id, map_index, try_number=try_number, offset=offset)
+        chunk = reader.read(dag_id, run_id, task_id, map_index, try_number=current, offset=offset)
         for line in chunk.lines:
             click.echo(line if output is Format.JSON else readable(line))
         sys.stdout.flush()
-        offset = chunk.offset
+        current, offset = chunk.try_number, chunk.offset
         if chunk.more:
             continue
-        if not follow or settled:
+        if not follow or (settled and (chunk.done or try_number is not None)):
             break
+        if settled and chunk.latest_try > current:
+            current, offset, settled = current + 1, 0, False
+            say(f"try {current}")
+            continue
         # A success is recorded before the last lines are written: look once more after the end.
         settled = chunk.ended
         time.sleep(_LOOK)
     if not offset and not follow:
-        say(f"try {chunk.try_number} of task {task_id!r} has written nothing yet")
+        say(f"try {current} of task {task_id!r} has written nothing yet")
 
 
 def readable(line: str) -> str:

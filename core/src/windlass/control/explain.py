@@ -203,8 +203,9 @@ class _Snapshot:
     def blockers(self, task: TaskFacts) -> list[str]:
         """Return what the plan says of a task that has not been let go."""
         plan = RunPlan(self.spec, map(_instance, self.facts.values()), past_ok=self._past_ok)
-        plan.decide()
-        return plan.blockers(task.task_id, task.map_index) or ["the scheduler is about to let it go"]
+        if any(decision.task_id == task.task_id for decision in plan.decide()):
+            return ["the scheduler is about to decide on it"]
+        return plan.blockers(task.task_id, task.map_index)
 
     def _past_ok(self, task_id: str, map_index: int) -> bool:
         previous = self._store.scheduler.previous(self.run.id, task_id, map_index, scheduled_only=self.spec.catchup)

@@ -23,14 +23,17 @@ _CHUNK: Final = 1 << 20
 class LogChunk(msgspec.Struct, frozen=True, kw_only=True):
     """Whole lines of a log from an offset on.
 
-    ``offset`` is where to read on; ``more`` says that there is more already; ``ended`` that nothing will follow.
+    ``offset`` is where to read on; ``more`` says that there is more already; ``ended`` that nothing will follow in
+    this try's log, and ``done`` that no later try will come by itself either.
     """
 
     try_number: int
+    latest_try: int
     lines: tuple[str, ...]
     offset: int
     more: bool
     ended: bool
+    done: bool
 
 
 class Logs:
@@ -57,13 +60,14 @@ class Logs:
         """
         # Read the state first: what was written before the end is then in the file.
         task = self._tasks.get(dag_id, run_id, task_id, map_index, visible=visible)
-        wanted = try_number or max(task.try_number, 1)
-        if wanted > max(task.try_number, 1):
+        latest = max(task.try_number, 1)
+        wanted = try_number or latest
+        if wanted > latest:
             raise NotFound(
                 f"task {task_id!r} of run {run_id!r} has had {task.try_number} tries; there is no try {wanted}"
             )
         path = self.path(dag_id, run_id, task_id, map_index, wanted)
-        ended = task.state.is_terminal or task.state is TaskState.UP_FOR_RETRY or wanted < task.try_number
+        ended = task.state.is_terminal or task.state is TaskState.UP_FOR_RETRY or wanted < latest
         try:
             with path.open("rb") as file:
                 file.seek(offset)
@@ -77,7 +81,13 @@ class Logs:
         # Not splitlines(): a message may hold any other line separator of Unicode.
         lines = whole.decode(errors="replace").removesuffix("\n").split("\n") if whole else []
         return LogChunk(
-            try_number=wanted, lines=tuple(lines), offset=offset + len(whole), more=more, ended=ended and not more
+            try_number=wanted,
+            latest_try=latest,
+            lines=tuple(lines),
+            offset=offset + len(whole),
+            more=more,
+            ended=ended and not more,
+            done=ended and not more and wanted == latest and task.state.is_terminal,
         )
 
     def path(self, dag_id: str, run_id: str, task_id: str, map_index: int, try_number: int) -> Path:

@@ -7,7 +7,6 @@ gives its name away.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from difflib import get_close_matches
 
 #: Says of a DAG id whether the caller may see it.
 Visible = Callable[[str], bool]
@@ -20,5 +19,7 @@ def everything(_dag_id: str) -> bool:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a question with the known names nearest to ``name``, with a space before it; empty if none is near."""
+    from difflib import get_close_matches
+
     matches = get_close_matches(name, list(known), n=3, cutoff=0.6)
     return f" Did you mean {' or '.join(repr(match) for match in matches)}?" if matches else ""

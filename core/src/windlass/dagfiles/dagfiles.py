@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -82,6 +83,7 @@ class DagFiles:
         self._settings = settings
         self._dags = dags
         self._clock = clock
+        self._folder = code
         self._code = CodeStore(code)
         self._contents = Contents(clock)
         self._parser = parser or ParseServer(
@@ -93,6 +95,8 @@ class DagFiles:
         self._in_flight: dict[int, Tracked] = {}
         self._batch: dict[Key, ParsedFile] = {}
         self._batch_since = 0.0
+        #: Files that went away and are still in the database.
+        self._gone: list[Tracked] = []
         #: DAG id -> the file that it belongs to, and the files that define it as well.
         self._owners: dict[str, Key] = {}
         self._contested: dict[str, set[Key]] = {}
@@ -116,30 +120,40 @@ class DagFiles:
 
         :raises WindlassError: if the database or the code folder refuses; nothing is lost, call it again later.
         """
-        if self._clock.monotonic() >= self._next_look:
-            self._look()
-        self._work(_RESULT_WAIT)
-        if self._queue or self._parser.busy:
-            return 0.0
-        self._parser.rest()
-        now = self._clock.monotonic()
-        if now >= self._next_collection:
-            self._next_collection = now + _COLLECT
-            self._code.collect(self._dags.code_versions())
-        return max(0.0, self._next_look - now)
+        with self._naming_the_folder():
+            if self._clock.monotonic() >= self._next_look:
+                self._look()
+            self._work(_RESULT_WAIT)
+            if self._queue or self._parser.busy:
+                return 0.0
+            self._parser.rest()
+            now = self._clock.monotonic()
+            if now >= self._next_collection:
+                self._next_collection = now + _COLLECT
+                self._code.collect(self._dags.code_versions())
+            return max(0.0, self._next_look - now)
 
     def sync(self) -> None:
         """Look now, and return when everything that is on disk is parsed and stored.
 
         :raises WindlassError: as :meth:`step` does.
         """
-        self._look(final=True)
-        while self._queue or self._parser.busy or self._batch:
-            self._work(_RESULT_WAIT)
+        with self._naming_the_folder():
+            self._look(final=True)
+            while self._queue or self._parser.busy or self._batch:
+                self._work(_RESULT_WAIT)
 
     def close(self) -> None:
         """End the parse server. What it was working on is parsed again by the next one."""
         self._parser.close()
+
+    @contextmanager
+    def _naming_the_folder(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            text = f"DAG code cannot be kept in {self._folder}: {error}"
+            raise StoreError(f"{text}; make room, or check who may write there") from error
 
     # --- looking ---------------------------------------------------------------------------------------------------
 
@@ -166,21 +180,29 @@ class DagFiles:
                 tracked.inputs = None
         for watch in self._watches.values():
             look = watch.look(started, final=final)
-            self._forget(look.gone)
+            self._gone += look.gone
             for tracked in look.due:
                 self._queue[tracked.key] = tracked
             self._report(watch, look)
+        self._forget()
         now = self._clock.monotonic()
         interval = self._settings.dag_processor.refresh_interval
         self._next_look = now + min(max(interval, (now - started) * _SHARE), interval * _MAX_STRETCH)
 
-    def _forget(self, gone: Iterable[Tracked]) -> None:
-        for tracked in gone:
-            log.info("DAG file %s is gone", tracked.file)
-            self._dags.forget_files(tracked.bundle, [tracked.file])
+    def _forget(self) -> None:
+        files: dict[str, list[str]] = {}
+        for tracked in self._gone:
             self._queue.pop(tracked.key, None)
             self._batch.pop(tracked.key, None)
             self._release(tracked, ())
+            files.setdefault(tracked.bundle, []).append(tracked.file)
+        for bundle, names in files.items():
+            # One that came back meanwhile is parsed anew, and not to be forgotten after that.
+            gone = [name for name in names if name not in self._watches[bundle].files]
+            if gone:
+                changed = self._dags.forget_files(bundle, gone)
+                log.info("DAG files gone: %s; with them DAGs: %s", ", ".join(gone), ", ".join(changed) or "none")
+        self._gone.clear()
 
     def _report(self, watch: Watch, look: Look) -> None:
         name = watch.bundle.name
@@ -229,11 +251,9 @@ class DagFiles:
         outcome = examine(tracked, result, self._contents)
         try:
             code_version = settle(tracked, outcome, self._contents, self._code)
-        except OSError as error:
+        except OSError:
             self._queue[tracked.key] = tracked
-            raise StoreError(
-                f"the code of {tracked.file} cannot be kept: {error}; make room, or check the home's rights"
-            ) from error
+            raise
         if code_version is None:
             self._queue[tracked.key] = tracked
             return

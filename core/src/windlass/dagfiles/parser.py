@@ -43,6 +43,10 @@ from windlass.secrets.masking import Masker, secrets_of_fields, secrets_of_varia
 IDLE: Final = 60.0
 #: A request that is not answered this much after its limit means that the server is stuck.
 _PATIENCE: Final = 30.0
+#: The file may not have been to blame (memory ran out, say): it is parsed again after this time.
+_RETRY: Final = 60.0
+#: How long a server has to leave by itself.
+_LEAVE: Final = 1.0
 _CHUNK: Final = 1 << 18
 
 
@@ -132,7 +136,7 @@ class _Server:
         """Make sure that the process is gone, and return how it went."""
         self.sock.close()  # it leaves by itself, and its children with it
         try:
-            code = self.process.wait(timeout=2.0)
+            code = self.process.wait(timeout=_LEAVE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             code = self.process.wait()
@@ -171,6 +175,8 @@ class ParseServer:
         #: Requests whose server died: each of them runs alone.
         self._suspects: deque[_Flight] = deque()
         self._last_used = clock.monotonic()
+        #: Why there is no server though there is work.
+        self._no_server = ""
 
     @property
     def room(self) -> int:
@@ -223,14 +229,18 @@ class ParseServer:
         flight.overdue = now + waits * flight.request.timeout + _PATIENCE
         self._flights[flight.request.id] = flight
         if self._server is None:
-            self._server = _Server(self._concurrency, self._command)
+            try:
+                self._server = _Server(self._concurrency, self._command)
+            except OSError as error:
+                self._no_server = str(error)
+                return  # collect() takes it from here
         self._server.outgoing += pack(flight.request)
 
     def _receive(self, timeout: float, results: list[ParseResult]) -> str | None:
         """Exchange what can be; return what is wrong with the server, if anything."""
         server = self._server
         if server is None:
-            return "it could not be started"
+            return self._no_server
         try:
             server.flush()
             writing = [server.sock] if server.outgoing else []
@@ -283,7 +293,7 @@ class ParseServer:
 
     def _bury(self, problem: str) -> list[ParseResult]:
         """End the server; return the results of the files that are to blame, and have the others tried again."""
-        end = "could not be started" if self._server is None else self._server.end()
+        end = "cannot be started" if self._server is None else self._server.end()
         self._server = None
         guilty = []
         alone = len(self._flights) == 1
@@ -291,7 +301,7 @@ class ParseServer:
             flight.deaths += 1
             if flight.deaths > 1 and alone:
                 text = f"{flight.request.file}: the parse server {end} while it parsed this file ({problem})"
-                guilty.append(ParseResult(id=flight.request.id, error=text))
+                guilty.append(ParseResult(id=flight.request.id, error=text, min_interval=_RETRY))
             else:
                 self._suspects.append(flight)
         self._flights.clear()

@@ -129,13 +129,12 @@ class Watch:
         for file in found.files:
             if file not in self.files:
                 self.files[file] = Tracked(self.bundle.name, self.root, file)
-        before, self._installed = self._installed, installed()
-        retry_failed = before != self._installed
+        self._retry_failed()
         current = _Current(self.root, self._contents, found)
         look.due = [
             tracked
             for file, tracked in self.files.items()
-            if file in found.files and not tracked.in_flight and self._is_due(tracked, current, now, retry_failed)
+            if file in found.files and not tracked.in_flight and self._is_due(tracked, current, now)
         ]
         return look
 
@@ -150,8 +149,15 @@ class Watch:
             else:
                 tracked.absent = True
 
-    def _is_due(self, tracked: Tracked, current: _Current, now: float, retry_failed: bool) -> bool:  # noqa: FBT001
-        if tracked.inputs is None or (retry_failed and tracked.failed):
+    def _retry_failed(self) -> None:
+        before, self._installed = self._installed, installed()
+        if before != self._installed:
+            for tracked in self.files.values():
+                if tracked.failed:
+                    tracked.inputs = None
+
+    def _is_due(self, tracked: Tracked, current: _Current, now: float) -> bool:
+        if tracked.inputs is None:
             return True
         interval = tracked.min_interval or self._min_interval
         if interval and now - tracked.parsed_at >= interval:

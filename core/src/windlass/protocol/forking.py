@@ -69,6 +69,13 @@ class Forked(msgspec.Struct, frozen=True, kw_only=True, tag="forked"):
     pid: int
 
 
+class Unforked(msgspec.Struct, frozen=True, kw_only=True, tag="unforked"):
+    """The child of ``token`` could not be forked: the system is out of processes or memory."""
+
+    token: str
+    error: str
+
+
 class Exited(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="exited"):
     """Child ``pid`` is gone with this wait status. ``orphans``: the zygote has adopted processes of some child."""
 
@@ -84,7 +91,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True, tag="ask"):
 
 
 ToZygote = Load | Fork | Answer
-FromZygote = Ready | Unloadable | Forked | Exited | Ask
+FromZygote = Ready | Unloadable | Forked | Unforked | Exited | Ask
 _Message = TypeVar("_Message")
 
 _encoder = msgspec.msgpack.Encoder()

@@ -93,7 +93,10 @@ class XComSet(msgspec.Struct, frozen=True, kw_only=True, tag="xcom_set"):
 
 
 class XComInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="xcom_info"):
-    """Ask how many instances of a task have the key, and the length of a single one: ``{"count", "length"}``."""
+    """Ask how many instances a (mapped) task has, how many of them have the key, and the length of a single one.
+
+    Answered with ``{"instances", "count", "length"}``.
+    """
 
     task_id: str
     key: str = "return_value"

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from windlass.authoring.access import all_rows
 from windlass.authoring.asset import Asset, AssetAlias
 from windlass.errors import UsageError
-from windlass.ports import TaskSession
-from windlass.protocol import AssetEvent, Query
+from windlass.protocol import AssetEvent
 
 
 class OutletEvent:
@@ -62,14 +62,12 @@ class OutletEvents(Mapping[Any, OutletEvent]):
 class InletEvents:
     """The events of the task's inlets, read when they are looked at: ``inlet_events[asset][-1]``."""
 
-    def __init__(self, inlets: Sequence[Any], session: TaskSession) -> None:
+    def __init__(self, inlets: Sequence[Any]) -> None:
         self._inlets = [inlet for inlet in inlets if isinstance(inlet, (Asset, AssetAlias))]
-        self._session = session
 
     def __getitem__(self, inlet: Any) -> list[dict[str, Any]]:
         for known in self._inlets:
             if known == inlet or inlet in (known.name, getattr(known, "uri", None)):
                 name = {"uri": known.uri} if isinstance(known, Asset) else {"alias": known.name}
-                rows = self._session.ask(Query(what="asset_events", filters=name, limit=1000))
-                return [dict(row) for row in rows]
+                return all_rows("asset_events", name)
         raise KeyError(f"{inlet!r} is not among the task's inlets; add it to inlets=[…]")

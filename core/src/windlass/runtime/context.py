@@ -12,13 +12,13 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from windlass.authoring.access import Variable
+from windlass.authoring.access import Variable, all_rows
 from windlass.authoring.asset import Asset, AssetAlias
 from windlass.errors import ConnectionNotDefined, UsageError, VariableNotDefined
 from windlass.interfaces.connection import Connection
 from windlass.moment import moment
 from windlass.ports import TaskSession
-from windlass.protocol import AttemptContext, Query
+from windlass.protocol import AttemptContext
 from windlass.runtime.artifacts import Artifacts
 from windlass.runtime.asset_events import InletEvents, OutletEvents
 from windlass.runtime.macros import MACROS
@@ -28,8 +28,7 @@ from windlass.runtime.task_instance import TaskInstance
 class DagRun:
     """The run, as user code sees it."""
 
-    def __init__(self, attempt: AttemptContext, session: TaskSession) -> None:
-        self._session = session
+    def __init__(self, attempt: AttemptContext) -> None:
         self.dag_id = attempt.dag_id
         self.run_id = attempt.run_id
         self.run_type = attempt.run_type
@@ -46,9 +45,10 @@ class DagRun:
 
     def get_task_states(self, *task_ids: str) -> list[dict[str, Any]]:
         """Return the states of the run's task instances, all of them or those of ``task_ids``."""
-        filters = {"task_ids": list(task_ids)} if task_ids else {}
-        rows = self._session.ask(Query(what="task_states", filters=filters, limit=100_000))
-        return [dict(row) for row in rows]
+        filters: dict[str, Any] = {"run_id": self.run_id}
+        if task_ids:
+            filters["task_ids"] = list(task_ids)
+        return all_rows("task_states", filters)
 
     def __repr__(self) -> str:
         return f"<DagRun {self.dag_id} {self.run_id}>"
@@ -190,7 +190,7 @@ _MAKERS: dict[str, Callable[[Context], Any]] = {
     "exception": lambda _: None,
     "execution_date": _logical,
     "expanded_ti_count": lambda c: c.attempt.mapped_count,
-    "inlet_events": lambda c: InletEvents(c.ti.task.inlets, c.session),
+    "inlet_events": lambda c: InletEvents(c.ti.task.inlets),
     "inlets": _inlets,
     "logical_date": _logical,
     "macros": lambda _: MACROS,

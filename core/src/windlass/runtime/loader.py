@@ -106,6 +106,14 @@ class SourceLoader(importlib.machinery.SourceFileLoader):
         return code
 
 
+class FreshLoader(importlib.machinery.SourceFileLoader):
+    """Compiles a module from its source each time: cached bytecode tells a change by whole seconds and size only."""
+
+    def path_stats(self, path: str) -> Mapping[str, int]:
+        """Say that nothing is known of the source, so that bytecode is neither read nor written."""
+        raise OSError(f"no bytecode is used for {path}")
+
+
 class SnapshotFinder:
     """The path entry finder of one folder below the bundle root: the snapshot first, then the disk."""
 
@@ -116,7 +124,7 @@ class SnapshotFinder:
         self._disk = importlib.machinery.FileFinder(
             folder,
             (importlib.machinery.ExtensionFileLoader, importlib.machinery.EXTENSION_SUFFIXES),
-            (importlib.machinery.SourceFileLoader, importlib.machinery.SOURCE_SUFFIXES),
+            (FreshLoader, importlib.machinery.SOURCE_SUFFIXES),
         )
 
     def find_spec(self, fullname: str, target: types.ModuleType | None = None) -> importlib.machinery.ModuleSpec | None:
@@ -159,6 +167,26 @@ def install(snapshot: Snapshot) -> None:
     for entry in [entry for entry in sys.path_importer_cache if snapshot.relative(entry) is not None]:
         del sys.path_importer_cache[entry]
     add_root(snapshot.root)
+
+
+def import_fresh(root: str) -> None:
+    """Answer imports below ``root`` from the disk as it is now, in this process, for good."""
+    prefix = root.rstrip("/") + "/"
+    installed = sys.prefix.rstrip("/") + "/"
+
+    def hook(path: str) -> importlib.machinery.FileFinder:
+        if path != root and (not path.startswith(prefix) or path.startswith(installed)):
+            raise ImportError(path)
+        return importlib.machinery.FileFinder(
+            path,
+            (importlib.machinery.ExtensionFileLoader, importlib.machinery.EXTENSION_SUFFIXES),
+            (FreshLoader, importlib.machinery.SOURCE_SUFFIXES),
+        )
+
+    sys.path_hooks.insert(0, hook)
+    for entry in [entry for entry in sys.path_importer_cache if entry == root or entry.startswith(prefix)]:
+        del sys.path_importer_cache[entry]
+    add_root(root)
 
 
 def add_root(root: str) -> None:

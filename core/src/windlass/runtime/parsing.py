@@ -39,6 +39,8 @@ from windlass.spec import DagSpec, encode_spec
 
 #: Address space kept free for reporting that memory ran out.
 _RESERVE = 1 << 20
+#: What lies here is installed, also where the environment is inside the bundle.
+_INSTALLED = tuple(f"{folder}/" for folder in {sys.prefix, os.path.realpath(sys.prefix)})
 
 
 class AskingSession:
@@ -74,19 +76,25 @@ class AskingSession:
 
 
 class Inputs:
-    """What below the root a file reads, as the audit hook and the imported modules tell."""
+    """What below the root a file reads, as the audit hook and the imported modules tell.
+
+    A file is hashed when it is opened for the first time, just before it is read. Should it change in between or later,
+    the hash is that of what it was before, and whoever compares it with the disk sees that the result is outdated.
+    """
 
     def __init__(self, root: str) -> None:
         self._roots = tuple(dict.fromkeys((root.rstrip("/") + "/", os.path.realpath(root).rstrip("/") + "/")))
-        self._paths: set[str] = set()
+        #: Path below the root -> SHA-256, "" for what is not there.
+        self._found: dict[str, str] = {}
         self._before = set(sys.modules)
+        self._hashing = False
 
     def watch(self) -> None:
         """Note every file that is opened from now on; the hook stays for the life of the process."""
         sys.addaudithook(self._on_event)
 
     def _on_event(self, event: str, args: tuple[Any, ...]) -> None:
-        if event != "open":
+        if event != "open" or self._hashing:
             return
         path, _, flags = args
         if isinstance(path, bytes):
@@ -96,11 +104,27 @@ class Inputs:
 
     def _add(self, path: str) -> None:
         relative = self._below(path)
-        if relative is not None and "__pycache__" not in relative:
-            self._paths.add(relative)
+        if relative is not None and relative not in self._found and "__pycache__" not in relative:
+            self._note(relative)
+
+    def _note(self, relative: str) -> None:
+        path = Path(self._roots[0], relative)
+        self._hashing = True
+        try:
+            if not path.exists():
+                self._found[relative] = ""
+            elif path.is_file():
+                with path.open("rb") as file:
+                    self._found[relative] = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError:
+            self._found[relative] = ""
+        finally:
+            self._hashing = False
 
     def _below(self, path: str) -> str | None:
         absolute = os.path.normpath(path if path.startswith("/") else str(Path.cwd() / path))
+        if absolute.startswith(_INSTALLED):
+            return None
         return next((absolute[len(root) :] for root in self._roots if absolute.startswith(root)), None)
 
     def add_missing_module(self, name: str) -> None:
@@ -108,7 +132,9 @@ class Inputs:
         parts = name.split(".")
         for end in range(1, len(parts) + 1):
             stem = "/".join(parts[:end])
-            self._paths |= {f"{stem}.py", f"{stem}/__init__.py"}
+            for relative in (f"{stem}.py", f"{stem}/__init__.py"):
+                if relative not in self._found:
+                    self._note(relative)
 
     def collect(self, file: str, source: bytes) -> tuple[dict[str, str], list[str]]:
         """Return the hashes of what was read, and what was looked for in vain."""
@@ -116,16 +142,9 @@ class Inputs:
             path = getattr(sys.modules[name], "__file__", None)
             if isinstance(path, str):
                 self._add(path)
-        found = {file: hashlib.sha256(source).hexdigest()}
-        missing = []
-        for relative in sorted(self._paths - {file}):
-            try:
-                found[relative] = hashlib.sha256(Path(self._roots[0], relative).read_bytes()).hexdigest()
-            except IsADirectoryError:
-                continue
-            except OSError:
-                missing.append(relative)
-        return found, missing
+        self._found[file] = hashlib.sha256(source).hexdigest()
+        found = {relative: digest for relative, digest in sorted(self._found.items()) if digest}
+        return found, [relative for relative, digest in sorted(self._found.items()) if not digest]
 
 
 def become(request: ParseRequest, source: bytes, sock: socket.socket, output: int, server: int) -> NoReturn:
@@ -155,7 +174,7 @@ def parse(request: ParseRequest, source: bytes, session: AskingSession) -> Parse
     """Import the file and return its DAGs' specs, or the error; inputs in both cases."""
     inputs = Inputs(request.root)
     inputs.watch()
-    loader.add_root(request.root)
+    loader.import_fresh(request.root)
     reserve: bytearray | None = bytearray(_RESERVE)
     specs: list[DagSpec] = []
     error: str | None = None
@@ -191,6 +210,7 @@ def _specs(module: types.ModuleType, file: str) -> list[DagSpec]:
 
 def _error(problem: BaseException, request: ParseRequest) -> str:
     """Return one sentence with file and line, then the author's own traceback."""
+    importlib.import_module("windlass.authoring").explain(problem)
     place = where(problem, request.root) or request.file
     if isinstance(problem, MemoryError):
         sentence = f"it needs more than the {request.memory >> 20} MB of memory that parsing a file may use"

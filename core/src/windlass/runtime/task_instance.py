@@ -59,7 +59,7 @@ class TaskInstance:
         """The run."""
         from windlass.runtime.context import DagRun
 
-        return DagRun(self._attempt, self._session)
+        return DagRun(self._attempt)
 
     @property
     def dag(self) -> DAG:
@@ -156,7 +156,7 @@ class TaskInstance:
 
     def _pull_mapped(self, source: XComGet, default: Any) -> Any:
         info = self._session.ask(XComInfo(task_id=source.task_id, key=source.key, run_id=source.run_id))
-        count = int(info.get("instances", info.get("count", 0)))
+        count = int(info["instances"])
         return default if count == 0 and default is not None else LazyXComs(self._session, source, count)
 
     def _pull_foreign(self, source: XComGet, default: Any) -> Any:

@@ -38,6 +38,7 @@ from windlass.protocol.forking import (
     FromZygote,
     Load,
     Ready,
+    Unforked,
     Unloadable,
     datagram,
     to_zygote,
@@ -150,7 +151,13 @@ class Zygote:
 
     def _fork(self, token: str, sock: int, log: int) -> None:
         me = os.getpid()
-        pid = 0 if self._single else os.fork()
+        try:
+            pid = 0 if self._single else os.fork()
+        except OSError as error:
+            os.close(sock)
+            os.close(log)
+            self._send(Unforked(token=token, error=str(error)))
+            return
         if pid == 0:
             if not self._single:
                 limits.die_with_parent(me)

@@ -6,7 +6,8 @@ One :class:`Store` joins the services over one :class:`Database`; ``app`` opens 
     store.scheduler     SqlStore: ports.StorePort            store.gateway      SqlGateway: ports.Gateway
     store.runs          RunCommands                          store.queries      Queries
     store.dags          Dags                                 store.credentials  Credentials
-    store.pools         Pools                                store.db.checkpoint(), store.close()
+    store.pools         Pools                                store.outbox       Outbox
+    store.db.checkpoint(), store.close()
 
     RunCommands   create(new: NewRun, *, key=None) -> RunFacts          RunExists names the run; DagNotFound
                   select(Selection(dag_id, run_ids, task_ids, map_indexes, states, since, until)) -> list[TaskRow]
@@ -55,6 +56,8 @@ from windlass.store.migrating import check as check
 from windlass.store.migrating import current_revision as current_revision
 from windlass.store.migrating import migrate as migrate
 from windlass.store.migrating import reset as reset
+from windlass.store.outbox import Outbox as Outbox
+from windlass.store.outbox import OutboxRow as OutboxRow
 from windlass.store.pools import Pools as Pools
 from windlass.store.queries import Page as Page
 from windlass.store.queries import Queries as Queries

@@ -36,8 +36,10 @@ _NEWEST_WITH: Final = (
     " WHERE r.id = :run ORDER BY p.logical_date DESC LIMIT 1"
 )
 _INFO: Final = (
-    "SELECT COUNT(*), MAX(x.length), MIN(t.map_index)"
-    " FROM run r JOIN ti t ON t.run = r.id AND t.task_id = :task_id JOIN xcom x ON x.ti_id = t.id AND x.name = :name"
+    "SELECT COUNT(x.ti_id), MAX(x.length), MIN(CASE WHEN x.ti_id IS NOT NULL THEN t.map_index END),"
+    " COUNT(CASE WHEN t.map_index >= 0 THEN 1 END)"
+    " FROM run r JOIN ti t ON t.run = r.id AND t.task_id = :task_id"
+    " LEFT JOIN xcom x ON x.ti_id = t.id AND x.name = :name"
     " WHERE r.dag_id = :dag_id AND r.run_id = :run_id"
 )
 #: More than any run has instances.
@@ -109,8 +111,8 @@ class Calls:
     def _xcom_info(self, held: Held, verb: XComInfo) -> dict[str, Any]:
         run_id = verb.run_id or held.run_id
         values = {"dag_id": held.dag_id, "run_id": run_id, "task_id": verb.task_id, "name": verb.key}
-        count, length, first = self._database.rows(_INFO, values)[0]
-        return {"count": count, "length": length if count == 1 and first == -1 else None}
+        count, length, first, instances = self._database.rows(_INFO, values)[0]
+        return {"count": count, "length": length if count == 1 and first == -1 else None, "instances": instances}
 
     def _trigger(self, lease: str, held: Held, verb: TriggerRun) -> dict[str, Any]:
         row = self._database.row("SELECT spec_version, stale FROM dag WHERE dag_id = :dag_id", {"dag_id": verb.dag_id})

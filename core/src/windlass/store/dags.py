@@ -50,6 +50,10 @@ _PARSED: Final = (
     " dags = excluded.dags, min_interval_us = excluded.min_interval_us, duration_us = excluded.duration_us,"
     " parsed_at = excluded.parsed_at"
 )
+_REPARSE_OF: Final = (
+    "UPDATE parsed_file SET inputs = 'null' WHERE EXISTS (SELECT 1 FROM dag WHERE dag.dag_id = :dag_id"
+    " AND dag.bundle = parsed_file.bundle AND dag.file = parsed_file.file)"
+)
 _FORGET: Final = "DELETE FROM parsed_file WHERE bundle = :bundle AND file = :file"
 _CLEAR_ERRORS: Final = "DELETE FROM import_error WHERE bundle = :bundle AND file = :file"
 _ERROR: Final = (
@@ -197,7 +201,7 @@ class Dags:
         return self._database.write(work)
 
     def delete(self, dag_id: str, *, who: str = "") -> None:
-        """Delete a DAG with its runs and their records.
+        """Delete a DAG with its runs and their records. Its file is read again: what it still defines starts afresh.
 
         Raises:
             DagNotFound: there is none.
@@ -213,6 +217,7 @@ class Dags:
                 raise Conflict(
                     f"task {busy[0]!r} of DAG {dag_id!r} is running; wait for it, or mark its run failed first"
                 )
+            transaction.run(_REPARSE_OF, values)
             for table in ("run", "dag_version", "backfill", "dag"):
                 transaction.run(f"DELETE FROM {table} WHERE dag_id = :dag_id", values)
             signal(transaction, SignalKind.DAG, dag_id=dag_id)

@@ -20,7 +20,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from importlib.resources import files
 from typing import Any, Final, Protocol, TypeVar
 
 from windlass.errors import StoreBusy, StoreError
@@ -292,6 +291,8 @@ class Database:
 
 def schema_script() -> str:
     """Return the SQL that makes an empty SQLite file a current database."""
+    from importlib.resources import files  # tempfile, shutil …: nothing that a short command should load
+
     return files("windlass.store").joinpath("ddl/sqlite.sql").read_text(encoding="utf-8")
 
 

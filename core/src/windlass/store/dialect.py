@@ -12,6 +12,7 @@ SQLite is built in. Another database brings its driver with its provider and sub
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sqlite3
@@ -95,9 +96,14 @@ class SqliteDialect(Dialect):
             )
 
     def connect(self) -> sqlite3.Connection:
-        """Open the file, creating it readable by its owner only."""
+        """Open the file, creating it readable by its owner only.
+
+        An existing file must never be opened here but through SQLite: closing any descriptor of it drops every POSIX
+        lock that this process holds on it, and then the next process to close the database deletes the log under us.
+        """
         try:
-            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+            with contextlib.suppress(FileExistsError):
+                os.close(os.open(self._path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
             connection = sqlite3.connect(
                 self._path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=512
             )

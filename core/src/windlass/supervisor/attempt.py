@@ -200,6 +200,9 @@ class Attempt:
     def _take(self, request: Request) -> None:
         verb = request.verb
         if isinstance(verb, Hello):
+            if self.phase is not Phase.FORKING:
+                msg = "it said hello twice"
+                raise ProtocolError(msg)
             self._hello, self.pid, self.phase = request.id, verb.pid, Phase.READY
             self._owner.on_ready(self)
             return
@@ -222,8 +225,8 @@ class Attempt:
         elif isinstance(verb, Mask):
             if self.masker is not None:
                 self.masker.add(*verb.values)
-        elif isinstance(verb, Progress) and verb.started_at is not None:
-            self.started_at = verb.started_at
+        elif isinstance(verb, Progress):
+            self.started_at = verb.started_at or self.started_at
         else:
             return False
         return True

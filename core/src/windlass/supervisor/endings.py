@@ -57,7 +57,10 @@ def report_of(attempt: Attempt, op_id: str, lost: str | None) -> Report:
         return msgspec.structs.replace(report, timed_out=attempt.timed_out, rendered=rendered)
     if attempt.ending is not None and attempt.halted is None:
         return msgspec.structs.replace(
-            report, ending=_masked(attempt, attempt.ending), xcoms=_previewed(attempt), rendered=rendered
+            report,
+            ending=_masked(attempt, attempt.ending),
+            xcoms=tuple(masked_xcom(attempt, xcom) for xcom in attempt.xcoms),
+            rendered=rendered,
         )
     return msgspec.structs.replace(report, lost=lost, rendered=rendered)
 
@@ -79,11 +82,12 @@ def _short(value: object) -> object:
     return value if len(text) <= _FIELD else f"{text[:_FIELD]}… ({len(text)} characters)"
 
 
-def _previewed(attempt: Attempt) -> tuple[XComSet, ...]:
+def masked_xcom(attempt: Attempt, xcom: XComSet) -> XComSet:
+    """Return ``xcom`` with its preview, which people see, masked."""
     if not attempt.masker:
-        return tuple(attempt.xcoms)
-    mask, replace = attempt.masker.mask, msgspec.structs.replace
-    return tuple(replace(xcom, value=replace(xcom.value, preview=mask(xcom.value.preview))) for xcom in attempt.xcoms)
+        return xcom
+    replace = msgspec.structs.replace
+    return replace(xcom, value=replace(xcom.value, preview=attempt.masker.mask(xcom.value.preview)))
 
 
 def _masked(attempt: Attempt, ending: Finish | Defer | Reschedule) -> Finish | Defer | Reschedule:

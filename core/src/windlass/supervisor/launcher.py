@@ -7,6 +7,8 @@ most. What cannot be imported is *stillborn*: there is no child to claim it, so 
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import logging
 import os
 import socket
@@ -28,6 +30,8 @@ _log = logging.getLogger(__name__)
 
 #: Launches of one workload whose child dies before its hello.
 _LAUNCHES = 3
+#: Seconds until something that the system refused is tried again.
+_PAUSE = 0.5
 #: Seconds after a zygote's death in which its children must have been reaped; the kernel kills them with it.
 _ORPHANED = 0.2
 
@@ -77,6 +81,13 @@ class Launcher:
     def launch(self, workload: Workload) -> None:
         """Get a child for ``workload``; the owner hears when it is ready."""
         self._launches[workload.ticket] = self._launches.get(workload.ticket, 0) + 1
+        try:
+            self._launch(workload)
+        except OSError as error:
+            _log.warning("starting a task of %s failed: %s; trying again", workload.file, error)
+            self._reactor.after(_PAUSE, functools.partial(self.launch, workload))
+
+    def _launch(self, workload: Workload) -> None:
         key = (workload.bundle, workload.file, workload.code_version)
         if key in self.pool.threaded:
             self._launch_single(key, workload)
@@ -101,7 +112,8 @@ class Launcher:
         while self._spare_wanted:
             zygote = self._spare_wanted.pop()
             if self._settings.spare and zygote.ready and not zygote.gone and not zygote.retired and not zygote.spare:
-                zygote.spare = self._fork(zygote, None).token
+                with contextlib.suppress(OSError):  # the next task forks for itself
+                    zygote.spare = self._fork(zygote, None).token
 
     def forget(self, attempt: Attempt) -> None:
         """Drop a child that is gone."""
@@ -153,6 +165,7 @@ class Launcher:
         for workload in waiting:
             self._fork(zygote, workload)
         self._spare_wanted.add(zygote)
+        zygote.leave_if_unused()
 
     def on_zygote_failed(self, zygote: Zygote, error: str) -> None:
         """Report everything that waited for the import as stillborn."""
@@ -194,7 +207,17 @@ class Launcher:
         else:
             self.relaunch(attempt)
 
-    def on_forked(self, zygote: Zygote, token: str, pid: int) -> None:
+    def on_unforked(self, token: str, error: str) -> None:
+        """Try again a little later: the system is short of something that others will give back."""
+        attempt = self.attempts.get(token)
+        if attempt is not None:
+            _log.warning("a zygote of %s cannot fork: %s", attempt.zygote.key[1], error)
+            attempt.close()
+            if attempt.zygote.spare == token:
+                attempt.zygote.spare = None
+            self._reactor.after(_PAUSE, functools.partial(self._forget_unforked, attempt))
+
+    def on_forked(self, token: str, pid: int) -> None:
         """Remember who ``pid`` is."""
         attempt = self.attempts.get(token)
         if attempt is not None:
@@ -237,7 +260,12 @@ class Launcher:
     def _fork(self, zygote: Zygote, workload: Workload | None, token: str | None = None) -> Attempt:
         token = token or self._rng.token()
         ours, theirs = socket.socketpair()
-        log, write_end = os.pipe()
+        try:
+            log, write_end = os.pipe()
+        except OSError:
+            ours.close()
+            theirs.close()
+            raise
         attempt = Attempt(token, ours, log, zygote, self._owner, self._reactor)
         attempt.workload = workload
         self.attempts[token] = attempt

@@ -10,6 +10,7 @@ One file per try; every attempt of the try appends.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -21,6 +22,8 @@ import msgspec
 from windlass.errors import ProtocolError
 from windlass.moment import iso
 from windlass.secrets.masking import Masker
+
+_log = logging.getLogger(__name__)
 
 #: A line longer than this is written in pieces of this size.
 MAX_LINE = 64 << 10
@@ -51,6 +54,7 @@ class LogWriter:
         self._held = b""
         self._fd: int | None = None
         self._size = 0
+        self._failed = False
 
     @property
     def size(self) -> int:
@@ -116,8 +120,16 @@ class LogWriter:
         )
 
     def _write(self, lines: list[bytes]) -> None:
-        if not lines:
+        if not lines or self._failed:
             return
+        try:
+            self._append(lines)
+        except OSError as error:
+            # A full disk ends this log, not the task.
+            self._failed = True
+            _log.error("the log %s cannot be written: %s", self._path, error)
+
+    def _append(self, lines: list[bytes]) -> None:
         if self._fd is None:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)

@@ -115,14 +115,21 @@ class Supervisor:
         self._tidy()
         try:
             while not self._is_done():
-                self._reactor.turn()
-                if self._recovered:
-                    self._ledger.flush()
-                self._launcher.refill()
+                try:
+                    self._turn()
+                except Exception:  # noqa: BLE001 - an error of ours must not end everybody's tasks; nor may it spin
+                    _log.exception("a turn of the supervisor failed")
+                    time.sleep(_LOOK)
         finally:
             self._launcher.pool.kill_all()
             server.close()
             os.close(held)
+
+    def _turn(self) -> None:
+        self._reactor.turn()
+        if self._recovered:
+            self._ledger.flush()
+        self._launcher.refill()
 
     def obey(self, order: wire.Order) -> wire.Answer | None:
         """Do what a server asks."""
@@ -209,7 +216,7 @@ class Supervisor:
             attempt.drain_all()
             self._report(attempt)
         if not attempt.stopping:
-            self._stopper.expect_end(attempt)
+            pass
 
     def on_halted(self, attempt: Attempt) -> None:
         """End a child that broke the protocol."""
@@ -233,9 +240,10 @@ class Supervisor:
 
     def _write_own_xcoms(self, attempt: Attempt, verb: Verb) -> None:
         """Before a task looks for its own XComs, store those that would else wait for its end."""
-        if isinstance(verb, XComGet | XComInfo) and attempt.workload and verb.task_id == attempt.workload.task_id:
+        own = attempt.claimed.context.task_id if attempt.claimed is not None else None
+        if isinstance(verb, XComGet | XComInfo) and verb.task_id == own:
             while attempt.xcoms:
-                self._gateway.call(attempt.lease, attempt.xcoms[0])
+                self._gateway.call(attempt.lease, endings.masked_xcom(attempt, attempt.xcoms[0]))
                 del attempt.xcoms[0]
 
     @staticmethod

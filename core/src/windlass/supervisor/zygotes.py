@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from windlass.errors import ProtocolError
 from windlass.protocol import GetConnection, Variable
 from windlass.protocol.forking import (
     LEASE_VARIABLE,
@@ -31,6 +32,7 @@ from windlass.protocol.forking import (
     FromZygote,
     Load,
     Ready,
+    Unforked,
     Unloadable,
     datagram,
     from_zygote,
@@ -60,8 +62,11 @@ class Owner(Protocol):
     def on_zygote_failed(self, zygote: Zygote, error: str) -> None:
         """The file cannot be imported, or the process died while it tried."""
 
-    def on_forked(self, zygote: Zygote, token: str, pid: int) -> None:
+    def on_forked(self, token: str, pid: int) -> None:
         """A child lives."""
+
+    def on_unforked(self, token: str, error: str) -> None:
+        """A child could not be made."""
 
     def on_exited(self, pid: int, status: int, *, orphans: bool) -> None:
         """A child is gone."""
@@ -145,9 +150,13 @@ class Zygote:
         self._send(_Outgoing(datagram(Fork(token=token)), (sock.detach(), log)))
 
     def child_gone(self, token: str) -> None:
-        """Take note that a child has ended; a retired zygote leaves with its last one."""
+        """Take note that a child has ended."""
         self.children.discard(token)
-        if self.retired and not self.children:
+        self.leave_if_unused()
+
+    def leave_if_unused(self) -> None:
+        """End a retired zygote that has no children left; one that still imports may have work waiting for it."""
+        if self.retired and self.ready and not self.children:
             self.kill()
 
     def kill(self) -> None:
@@ -191,12 +200,20 @@ class Zygote:
             if not data:
                 self._reactor.unwatch(self._control.fileno())
                 return  # the process ends; the kernel says how
-            self._take(from_zygote(data))
+            try:
+                message = from_zygote(data)
+            except ProtocolError as error:  # user code wrote to the zygote's own line
+                self._failure = str(error)
+                self.kill()
+                return
+            self._take(message)
 
     def _take(self, message: FromZygote) -> None:
         match message:
             case Forked(token=token, pid=pid):
-                self._owner.on_forked(self, token, pid)
+                self._owner.on_forked(token, pid)
+            case Unforked(token=token, error=error):
+                self._owner.on_unforked(token, error)
             case Exited(pid=pid, status=status, orphans=orphans):
                 self._owner.on_exited(pid, status, orphans=orphans)
             case Ready():
@@ -327,8 +344,7 @@ class ZygotePool:
             del self._by_key[zygote.key]
         zygote.retired = True
         self._owner.on_zygote_retired(zygote)
-        if not zygote.children:
-            zygote.kill()
+        zygote.leave_if_unused()
 
     def tidy(self, idle: Callable[[Zygote], bool]) -> None:
         """Let go of zygotes that have been idle for long, and of idle ones while all together are too large.
@@ -366,5 +382,5 @@ class ZygotePool:
 
     def _make_room(self) -> None:
         while len(self._by_key) >= self._settings.max_zygotes:
-            oldest = min(self._by_key.values(), key=lambda zygote: zygote.used)
+            oldest = min(self._by_key.values(), key=lambda zygote: (not zygote.ready, zygote.used))
             self.retire(oldest)

@@ -128,6 +128,14 @@ class TestGroups:
             a >> b
         assert edges(dag) == {"start>g.a", "g.a>g.b"}
 
+    def test_an_empty_group_loses_no_dependency(self, dag: DAG) -> None:
+        a, b, c = empty(*"abc")
+        with TaskGroup("g") as group:
+            pass
+        group >> b
+        a >> group >> c
+        assert edges(dag) == {"a>b", "a>c"}
+
     def test_nested_groups_prefix_their_ids(self, dag: DAG) -> None:
         with TaskGroup("outer"):
             with TaskGroup("inner"):

@@ -42,7 +42,7 @@ def test_every_name_is_there(name: str) -> None:
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Dag'"):
-        windlass.Dag  # type: ignore[attr-defined]  # noqa: B018 - asking is the test
+        windlass.Dag  # noqa: B018 - asking is the test
 
 
 def test_the_version_is_pyprojects() -> None:
@@ -66,7 +66,9 @@ def test_a_dag_file_pays_only_for_what_it_uses() -> None:
 @pytest.mark.budget
 def test_making_a_dag_loads_nothing_more() -> None:
     code = "from windlass import DAG, task, BaseOperator\nimport sys\nbefore = set(sys.modules)\n"
-    use = "with DAG('d') as d:\n    t = task(lambda x: x)\n    t.override(task_id='a')(1) >> t.override(task_id='b')(2)\n"
+    use = (
+        "with DAG('d') as d:\n    t = task(lambda x: x)\n    t.override(task_id='a')(1) >> t.override(task_id='b')(2)\n"
+    )
     assert "inspect" not in _loaded(code + use)
 
 

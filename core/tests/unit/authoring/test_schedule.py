@@ -54,9 +54,7 @@ def spec(schedule: Any) -> DagSpec:  # noqa: ANN401 - what is tested
         (CronDataIntervalTimetable("5 4 * * *"), CronIntervalSpec(expression="5 4 * * *"), "5 4 * * *"),
         (
             CronTriggerTimetable("5 4 * * *", timezone=PARIS, interval=timedelta(days=1)),
-            CronTriggerSpec(
-                expressions=("5 4 * * *",), timezone="Europe/Paris", interval=RelativeDelta(seconds=86400)
-            ),
+            CronTriggerSpec(expressions=("5 4 * * *",), timezone="Europe/Paris", interval=RelativeDelta(seconds=86400)),
             "5 4 * * *",
         ),
         (

@@ -211,6 +211,10 @@ def test_a_provider_adds_commands_but_replaces_none(windlass: Windlass, monkeypa
     monkeypatch.setattr("windlass.registry.registry", lambda: registry)
     assert "compdef" in windlass("acme", "zsh").out
     assert windlass("dags", "list").code == 0
+    monkeypatch.setattr("windlass.registry.cache.read", lambda _file: Catalog((provider,), ()))
+    listed = windlass("--help").out
+    assert "acme         Command of the provider acme." in listed
+    assert "dags         List, trigger, pause and inspect DAGs." in listed
 
 
 # -- the database and the doctor --------------------------------------------------------------------------------------

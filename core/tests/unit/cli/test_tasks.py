@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,25 @@ CHAIN = DagSpec(
 
 def fails(*task_ids: str) -> Callable[[Workload, int], Result]:
     return lambda work, _try: Result(Outcome.FAIL if work.task_id in task_ids else Outcome.SUCCESS)
+
+
+@contextmanager
+def serving(here: Installation) -> Iterator[None]:
+    """Let the engine run beside the block."""
+    ended = threading.Event()
+
+    def serve() -> None:
+        while not ended.is_set():
+            here.settle()
+            ended.wait(0.01)
+
+    server = threading.Thread(target=serve)
+    server.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        server.join()
 
 
 @pytest.fixture
@@ -135,24 +155,18 @@ def test_clearing_a_task_clears_its_setups_and_their_teardowns(here: Installatio
     }
 
 
+def test_run_ends_also_when_the_task_may_not_run(here: Installation, windlass: Windlass, failed: str) -> None:
+    with serving(here):
+        result = windlass("tasks", "run", "chain", "c", failed)
+    assert (result.code, result.out) == (1, "upstream_failed\n")
+
+
 def test_run_runs_one_task_again_through_the_scheduler_and_waits(
     here: Installation, windlass: Windlass, failed: str
 ) -> None:
     here.executor.script = fails()
-    ended = threading.Event()
-
-    def serve() -> None:
-        while not ended.is_set():
-            here.settle()
-            ended.wait(0.01)
-
-    server = threading.Thread(target=serve)
-    server.start()
-    try:
+    with serving(here):
         result = windlass("tasks", "run", "chain", "b", failed)
-    finally:
-        ended.set()
-        server.join()
     assert (result.code, result.out) == (0, "success\n")
 
 
@@ -197,6 +211,26 @@ def test_following_ends_with_the_task(here: Installation, windlass: Windlass, fa
     assert "hello" in windlass("tasks", "logs", "chain", "b", failed, "-f").out
 
 
+def test_following_goes_on_through_the_retries(here: Installation, windlass: Windlass) -> None:
+    here.add(DagSpec(dag_id="f", tasks=(TaskSpec(task_id="a", retries=1, retry_delay=1.0),)))
+    windlass("dags", "trigger", "f", "-r", "r")
+    here.executor.script = fails("a")
+    here.settle()
+    for number, message in ((1, "first"), (2, "second")):
+        write_log(here, f"dag_id=f/run_id=r/task_id=a/attempt={number}.log", {**LINE, "msg": message})
+
+    def pass_the_delay() -> None:
+        here.pass_time(timedelta(seconds=5))
+        here.settle()
+
+    retry = threading.Timer(0.05, pass_the_delay)
+    retry.start()
+    result = windlass("tasks", "logs", "f", "a", "r", "-f")
+    retry.join()
+    assert [line.split()[-1] for line in result.out.splitlines()] == ["first", "second"]
+    assert windlass("tasks", "logs", "f", "a", "r", "--try", "1", "-f").out.split()[-1] == "first"
+
+
 def test_hostile_ids_stay_below_the_log_folder(here: Installation, windlass: Windlass) -> None:
     here.add(DagSpec(dag_id="d", tasks=(TaskSpec(task_id="t"),)))
     windlass("dags", "trigger", "d", "-r", "../../etc")
@@ -236,6 +270,27 @@ def test_explain_a_task_that_waits_for_its_upstream(here: Installation, windlass
     assert cause["fact"] == "task 'b' is none"
     assert cause["causes"] == [
         {"fact": "trigger rule all_success waits for `a` (queued)", "remedy": None, "causes": []}
+    ]
+
+
+def test_explain_a_task_that_waits_for_the_past(here: Installation, windlass: Windlass) -> None:
+    here.add(DagSpec(dag_id="p", tasks=(TaskSpec(task_id="a", depends_on_past=True),)))
+    windlass("dags", "trigger", "p", "-r", "r1", "-e", "2026-01-01")
+    windlass("dags", "trigger", "p", "-r", "r2", "-e", "2026-01-02")
+    here.executor.script = fails("a")
+    here.settle()
+    [cause] = windlass("explain", "p", "r2", "a", "--json").data["causes"]
+    assert cause["fact"] == "depends_on_past: `a` has not succeeded in the previous run"
+
+
+def test_explain_what_the_scheduler_has_not_looked_at_yet(here: Installation, windlass: Windlass) -> None:
+    mapped = TaskSpec(task_id="m", map=MapSpec(factors=(("x", LiteralLength(3)),)))
+    here.add(DagSpec(dag_id="m", tasks=(mapped,)))
+    windlass("dags", "trigger", "m", "-r", "r")
+    causes = windlass("explain", "m", "r", "m", "--json").data["causes"]
+    assert [cause["fact"] for cause in causes] == [
+        "its run 'r' has not started",
+        "the scheduler is about to decide on it",
     ]
 
 

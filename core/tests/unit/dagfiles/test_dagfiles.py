@@ -62,7 +62,8 @@ class ScriptedParser:
         self.parsed.append(request.file)
         result = parse(request)
         self.before_answer(request.file)
-        return [self.answers.get(request.file, lambda same: same)(result)]
+        meddle = self.answers.get(request.file)
+        return [result if meddle is None else meddle(result)]
 
     def rest(self) -> None:
         self.rested += 1
@@ -525,9 +526,34 @@ class TestStoring:
                 raise OSError(28, "No space left on device")
 
             full.setattr("windlass.dagfiles.snapshot.CodeStore._write", refuse)
-            with pytest.raises(StoreError, match=r"a\.py cannot be kept: .*No space left"):
+            with pytest.raises(StoreError, match=r"cannot be kept in .*: .*No space left"):
                 world.files.sync()
         world.sync()
+        assert world.dags() == {"etl": "a.py"}
+
+    def test_a_file_that_went_while_the_database_refused_is_forgotten_later(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world.write("a.py", "dag: etl")
+        world.sync()
+        (world.root / "a.py").unlink()
+        with monkeypatch.context() as refusing:
+
+            def refuse(bundle: str, files: list[str]) -> list[str]:
+                raise StoreBusy("locked")
+
+            refusing.setattr(world.store.dags, "forget_files", refuse)
+            with pytest.raises(StoreBusy):
+                world.files.sync()
+        world.sync()
+        assert world.dags() == {}
+
+    def test_a_deleted_dag_starts_afresh_while_its_file_defines_it(self, world: World) -> None:
+        world.write("a.py", "dag: etl")
+        world.sync()
+        world.store.dags.delete("etl")
+        assert world.dags() == {}
+        assert world.sync() == ["a.py"]
         assert world.dags() == {"etl": "a.py"}
 
     @pytest.mark.parametrize("paused", [False, True])

@@ -36,6 +36,12 @@ def test_leaves_out_hidden_files_caches_and_what_is_ignored(tmp_path: Path) -> N
     assert names(tmp_path) == ["new/a.py"]
 
 
+def test_a_virtual_environment_holds_no_dag_files(tmp_path: Path) -> None:
+    write(tmp_path, "venv/pyvenv.cfg", "home = /usr/bin")
+    write(tmp_path, "venv/lib/a.py")
+    assert names(tmp_path) == []
+
+
 def test_safe_mode_takes_files_that_mention_dag_and_windlass_in_any_case(tmp_path: Path) -> None:
     write(tmp_path, "a.py", "import WINDLASS  # Dag")
     write(tmp_path, "b.py", "import windlass")

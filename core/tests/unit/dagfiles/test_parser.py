@@ -202,6 +202,13 @@ def test_a_server_that_cannot_run_is_an_error_of_each_file(bench: Bench) -> None
     }
 
 
+def test_a_server_that_cannot_be_started_is_an_error_and_tried_again_later(bench: Bench) -> None:
+    bench.command = lambda _fd, _n: ["/no/such/python"]
+    result = bench.parse("a.py")["a.py"]
+    assert "a.py: the parse server cannot be started while it parsed this file" in str(result.error)
+    assert result.min_interval == 60.0
+
+
 def test_closing_leaves_no_process(bench: Bench) -> None:
     bench.write("a.py", "import time\ntime.sleep(600)")
     bench.submit("a.py")

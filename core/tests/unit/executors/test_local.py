@@ -130,9 +130,7 @@ def test_without_a_supervisor_nothing_fails_and_contact_is_lost_once_it_is_found
         listener.close()
 
 
-def test_a_restarted_supervisor_is_noticed_without_an_order(
-    executor: LocalExecutor, path: Path, clock: Clock
-) -> None:
+def test_a_restarted_supervisor_is_noticed_without_an_order(executor: LocalExecutor, path: Path, clock: Clock) -> None:
     first = Listener(path)
     executor.submit([workload(1)])
     first.close()

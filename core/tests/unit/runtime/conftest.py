@@ -1,5 +1,6 @@
 """A session in memory, and running one attempt over it."""
 
+# ruff: noqa: ANN401 - fixtures of a conftest have no importable type, and authors' values any
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
@@ -63,7 +64,7 @@ class FakeSession:
             place = (attempt.dag_id, attempt.run_id, attempt.task_id, verb.key)
             self.xcoms.setdefault(place, {})[attempt.map_index] = verb.value
 
-    def ask(self, verb: Verb) -> Any:  # noqa: ANN401 - as the protocol's
+    def ask(self, verb: Verb) -> Any:
         encode(verb)
         self.asked.append(verb)
         name = type(verb).__name__
@@ -124,42 +125,46 @@ class Lab:
     def __init__(self, folder: Path) -> None:
         self.session = FakeSession(folder)
 
-    def run(self, dag: DAG, task_id: str, map_index: int = -1, **facts: Any) -> Finish | Defer | Reschedule:  # noqa: ANN401
-        attempt = AttemptContext(**{
-            "dag_id": dag.dag_id,
-            "run_id": "r",
-            "task_id": task_id,
-            "map_index": map_index,
-            "try_number": 1,
-            "max_tries": 0,
-            "epoch": 3,
-            "lease_id": "lease",
-            "run_type": "scheduled",
-            "logical_date": LOGICAL,
-            "data_interval_start": LOGICAL,
-            "data_interval_end": LOGICAL + timedelta(days=1),
-            "run_after": LOGICAL + timedelta(days=1),
-            "idempotency_key": "key",
-            **facts,
-        })
+    def run(self, dag: DAG, task_id: str, map_index: int = -1, **facts: Any) -> Finish | Defer | Reschedule:
+        attempt = AttemptContext(
+            **{
+                "dag_id": dag.dag_id,
+                "run_id": "r",
+                "task_id": task_id,
+                "map_index": map_index,
+                "try_number": 1,
+                "max_tries": 0,
+                "epoch": 3,
+                "lease_id": "lease",
+                "run_type": "scheduled",
+                "logical_date": LOGICAL,
+                "data_interval_start": LOGICAL,
+                "data_interval_end": LOGICAL + timedelta(days=1),
+                "run_after": LOGICAL + timedelta(days=1),
+                "idempotency_key": "key",
+                **facts,
+            }
+        )
         self.session.attempt = attempt
         ending = run_attempt(dag, attempt, self.session)
         encode(ending)
         return ending
 
-    def finish(self, dag: DAG, task_id: str, map_index: int = -1, **facts: Any) -> Finish:  # noqa: ANN401
+    def finish(self, dag: DAG, task_id: str, map_index: int = -1, **facts: Any) -> Finish:
         ending = self.run(dag, task_id, map_index, **facts)
         assert isinstance(ending, Finish), ending
         return ending
 
-    def value(self, dag: DAG, task_id: str, map_index: int = -1, **facts: Any) -> Any:  # noqa: ANN401
+    def value(self, dag: DAG, task_id: str, map_index: int = -1, **facts: Any) -> Any:
         """Run the task and return what it returned."""
         ending = self.finish(dag, task_id, map_index, **facts)
         assert ending.outcome == "success", ending.reason
         stored = self.session.xcoms.get(("d", "r", task_id, "return_value"), {}).get(map_index)
         return None if stored is None else unpack(stored, self.session)
 
-    def give(self, task_id: str, value: Any, map_index: int = -1, *, key: str = "return_value", dag_id: str = "d") -> None:  # noqa: ANN401
+    def give(
+        self, task_id: str, value: Any, map_index: int = -1, *, key: str = "return_value", dag_id: str = "d"
+    ) -> None:
         """Store an XCom as if the task had run."""
         self.session.xcoms.setdefault((dag_id, "r", task_id, key), {})[map_index] = pack(value, "it", self.session)
 

@@ -1,5 +1,6 @@
 """One attempt: from the facts to its ending."""
 
+# ruff: noqa: ANN401 - fixtures of a conftest have no importable type, and authors' values any
 from __future__ import annotations
 
 import logging
@@ -57,7 +58,9 @@ def test_multiple_outputs_store_each_key(lab: Any, dag: DAG) -> None:
     assert lab.value(dag, "use") == 12
 
 
-@pytest.mark.parametrize(("made", "message"), [([1], "returned a list; return a dict"), ({1: 2}, "keys must be text, not 1")])
+@pytest.mark.parametrize(
+    ("made", "message"), [([1], "returned a list; return a dict"), ({1: 2}, "keys must be text, not 1")]
+)
 def test_multiple_outputs_need_a_dict_with_text_keys(lab: Any, dag: DAG, made: object, message: str) -> None:
     PythonOperator(task_id="t", python_callable=lambda: made, multiple_outputs=True)
     ending = lab.finish(dag, "t")
@@ -168,7 +171,10 @@ def test_a_deferral_and_its_resumption(lab: Any, dag: DAG) -> None:
     assert (ending.trigger, ending.method, ending.timeout) == ("waiting", "resume", 9.0)
     lab.give("event", "done")
     event = lab.session.xcoms["d", "r", "event", "return_value"][-1]
-    assert lab.value(dag, "t", resume_method="resume", resume_kwargs=ending.kwargs, resume_event=event) == ["done", (1, 2)]
+    assert lab.value(dag, "t", resume_method="resume", resume_kwargs=ending.kwargs, resume_event=event) == [
+        "done",
+        (1, 2),
+    ]
 
 
 def test_resuming_calls_no_dunder(lab: Any, dag: DAG) -> None:
@@ -235,7 +241,7 @@ class TestDecisions:
         assert "It can choose left, right" in lab.finish(dag, "t").reason
 
     def test_a_short_circuit(self, lab: Any, dag: DAG) -> None:
-        self._fork(dag, ShortCircuitOperator(task_id="t", python_callable=lambda: []))
+        self._fork(dag, ShortCircuitOperator(task_id="t", python_callable=list))
         assert lab.finish(dag, "t").skip_targets == ("join", "left", "right")
 
     def test_a_short_circuit_that_respects_trigger_rules(self, lab: Any, dag: DAG) -> None:
@@ -268,7 +274,7 @@ class TestDecisions:
 
 def test_params_task_over_dag_overridden_by_conf(lab: Any) -> None:
     with DAG("d", params={"a": 1, "b": Param(2), "c": 3}) as dag:
-        PythonOperator(task_id="t", python_callable=lambda params: dict(params), params={"b": 20, "c": 30})
+        PythonOperator(task_id="t", python_callable=lambda params: {**params}, params={"b": 20, "c": 30})
     assert lab.value(dag, "t", conf={"c": 300, "unknown": 1}) == {"a": 1, "b": 20, "c": 300}
 
 
@@ -370,8 +376,9 @@ class Session:
     def tell(self, verb): pass
 now = datetime.now(UTC)
 def facts(task_id, map_index=-1):
-    return AttemptContext(dag_id="d", run_id="r", task_id=task_id, map_index=map_index, try_number=1, max_tries=0, epoch=1,
-        lease_id="l", run_type="manual", logical_date=now, data_interval_start=now, data_interval_end=now, run_after=now)
+    when = dict(logical_date=now, data_interval_start=now, data_interval_end=now, run_after=now)
+    which = dict(dag_id="d", run_id="r", task_id=task_id, map_index=map_index, try_number=1, max_tries=0)
+    return AttemptContext(epoch=1, lease_id="l", run_type="manual", **which, **when)
 before = set(sys.modules)
 for task_id, index in [("one", -1), ("two", -1), ("choose", -1), ("broken", -1), ("two__1", 1)]:
     attempt.run_attempt(dag, facts(task_id, index), Session())

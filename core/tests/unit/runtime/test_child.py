@@ -11,12 +11,19 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
-from windlass.errors import Conflict, ConnectionNotDefined, ContextUnavailable, NotFound, ProtocolError, SecretsError
-from windlass.errors import VariableNotDefined, WindlassError
+from windlass.errors import (
+    Conflict,
+    ConnectionNotDefined,
+    ContextUnavailable,
+    NotFound,
+    ProtocolError,
+    SecretsError,
+    VariableNotDefined,
+    WindlassError,
+)
 from windlass.protocol import (
     Finish,
     FrameReader,
@@ -56,7 +63,7 @@ class Supervisor:
             return []
         return [decode_request(payload) for payload in self._reader.feed(self.sock.recv(1 << 20))]
 
-    def answer(self, number: int, result: Any = None, error: str | None = None, code: str | None = None) -> None:
+    def answer(self, number: int, result: object = None, error: str | None = None, code: str | None = None) -> None:
         self.sock.sendall(frame(encode(Reply(number, result, error, code))))
 
 
@@ -141,10 +148,10 @@ def test_a_process_that_the_task_forked_may_not_speak_for_it(pipe: tuple[PipeSes
 def test_logging_records_are_json_behind_a_record_separator(monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[bytes] = []
     monkeypatch.setattr("windlass.runtime.child.write_all", lambda _, data: written.append(data))
-    logger = logging.Logger("etl")
+    logger = logging.Logger("etl")  # noqa: LOG001 - one that no other test sees
     logger.addHandler(RecordHandler())
     try:
-        raise ValueError("no")
+        int("no")
     except ValueError:
         logger.exception("failed for %s", "x\ny")
     (line,) = written
@@ -152,7 +159,7 @@ def test_logging_records_are_json_behind_a_record_separator(monkeypatch: pytest.
     assert line.count(b"\n") == 1
     record = json.loads(line[1:])
     assert (record["level"], record["logger"], record["msg"]) == ("ERROR", "etl", "failed for x\ny")
-    assert record["exc"].endswith("ValueError: no")
+    assert record["exc"].endswith("ValueError: invalid literal for int() with base 10: 'no'")
     assert datetime.fromisoformat(record["ts"]).tzinfo is not None
 
 

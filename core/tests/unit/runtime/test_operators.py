@@ -1,5 +1,6 @@
 """The built-in operators beyond plain Python ones."""
 
+# ruff: noqa: ANN401 - fixtures of a conftest have no importable type, and authors' values any
 from __future__ import annotations
 
 import sys
@@ -84,7 +85,9 @@ def test_branch_date_time_needs_a_bound() -> None:
 
 class TestTriggerDagRun:
     def test_triggers_a_run_with_templates_in_its_conf(self, lab: Any, dag: DAG) -> None:
-        TriggerDagRunOperator(task_id="t", trigger_dag_id="other", conf={"day": "{{ ds }}"}, trigger_run_id="r-{{ ds }}")
+        TriggerDagRunOperator(
+            task_id="t", trigger_dag_id="other", conf={"day": "{{ ds }}"}, trigger_run_id="r-{{ ds }}"
+        )
         assert lab.finish(dag, "t").outcome is Outcome.SUCCESS
         [verb] = lab.session.asked
         assert verb == TriggerRun(dag_id="other", run_id="r-2026-03-01", conf={"day": "2026-03-01"})

@@ -57,9 +57,7 @@ class Parser:
 
     def ask(self, file: str, *, timeout: float = 10.0, memory: int = 2 << 30) -> int:
         self._ids += 1
-        request = ParseRequest(
-            id=self._ids, bundle="b", root=str(self.root), file=file, timeout=timeout, memory=memory
-        )
+        request = ParseRequest(id=self._ids, bundle="b", root=str(self.root), file=file, timeout=timeout, memory=memory)
         self.sock.sendall(pack(request))
         return self._ids
 
@@ -69,7 +67,7 @@ class Parser:
         return unpack_from_server(payload)
 
     def results(self, count: int) -> dict[int, ParseResult]:
-        found = {}
+        found: dict[int, ParseResult] = {}
         while len(found) < count:
             message = self.next()
             assert isinstance(message, ParseResult)
@@ -214,10 +212,13 @@ def test_what_a_file_prints_and_warns_comes_with_its_result(parser: Parser) -> N
 
 
 def test_a_file_may_ask_for_a_connection(parser: Parser) -> None:
-    parser.write("dag.py", """
+    parser.write(
+        "dag.py",
+        """
         from windlass.hooks import BaseHook
         print(BaseHook.get_connection("db").host)
-    """)
+    """,
+    )
     number = parser.ask("dag.py")
     asked = parser.next()
     assert asked == ParseAsk(id=number, verb=GetConnection(conn_id="db"))

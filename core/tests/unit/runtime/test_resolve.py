@@ -1,5 +1,6 @@
 """The arguments of mapped tasks, and references to results."""
 
+# ruff: noqa: ANN401 - fixtures of a conftest have no importable type, and authors' values any
 from __future__ import annotations
 
 from itertools import product

@@ -1,5 +1,6 @@
 """Templates: the context, the sandbox, files, native values, and errors that name things."""
 
+# ruff: noqa: ANN401 - fixtures of a conftest have no importable type, and authors' values any
 from __future__ import annotations
 
 from pathlib import Path
@@ -107,7 +108,9 @@ class TestErrors:
         assert "file 'gone.sql' was not found; looked in" in reason
         assert str(Path(__file__).parent) in reason
 
-    @pytest.mark.parametrize("text", ["{{ ''.__class__.__mro__ }}", "{{ dag.__init__.__globals__ }}", "{{ ti.__dict__ }}"])
+    @pytest.mark.parametrize(
+        "text", ["{{ ''.__class__.__mro__ }}", "{{ dag.__init__.__globals__ }}", "{{ ti.__dict__ }}"]
+    )
     def test_the_sandbox(self, lab: Any, text: str) -> None:
         assert "is unsafe" in self.fail(lab, text) or "is undefined" in self.fail(lab, text)
 
@@ -191,7 +194,8 @@ def test_dag_params_resolve_in_arguments(lab: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "answer"), [("{{ x }}", True), ("{% x %}", True), ("{# x #}", True), ("{x}", False), (["{{ x }}"], True), (5, False)]
+    ("value", "answer"),
+    [("{{ x }}", True), ("{% x %}", True), ("{# x #}", True), ("{x}", False), (["{{ x }}"], True), (5, False)],
 )
 def test_what_counts_as_a_template(value: object, answer: bool) -> None:
     assert is_template(value) is answer

@@ -87,6 +87,26 @@ def test_a_guard_that_does_not_hold_undoes_that_run_and_no_other(engine: HandDri
     assert [read(engine, run).state for run in (one, two)] == [RunState.QUEUED, RunState.RUNNING]
 
 
+def test_a_state_that_changed_under_the_same_epoch_is_a_conflict(engine: HandDriven) -> None:
+    engine.dag("a")
+    run = engine.new_run()
+    decided = engine.move(engine.ti(run), S.SCHEDULED)
+    engine.scheduler.commit(Changes(task_moves=[engine.move(engine.ti(run), S.SKIPPED)]))
+    assert engine.scheduler.commit(Changes(task_moves=[decided])).conflicts == {run.id}
+    assert engine.state(run) is S.SKIPPED
+
+
+def test_an_admission_sent_again_does_not_stand_in_its_own_way(engine: HandDriven) -> None:
+    engine.store.pools.set("one", 1)
+    engine.dag(TaskSpec(task_id="a", pool="one"))
+    run = engine.new_run()
+    engine.scheduler.commit(Changes(task_moves=[engine.move(engine.ti(run), S.SCHEDULED)]))
+    step = Changes(admissions=[engine.admission(engine.ti(run))])
+    first = engine.scheduler.commit(step)
+    again = engine.scheduler.commit(step)
+    assert (again.admitted, again.refused) == (first.admitted, frozenset()) == ({engine.ti(run).id: 1}, frozenset())
+
+
 def test_a_decision_made_before_a_clear_is_refused(engine: HandDriven) -> None:
     engine.dag("a")
     run = engine.new_run()

@@ -322,6 +322,10 @@ def test_a_reschedule_keeps_the_try_and_the_first_poke(engine: HandDriven, clock
     claimed = engine.run(ti)
     assert claimed.context.first_poke == begun
     assert claimed.context.try_number == 1
+    now = clock.now()
+    engine.report(claimed, ending=Reschedule(at=now, started_at=now, ended_at=now))
+    claimed = engine.run(engine.ti(run))
+    assert claimed.context.first_poke == begun
     engine.report(claimed)
     assert engine.store.queries.task("d", run.run_id, "a").start_date == begun
 
@@ -383,7 +387,7 @@ def test_xcoms_are_read_by_run_task_and_key(engine: HandDriven) -> None:
     b = engine.run(engine.ti(run, "b"))
     assert engine.gateway.call(b.lease_id, XComGet(task_id="a", key="k")) == [[-1, text("v")]]
     assert engine.gateway.call(b.lease_id, XComGet(task_id="a", key="other")) == []
-    assert engine.gateway.call(b.lease_id, XComInfo(task_id="a")) == {"count": 1, "length": 3}
+    assert engine.gateway.call(b.lease_id, XComInfo(task_id="a")) == {"count": 1, "length": 3, "instances": 0}
 
 
 def test_prior_dates_find_the_newest_run_that_has_the_key(engine: HandDriven) -> None:

@@ -3,14 +3,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
@@ -22,9 +21,10 @@ from windlass.supervisor.client import SupervisorClient
 HERE = Path(__file__).parent
 #: Long enough for a loaded machine; a test that waits for it has failed.
 PATIENCE = 20.0
+T = TypeVar("T")
 
 
-def wait_for(condition: Callable[[], Any], what: str) -> Any:
+def wait_for(condition: Callable[[], T], what: str) -> T:
     """Return the first true value of ``condition``."""
     deadline = time.monotonic() + PATIENCE
     while True:
@@ -41,12 +41,24 @@ class Home:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.process: subprocess.Popen[bytes] | None = None
-        self.client: SupervisorClient | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._client: SupervisorClient | None = None
         self.code_version = ""
         self._tasks = 0
         for folder in ("run", "logs", "code/blobs", "code/versions", "tickets", "bundle"):
             (path / folder).mkdir(parents=True)
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The supervisor's process."""
+        assert self._process is not None, "start() first"
+        return self._process
+
+    @property
+    def client(self) -> SupervisorClient:
+        """The connection of the newest server."""
+        assert self._client is not None, "start() first"
+        return self._client
 
     def write_code(self, source: str, file: str = "dag.py", **more: str) -> None:
         """Store a snapshot whose DAG file is ``source``, and take the next workloads from it."""
@@ -68,7 +80,7 @@ class Home:
         environment = os.environ | {"PYTHONPATH": str(HERE / "stand_in")}
         environment |= {"WINDLASS_CONN_X": "http://a:b@c", "WINDLASS__CORE__FERNET_KEY": "k"}
         with (self.path / "stderr").open("ab") as stderr:
-            self.process = subprocess.Popen(
+            self._process = subprocess.Popen(
                 [sys.executable, str(HERE / "supervise.py"), str(self.path), json.dumps(options)],
                 env=environment,
                 stderr=stderr,
@@ -79,14 +91,14 @@ class Home:
         """Connect as a new server would."""
 
         def attempt() -> SupervisorClient | None:
-            if self.process is not None and self.process.poll() is not None:
+            if self.process.poll() is not None:
                 pytest.fail(f"the supervisor exited: {(self.path / 'stderr').read_text()}")
             try:
                 return SupervisorClient(self.path / "run/supervisor.sock", "1")
             except OSError:
                 return None
 
-        self.client = wait_for(attempt, "the supervisor to listen")
+        self._client = wait_for(attempt, "the supervisor to listen")
         return self.client
 
     def workload(self, task_id: str, *, timeout: float | None = None) -> Workload:
@@ -109,7 +121,6 @@ class Home:
     def submit(self, task_id: str, *, timeout: float | None = None) -> Workload:
         """Queue a task instance and hand it to the supervisor."""
         workload = self.workload(task_id, timeout=timeout)
-        assert self.client is not None
         self.client.submit([workload])
         return workload
 
@@ -134,7 +145,8 @@ class Home:
         def found() -> dict[str, Any] | None:
             return next((entry for entry in self.journal(kind) if entry["task"] == workload.id), None)
 
-        entry: dict[str, Any] = wait_for(found, f"the {kind} of task {workload.id}; {self.stderr()}")
+        entry = wait_for(found, f"the {kind} of task {workload.id}; {self.stderr()}")
+        assert entry is not None
         return entry
 
     def log(self, task_id: str) -> list[dict[str, Any]]:
@@ -165,12 +177,12 @@ class Home:
         return hashlib.sha256(f"host:{self.path}\0{self.path / 'run'}".encode()).hexdigest()[:16]
 
     def close(self) -> None:
-        if self.client is not None:
-            self.client.close()
-        if self.process is not None:
-            if self.process.poll() is None:
-                self.process.kill()
-            self.process.wait()
+        if self._client is not None:
+            self._client.close()
+        if self._process is not None:
+            if self._process.poll() is None:
+                self._process.kill()
+            self._process.wait()
         wait_for(lambda: not self.children(), "every process of the home to be gone")
 
 
@@ -179,11 +191,3 @@ def home(tmp_path: Path) -> Iterator[Home]:
     home = Home(tmp_path)
     yield home
     home.close()
-
-
-def is_alive(pid: int) -> bool:
-    return any(process.pid == pid for process in processes.living())
-
-
-def kill(pid: int) -> None:
-    os.kill(pid, signal.SIGKILL)

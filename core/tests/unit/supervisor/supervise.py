@@ -4,8 +4,10 @@
 claim, report and call; ``stops`` holds stop requests; while ``down`` exists the gateway fails.
 """
 
+# ruff: noqa: ANN401 - verbs answer with JSON
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -132,8 +134,6 @@ class Clock:
 
 class Rng:
     def token(self) -> str:
-        import os
-
         return os.urandom(16).hex()
 
 

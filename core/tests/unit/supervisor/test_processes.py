@@ -14,14 +14,10 @@ from windlass.supervisor import processes
 pytestmark = pytest.mark.processes
 
 
-def start(*arguments: str, mark: str = "", **options: bool) -> subprocess.Popen[bytes]:
+def start(*arguments: str, mark: str = "", new_session: bool = False) -> subprocess.Popen[bytes]:
     environment = {name: value for name, value in os.environ.items() if name != LEASE_VARIABLE}
-    return subprocess.Popen(
-        arguments,
-        env=environment | ({LEASE_VARIABLE: mark} if mark else {}),
-        stdout=subprocess.PIPE,
-        **options,  # type: ignore[call-overload]
-    )
+    environment |= {LEASE_VARIABLE: mark} if mark else {}
+    return subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE, start_new_session=new_session)
 
 
 def test_a_tree_is_found_by_session_by_mark_and_by_parent() -> None:
@@ -33,7 +29,7 @@ def test_a_tree_is_found_by_session_by_mark_and_by_parent() -> None:
         "print(a.pid, b.pid, c.pid, flush=True)\n"
         "a.wait()\n"
     )
-    with start(sys.executable, "-c", script, mark="tag.1", start_new_session=True) as root:
+    with start(sys.executable, "-c", script, mark="tag.1", new_session=True) as root:
         assert root.stdout is not None
         members = {root.pid, *map(int, root.stdout.readline().split())}
         try:
@@ -45,7 +41,7 @@ def test_a_tree_is_found_by_session_by_mark_and_by_parent() -> None:
 
 
 def test_an_orphan_without_mark_and_session_is_found_with_its_adopter() -> None:
-    with start("env", "-i", "sleep", "60", start_new_session=True) as orphan:
+    with start("env", "-i", "sleep", "60", new_session=True) as orphan:
         try:
             deadline = time.monotonic() + 10
             while processes.mark_of(orphan.pid) or orphan.pid not in processes.tree(None, "tag.1", os.getpid()):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import os
 import signal
+import textwrap
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,7 @@ from windlass.ports import StopKind, StopRequest
 from windlass.supervisor.client import SupervisorClient
 
 if TYPE_CHECKING:
-    from conftest import Home
+    from core.tests.unit.supervisor.conftest import Home
 
 pytestmark = pytest.mark.processes
 
@@ -33,12 +35,10 @@ def say(name, text):
 
 
 def code(body: str) -> str:
-    import textwrap
-
     return PREAMBLE + textwrap.dedent(body)
 
 
-def wait_for(condition, what="a condition"):
+def wait_for(condition: Callable[[], object], what: str) -> None:
     deadline = time.monotonic() + 20
     while not condition():
         assert time.monotonic() < deadline, f"waited in vain for {what}"
@@ -54,11 +54,13 @@ def is_gone(pid: int) -> bool:
 
 class TestEndings:
     def test_a_task_runs_and_its_result_is_reported(self, home: Home) -> None:
-        home.write_code(code("""
+        home.write_code(
+            code("""
             def hello(context, session):
                 print("hello from", context.task_id)
                 return 42
-        """))
+        """)
+        )
         home.start()
         report = home.report(home.submit("hello"))
         assert report["ending"]["outcome"] == "success"
@@ -67,10 +69,12 @@ class TestEndings:
         assert report["log_size"] == (home.path / "logs/task_id=hello/attempt=1.log").stat().st_size
 
     def test_a_failure_is_reported_with_its_reason_and_traceback(self, home: Home) -> None:
-        home.write_code(code("""
+        home.write_code(
+            code("""
             def bad(context, session):
                 raise ValueError("no such column")
-        """))
+        """)
+        )
         home.start()
         report = home.report(home.submit("bad"))
         assert (report["ending"]["outcome"], report["ending"]["reason"]) == ("fail", "no such column")
@@ -89,24 +93,28 @@ class TestEndings:
     def test_a_child_that_dies_without_a_word_is_lost_for_the_true_reason(
         self, home: Home, statement: str, reason: str
     ) -> None:
-        home.write_code(code(f"""
+        home.write_code(
+            code(f"""
             def dies(context, session):
                 {statement}
-        """))
+        """)
+        )
         home.start()
         report = home.report(home.submit("dies"))
         assert reason in report["lost"]
         assert reason in home.messages("dies")[-1]
 
     def test_the_log_is_complete_after_a_kill(self, home: Home) -> None:
-        home.write_code(code("""
+        home.write_code(
+            code("""
             def dies(context, session):
                 for number in range(20_000):
                     print("line", number)
                 print("the end has no newline", end="")
                 sys.stdout.flush()
                 os.kill(os.getpid(), signal.SIGKILL)
-        """))
+        """)
+        )
         home.start()
         home.report(home.submit("dies"))
         *lines, last, note = home.messages("dies")
@@ -117,7 +125,8 @@ class TestEndings:
         assert "SIGKILL" in note
 
     def test_a_child_that_lingers_after_its_success_is_killed(self, home: Home) -> None:
-        home.write_code(code("""
+        home.write_code(
+            code("""
             from datetime import datetime, timezone
             from windlass.protocol import Finish, Outcome
             def lingers(context, session):
@@ -125,29 +134,34 @@ class TestEndings:
                 now = datetime.now(timezone.utc)
                 session.end(Finish(outcome=Outcome.SUCCESS, started_at=now, ended_at=now))
                 time.sleep(60)
-        """))
+        """)
+        )
         home.start()
         assert home.report(home.submit("lingers"))["ending"]["outcome"] == "success"
         wait_for(lambda: is_gone(int(home.file("pid"))), "the lingering child to be killed")
         assert len(home.journal("report")) == 1
 
     def test_a_grandchild_that_holds_the_log_delays_nothing_and_does_not_survive(self, home: Home) -> None:
-        home.write_code(code("""
+        home.write_code(
+            code("""
             def leaves(context, session):
                 escaped = subprocess.Popen(["sleep", "60"], start_new_session=True)
                 say("pid", escaped.pid)
-        """))
+        """)
+        )
         home.start()
         assert home.report(home.submit("leaves"))["ending"]["outcome"] == "success"
         wait_for(lambda: is_gone(int(home.file("pid"))), "the grandchild to be killed")
 
     def test_a_failed_task_is_reported_when_its_processes_are_gone(self, home: Home) -> None:
-        home.write_code(code("""
+        home.write_code(
+            code("""
             def leaves(context, session):
                 escaped = subprocess.Popen(["sleep", "60"], start_new_session=True)
                 say("pid", escaped.pid)
                 raise ValueError("x")
-        """))
+        """)
+        )
         home.start()
         home.report(home.submit("leaves"))
         assert is_gone(int(home.file("pid")))
@@ -155,11 +169,13 @@ class TestEndings:
 
 class TestClaims:
     def test_a_workload_delivered_twice_runs_once(self, home: Home) -> None:
-        home.write_code(code("""
+        home.write_code(
+            code("""
             def once(context, session):
                 with open(HOME / "ran", "a") as file:
                     file.write("x\\n")
-        """))
+        """)
+        )
         home.start()
         workload = home.workload("once")
         home.client.submit([workload, workload])
@@ -171,10 +187,12 @@ class TestClaims:
         assert len(home.journal("claim")) == 1
 
     def test_a_child_dead_before_its_hello_costs_nothing(self, home: Home) -> None:
-        home.write_code(code("""
+        home.write_code(
+            code("""
             def quick(context, session):
                 pass
-        """))
+        """)
+        )
         home.start(spare=True)
         home.report(home.submit("quick"))  # the zygote is warm, its spare waits
         wait_for(lambda: len(home.children()) == 2, "the spare child")
@@ -188,13 +206,15 @@ class TestClaims:
         assert home.report(workload)["ending"]["outcome"] == "success"
 
     def test_while_the_gateway_fails_nothing_is_claimed_killed_or_lost(self, home: Home) -> None:
-        home.write_code(code("""
+        home.write_code(
+            code("""
             def waits(context, session):
                 say("started", os.getpid())
                 while not (HOME / "go").exists():
                     time.sleep(0.01)
                 return "result"
-        """))
+        """)
+        )
         home.start()
         running = home.submit("waits")
         home.claimed(running)
@@ -214,7 +234,8 @@ class TestStopping:
         def stubborn(context, session):
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             escaped = subprocess.Popen(
-                [sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); print('on'); time.sleep(60)"],
+                [sys.executable, "-c", "import signal, time\\n"
+                 "signal.signal(15, signal.SIG_IGN); print('on', flush=True); time.sleep(60)"],
                 start_new_session=True, stdout=subprocess.PIPE)
             escaped.stdout.readline()
             say("pids", f"{os.getpid()} {escaped.pid}")
@@ -259,11 +280,13 @@ class TestStopping:
 
 class TestZygotes:
     def test_one_zygote_serves_many_tasks_each_in_a_process_of_its_own(self, home: Home) -> None:
-        home.write_code(code("""
+        home.write_code(
+            code("""
             import random
             def number(context, session):
                 return [os.getpid(), os.getppid(), random.random()]
-        """))
+        """)
+        )
         home.start()
         reports = [home.report(home.submit("number")) for _ in range(3)]
         values = [msgspec.json.decode(base64.b64decode(report["xcoms"][0]["value"]["data"])) for report in reports]
@@ -272,13 +295,15 @@ class TestZygotes:
         assert len({chance for _, _, chance in values}) == 3
 
     def test_a_killed_zygote_takes_its_children_along_and_is_replaced(self, home: Home) -> None:
-        home.write_code(code("""
+        home.write_code(
+            code("""
             def waits(context, session):
                 say("pids", f"{os.getpid()} {os.getppid()}")
                 time.sleep(60)
             def quick(context, session):
                 pass
-        """))
+        """)
+        )
         home.start()
         workload = home.submit("waits")
         child, zygote = map(int, home.file("pids").split())
@@ -309,12 +334,14 @@ class TestZygotes:
         assert says in line["msg"]
 
     def test_code_that_leaves_threads_gets_a_fresh_interpreter_per_task(self, home: Home) -> None:
-        home.write_code(code("""
+        home.write_code(
+            code("""
             import threading
             threading.Thread(target=time.sleep, args=(600,), daemon=True, name="poller").start()
             def quick(context, session):
                 return os.getppid()
-        """))
+        """)
+        )
         home.start()
         for _ in range(2):
             report = home.report(home.submit("quick"))
@@ -325,11 +352,13 @@ class TestZygotes:
     def test_zygotes_beyond_the_limit_leave(self, home: Home) -> None:
         home.start(max_zygotes=2, spare=False)
         for number in range(4):
-            home.write_code(code(f"""
+            home.write_code(
+                code(f"""
                 VERSION = {number}
                 def quick(context, session):
                     pass
-            """))
+            """)
+            )
             home.report(home.submit("quick"))
         wait_for(lambda: len(home.children()) <= 2, "the oldest zygotes to leave")
 
@@ -360,7 +389,8 @@ class TestZygotes:
 
 class TestConversation:
     def test_a_secret_is_masked_in_the_log_in_all_its_forms(self, home: Home) -> None:
-        home.write_code(code("""
+        home.write_code(
+            code("""
             import base64, logging
             from windlass.protocol import GetConnection, Mask
             def tell(context, session):
@@ -373,7 +403,8 @@ class TestConversation:
                 sys.stdout.flush()
                 time.sleep(0.05)
                 print("cret")
-        """))
+        """)
+        )
         home.start()
         home.report(home.submit("tell"))
         text = (home.path / "logs/task_id=tell/attempt=1.log").read_text()
@@ -383,7 +414,8 @@ class TestConversation:
         assert home.messages("tell")[-1] == "***"
 
     def test_questions_are_answered_and_errors_are_answers(self, home: Home) -> None:
-        home.write_code(code("""
+        home.write_code(
+            code("""
             from windlass.errors import ConnectionNotDefined
             from windlass.protocol import GetConnection, XComInfo
             def ask(context, session):
@@ -392,7 +424,8 @@ class TestConversation:
                     session.ask(GetConnection(conn_id="nope"))
                 except ConnectionNotDefined as error:
                     print(error)
-        """))
+        """)
+        )
         home.start()
         home.report(home.submit("ask"))
         assert home.messages("ask") == [
@@ -401,20 +434,24 @@ class TestConversation:
         ]
 
     def test_a_child_that_breaks_the_protocol_is_killed_and_lost(self, home: Home) -> None:
-        home.write_code(code("""
+        home.write_code(
+            code("""
             def lies(context, session):
                 session._sock.sendall(b"\\xff\\xff\\xff\\xff")
                 time.sleep(60)
-        """))
+        """)
+        )
         home.start()
         assert "broke the protocol" in home.report(home.submit("lies"))["lost"]
 
     def test_children_see_none_of_the_servers_secrets_and_carry_their_mark(self, home: Home) -> None:
-        home.write_code(code("""
+        home.write_code(
+            code("""
             def tell(context, session):
                 print(sorted(name for name in os.environ if name.startswith("WINDLASS_") and name != "WINDLASS_HOME"))
                 print(os.environ["WINDLASS_LEASE_ID"] in open("/proc/self/environ").read())
-        """))
+        """)
+        )
         home.start()
         home.report(home.submit("tell"))
         assert home.messages("tell") == ["['WINDLASS_LEASE_ID']", "True"]
@@ -422,11 +459,13 @@ class TestConversation:
 
 class TestLife:
     def test_it_outlives_its_server_and_is_adopted_by_the_next(self, home: Home) -> None:
-        home.write_code(code("""
+        home.write_code(
+            code("""
             def waits(context, session):
                 while not (HOME / "go").exists():
                     time.sleep(0.01)
-        """))
+        """)
+        )
         home.start()
         workload = home.submit("waits")
         home.claimed(workload)
@@ -450,12 +489,14 @@ class TestLife:
             lock.acquire(home.path / "run/supervisor.lock")
 
     def test_when_it_is_killed_everything_dies_and_the_next_one_recovers(self, home: Home) -> None:
-        home.write_code(code("""
+        home.write_code(
+            code("""
             def waits(context, session):
                 escaped = subprocess.Popen(["sleep", "60"], start_new_session=True)
                 say("pids", f"{os.getpid()} {escaped.pid}")
                 time.sleep(60)
-        """))
+        """)
+        )
         home.start()
         home.submit("waits")
         pids = [int(pid) for pid in home.file("pids").split()]
@@ -467,11 +508,13 @@ class TestLife:
         assert all(is_gone(pid) for pid in pids)
 
     def test_draining_finishes_what_runs_and_takes_nothing_new(self, home: Home) -> None:
-        home.write_code(code("""
+        home.write_code(
+            code("""
             def waits(context, session):
                 while not (HOME / "go").exists():
                     time.sleep(0.01)
-        """))
+        """)
+        )
         home.start()
         running = home.submit("waits")
         home.claimed(running)
@@ -483,13 +526,100 @@ class TestLife:
         assert len(home.journal("claim")) == 1
 
     def test_sigterm_stops_what_runs_and_reports_it_as_lost(self, home: Home) -> None:
-        home.write_code(code("""
+        home.write_code(
+            code("""
             def waits(context, session):
                 time.sleep(60)
-        """))
+        """)
+        )
         home.start()
         running = home.submit("waits")
         home.claimed(running)
         home.process.terminate()
         assert "the supervisor was stopped" in home.report(running)["lost"]
         assert home.process.wait(10) == 0
+
+
+class TestPressure:
+    def test_more_files_than_zygotes_all_get_their_turn(self, home: Home) -> None:
+        home.start(max_zygotes=1)
+        workloads = []
+        for number in range(4):
+            home.write_code(
+                code(f"""
+                VERSION = {number}
+                def quick(context, session):
+                    pass
+            """)
+            )
+            workloads.append(home.submit("quick"))
+        for workload in workloads:
+            assert home.report(workload)["ending"]["outcome"] == "success"
+
+    def test_a_blank_zygote_waits_for_new_code(self, home: Home) -> None:
+        home.start(blank=True)
+        wait_for(home.children, "the blank zygote")
+        (blank,) = home.children()
+        home.write_code(code("def parent(context, session): return os.getppid()"))
+        report = home.report(home.submit("parent"))
+        assert msgspec.json.decode(base64.b64decode(report["xcoms"][0]["value"]["data"])) == blank
+
+    def test_many_at_once_all_run_once(self, home: Home) -> None:
+        home.write_code(
+            code("""
+            def note(context, session):
+                with open(HOME / "ran", "a") as file:
+                    file.write(f"{context.lease_id}\\n")
+        """)
+        )
+        home.start()
+        workloads = [home.workload("note") for _ in range(60)]
+        home.client.submit(workloads)
+        for workload in workloads:
+            assert home.report(workload)["ending"]["outcome"] == "success"
+        assert len(set(home.file("ran").split())) == len(home.file("ran").split()) == 60
+
+    def test_an_orphan_that_hid_itself_completely_does_not_survive(self, home: Home) -> None:
+        home.write_code(
+            code("""
+            def leaves(context, session):
+                escaped = subprocess.Popen(["env", "-i", "sleep", "60"], start_new_session=True)
+                say("pid", escaped.pid)
+                time.sleep(0.1)
+        """)
+        )
+        home.start()
+        home.report(home.submit("leaves"))
+        wait_for(lambda: is_gone(int(home.file("pid"))), "the orphan to be killed")
+
+    def test_a_log_that_cannot_be_written_fails_no_task(self, home: Home) -> None:
+        home.write_code(
+            code("""
+            def talks(context, session):
+                print("x" * 100_000)
+        """)
+        )
+        (home.path / "logs/task_id=talks").write_text("in the way")
+        home.start()
+        assert home.report(home.submit("talks"))["ending"]["outcome"] == "success"
+        assert "cannot be written" in home.stderr()
+
+    def test_a_task_reads_its_own_xcom_and_its_fields_are_masked(self, home: Home) -> None:
+        home.write_code(
+            code("""
+            from windlass.protocol import Mask, Rendered, XComGet, XComSet, XComValue
+            def asks(context, session):
+                session.tell(Mask(values=["swordfish"]))
+                session.tell(Rendered(fields={"sql": "select 'swordfish'", "big": "x" * 10_000}))
+                session.tell(XComSet(key="k", value=XComValue(codec="json", data=b"1", preview="swordfish")))
+                session.ask(XComGet(task_id="asks", key="k"))
+                session.tell(XComSet(key="l", value=XComValue(codec="json", data=b"1", preview="swordfish")))
+        """)
+        )
+        home.start()
+        report = home.report(home.submit("asks"))
+        assert [call["key"] for call in home.journal("call")] == ["k", "k"]
+        assert home.journal("call")[0]["value"]["preview"] == "***"
+        assert report["rendered"]["fields"]["sql"] == "select '***'"
+        assert len(report["rendered"]["fields"]["big"]) < 5000
+        assert [(xcom["key"], xcom["value"]["preview"]) for xcom in report["xcoms"]] == [("l", "***")]

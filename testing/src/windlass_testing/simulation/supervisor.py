@@ -98,9 +98,7 @@ class SupervisorHost:
 
     def _start(self) -> None:
         self.incarnation += 1
-        supervisor = Supervisor(self)
-        self.supervisor = supervisor
-        supervisor.actor = Actor(self.world, f"supervisor-{self.name}", supervisor.run)
+        self.supervisor = Supervisor(self)
 
     def on_death(self, supervisor: Supervisor) -> None:
         """Have the children die with their supervisor, and start the next one."""
@@ -114,12 +112,15 @@ class SupervisorHost:
 class Supervisor:
     """One life of a host's supervisor."""
 
-    actor: Actor
-
     def __init__(self, host: SupervisorHost) -> None:
         self._host = host
         self._world = host.world
         self.name = host.name
+        self.actor = Actor(self._world, f"supervisor-{host.name}", self._run)
+        self._reactor = VirtualReactor(self._world, self.actor)
+        gateway = SqlGateway(host.database, host.specs)
+        self._gateway: SqlGateway = Watched(gateway, allowed=(Conflict,))  # type: ignore[assignment]
+        self._ledger = Ledger(self._gateway, host.name, self._reactor)
         self.children: dict[Process, None] = {}
         #: How often each ticket was launched.
         self._launches: dict[str, int] = {}
@@ -128,12 +129,8 @@ class Supervisor:
 
     # --- The loop
 
-    def run(self, actor: Actor) -> None:
+    def _run(self, _actor: Actor) -> None:
         """Serve until killed."""
-        self._reactor = VirtualReactor(self._world, actor)
-        gateway = SqlGateway(self._host.database, self._host.specs)
-        self._gateway: SqlGateway = Watched(gateway, allowed=(Conflict,))  # type: ignore[assignment]
-        self._ledger = Ledger(self._gateway, self.name, self._reactor)
         self._world.note("starts")
         try:
             self._recover()

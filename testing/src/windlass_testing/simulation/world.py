@@ -122,6 +122,7 @@ class Actor:
         self.world = world
         self.name = name
         self.dead = False
+        self.born_at = world.time
         #: Until when it was frozen last; a promise about its promptness counts from then.
         self.thawed_at = 0.0
         self._body = body

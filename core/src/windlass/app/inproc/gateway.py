@@ -177,7 +177,8 @@ class MemoryGateway:
                 return [[index, value] for index, value in self._xcoms(task, verb)]
             case XComInfo(task_id=task_id, key=key, run_id=run_id):
                 values = self._xcoms(task, XComGet(task_id=task_id, key=key, run_id=run_id))
-                return {"count": len(values), "length": values[0][1].length if len(values) == 1 else None}
+                length = values[0][1].length if len(values) == 1 else None
+                return {"count": len(values), "length": length, "instances": self._instances(task, task_id, run_id)}
             case TriggerRun():
                 return self._trigger(verb)
             case AssetEvent():
@@ -223,6 +224,15 @@ class MemoryGateway:
         ]
         found.sort(key=lambda entry: entry[0])
         return found[verb.offset : None if verb.limit is None else verb.offset + verb.limit]
+
+    def _instances(self, task: TaskFacts, task_id: str, run_id: str | None) -> int:
+        here = self._run(task)
+        return sum(
+            other.task_id == task_id and other.map_index >= 0
+            for run in self._store.runs()
+            if run.dag_id == here.dag_id and run.run_id == (run_id or here.run_id)
+            for other in self._store.tasks_of(run.id)
+        )
 
     def _trigger(self, verb: TriggerRun) -> dict[str, Any]:
         now = verb.logical_date or self._store.clock.now()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from windlass.authoring.access import all_rows
 from windlass.authoring.arguments import duration, signature
 from windlass.authoring.operator import Context
 from windlass.authoring.operators.empty import EmptyOperator
@@ -91,19 +92,16 @@ class ExternalTaskSensor(BaseSensorOperator):
 
     def _states(self, date: datetime) -> list[str]:
         """Return the states of what it waits for in the run of ``date``; none if something is missing."""
-        from windlass.ports import current_session
-        from windlass.protocol import Query
-
         filters: dict[str, Any] = {"dag_id": self.external_dag_id, "logical_date": date}
-        session = current_session()
         wanted = self.external_task_ids or ([self.external_task_id] if self.external_task_id is not None else None)
         if wanted is None and self.external_task_group_id is None:
-            return [str(row["state"]) for row in session.ask(Query(what="runs", filters=filters))]
+            return [str(row["state"]) for row in all_rows("runs", filters)]
         if wanted is not None:
             filters["task_ids"] = wanted
-        else:
-            filters["group_id"] = self.external_task_group_id
-        rows = session.ask(Query(what="task_states", filters=filters, limit=100_000))
+        rows = all_rows("task_states", filters)
+        if wanted is None:
+            prefix = f"{self.external_task_group_id}."
+            rows = [row for row in rows if str(row["task_id"]).startswith(prefix)]
         if wanted is not None and {row["task_id"] for row in rows} != set(wanted):
             if self.check_existence and rows:
                 missing = sorted(set(wanted) - {row["task_id"] for row in rows})

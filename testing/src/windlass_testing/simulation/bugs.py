@@ -1,0 +1,5 @@
+"""Planted bugs."""
+
+from __future__ import annotations
+
+BUGS: dict = {}

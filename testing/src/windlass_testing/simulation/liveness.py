@@ -1,0 +1,137 @@
+"""Once faults have stopped, everything that can end must end, soon (invariants 15 and 20)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from windlass.spec import DagSpec, DeltaIntervalSpec
+from windlass.states import TERMINAL_RUN_STATES
+from windlass_testing.simulation import evaluator
+from windlass_testing.simulation.observer import Observer, Run
+from windlass_testing.simulation.processes import Register
+from windlass_testing.simulation.world import START, InvariantBroken, World
+
+#: Nothing may move for this long: a hanging task, an expired lease, a reaper's pause and a retry, one after the other.
+STILL: Final = 300.0
+#: Nothing that may move waits for longer than this when no process runs and no delay is kept.
+_SETTLED: Final = 45.0
+_STEPS: Final = 100_000
+_ENDED: Final = frozenset(state.value for state in TERMINAL_RUN_STATES)
+_OF_TIME: Final = frozenset({"scheduled", "queued", "running", "up_for_retry", "up_for_reschedule", "deferred"})
+_WELL: Final = frozenset({"success", "skipped"})
+#: How long a process may live on after its lease was closed: a heartbeat, the grace, and some.
+_ORPHAN: Final = 30.0
+
+
+class Liveness:
+    """Decides when a run is over, and whether it may be."""
+
+    def __init__(self, world: World, observer: Observer, register: Register, specs: dict[str, DagSpec]) -> None:
+        self._world = world
+        self._observer = observer
+        self._register = register
+        self._specs = specs
+        self._begun_at = 0.0
+        self._next_look = 0.0
+        self._orphans: dict[str, float] = {}
+
+    def begin(self) -> None:
+        """Note that the world is calm from now on."""
+        self._begun_at = self._world.time
+
+    def is_over(self) -> bool:
+        """Return whether everything has ended that can; raise if something stands still."""
+        world = self._world
+        if world.time < self._next_look:
+            return False
+        self._next_look = world.time + 5.0
+        if world.steps > _STEPS:
+            raise InvariantBroken("20 liveness", f"no end after {_STEPS} steps")
+        self._check_orphans()
+        open_runs = [run for run in self._observer.runs.values() if run.state not in _ENDED]
+        if not open_runs:
+            return (world.now() - START).total_seconds() > self._last_creation() + 15.0
+        still_for = world.time - max(self._observer.moved_at, self._begun_at)
+        busy = any(ti.state in _OF_TIME for ti in self._observer.instances())
+        if still_for < (STILL if busy else _SETTLED):
+            return False
+        for run in open_runs:
+            if run.state == "running" and not self._waits_for_past(run):
+                raise InvariantBroken("20 liveness", f"run {run.id} stands still: {self._observer.board(run.id)}")
+            if run.state == "queued" and not self._is_held_up(run):
+                raise InvariantBroken("20 liveness", f"run {run.id} of {run.dag_id} is never started")
+        return True
+
+    def check_end(self, triggered: Sequence[str]) -> None:
+        """Check what can only be known at the end: one effect per key, one run per interval."""
+        keys = [msgspec.json.decode(run.conf).get("key") for run in self._observer.runs.values()]
+        for key in triggered:
+            if keys.count(key) > 1:
+                raise InvariantBroken("19 one effect per key", f"{keys.count(key)} runs were triggered by one command")
+        for dag_id, spec in self._specs.items():
+            if isinstance(spec.schedule, DeltaIntervalSpec) and spec.catchup and spec.end_date is not None:
+                wanted = int((spec.end_date - START).total_seconds() / spec.schedule.delta.seconds) + 1
+                found = sum(r.dag_id == dag_id and r.run_type == "scheduled" for r in self._observer.runs.values())
+                stuck = any(r.dag_id == dag_id and r.state not in _ENDED for r in self._observer.runs.values())
+                if found > wanted or (found < wanted and not stuck):
+                    raise InvariantBroken("17 one run per interval", f"{found} runs of {dag_id} instead of {wanted}")
+
+    def _last_creation(self) -> float:
+        ends = [0.0]
+        for spec in self._specs.values():
+            if isinstance(spec.schedule, DeltaIntervalSpec) and spec.end_date is not None:
+                ends.append((spec.end_date - START).total_seconds() + spec.schedule.delta.seconds)
+        return max(ends)
+
+    def _check_orphans(self) -> None:
+        """No process survives its lease by much (15)."""
+        now = self._world.time
+        orphans = {}
+        for lease, process in self._register.by_lease.items():
+            if not process.alive or process.reported:
+                continue
+            ti = self._observer.instance(process.workload.id)
+            if ti is None or ti.lease_id != lease:
+                orphans[lease] = self._orphans.get(lease, now)
+                if now - orphans[lease] > _ORPHAN:
+                    raise InvariantBroken("15 orphan", f"{process.name} runs on without a lease")
+        self._orphans = orphans
+
+    def _waits_for_past(self, run: Run) -> bool:
+        """Return whether what stands still in a run waits for an earlier run, as it was told to."""
+        spec = self._specs[run.dag_id]
+        board = self._observer.board(run.id)
+        for task_id, instances in board.items():
+            task = spec.by_id[task_id]
+            if not task.depends_on_past:
+                continue
+            for index, state in instances.items():
+                if state == "none" and evaluator.verdict(spec, board, task, index) == evaluator.RUN:
+                    return not self._past_allows(run, spec, task_id, index)
+        return False
+
+    def _past_allows(self, run: Run, spec: DagSpec, task_id: str, index: int) -> bool:
+        earlier = [
+            other
+            for other in self._observer.runs.values()
+            if other.dag_id == run.dag_id
+            and other.logical_date < run.logical_date
+            and (not spec.catchup or other.run_type == "scheduled")
+        ]
+        if not earlier:
+            return True
+        board = self._observer.board(max(earlier, key=lambda other: other.logical_date).id)
+        state = board.get(task_id, {}).get(index)
+        if state is None or state not in _WELL:
+            return False
+        if spec.by_id[task_id].wait_for_downstream:
+            below = [s for name in spec.downstream[task_id] for s in board.get(name, {}).values()]
+            return all(s in _WELL for s in below)
+        return True
+
+    def _is_held_up(self, run: Run) -> bool:
+        active = [r for r in self._observer.runs.values() if r.dag_id == run.dag_id and r.state == "running"]
+        return len(active) >= self._specs[run.dag_id].max_active_runs

@@ -1,0 +1,188 @@
+"""One seed, one run: put the world together, let it go wrong, calm it down, and see whether everything ends."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from windlass.app.clocks import SeededRng
+from windlass.ports import NewRun, Workload
+from windlass.scheduler import SchedulerSettings
+from windlass.spec import DagSpec, DeltaIntervalSpec
+from windlass.states import RunType
+from windlass.store import ParsedFile, Store
+from windlass.store.database import Database
+from windlass.store.specs import Specs
+from windlass_testing.simulation.dags import POOLS, random_dag
+from windlass_testing.simulation.executor import LossyExecutor
+from windlass_testing.simulation.faults import Faults
+from windlass_testing.simulation.interference import Interference
+from windlass_testing.simulation.liveness import Liveness
+from windlass_testing.simulation.observer import Observer
+from windlass_testing.simulation.people import Operator
+from windlass_testing.simulation.processes import Behaviour, Register
+from windlass_testing.simulation.scheduler import Bells, SchedulerHost
+from windlass_testing.simulation.supervisor import SupervisorHost
+from windlass_testing.simulation.world import InvariantBroken, World
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a seed."""
+
+    seed: int
+    steps: int
+    commits: int
+    virtual_seconds: float
+    trace_hash: str
+    faults: tuple[str, ...]
+    trace: tuple[str, ...]
+    broken: str | None = None
+
+    @property
+    def line(self) -> str:
+        """The seed in one line."""
+        return f"seed {self.seed}, step {self.steps}, at {self.virtual_seconds:.3f} s: {self.broken or 'everything held'}"
+
+
+def simulate(seed: int, *, keep_trace: bool = False) -> Result:
+    """Run one seed and return what came of it. Planted bugs are whatever is patched meanwhile."""
+    world = World(seed, keep_trace=keep_trace)
+    simulation = _Simulation(seed, world)
+    broken = None
+    with _quiet():
+        try:
+            simulation.run()
+        except InvariantBroken as error:
+            broken = str(error)
+        except Exception as error:  # noqa: BLE001 - whatever the engine raises is a finding
+            broken = f"0 no error: {type(error).__name__}: {error}"
+            world.note(broken)
+        finally:
+            simulation.close()
+    return Result(
+        seed=seed,
+        steps=world.steps,
+        commits=simulation.observer.commits,
+        virtual_seconds=world.time,
+        trace_hash=world.trace_hash,
+        faults=tuple(simulation.faults.names()),
+        trace=tuple(world.trace),
+        broken=broken,
+    )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the engine's warnings about injected faults to ourselves."""
+    logger = logging.getLogger("windlass")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+class _Simulation:
+    def __init__(self, seed: int, world: World) -> None:
+        self._world = world
+        # What exists is drawn apart from what happens, so that a change of the one keeps the other.
+        source = random.Random(f"shape {seed}")  # noqa: S311 - repeatable
+        self.faults = Faults.drawn(source)
+        self._specs: dict[str, DagSpec] = {}
+        for number in range(source.choice((1, 1, 2))):
+            spec = random_dag(source, f"dag{number}")
+            self._specs[spec.dag_id] = spec
+        self._rng = SeededRng(seed)
+        self._bells = Bells(world, self.faults)
+        self._database = Database.memory(world, self._rng, self._bells)
+        self._store = Store(self._database)
+        self._register = Register()
+        self.observer = Observer(world, self._database, self._register, self._specs)
+        self._probe = Interference(world, self.faults, self.observer.look)
+        self._database.probe = self._probe
+        self._source = source
+        self._executors: list[LossyExecutor] = []
+
+    def run(self) -> None:
+        """Live through the faults, then calm down and wait for the end."""
+        world, source = self._world, self._source
+        self._prepare()
+        specs = Specs(self._database)
+        behaviour = Behaviour(world, self.faults, self._specs)
+        names = ("one", "two") if source.random() < 0.35 else ("one",)
+        hosts = [
+            SupervisorHost(
+                world, name, self._database, specs, self._rng, self._register, behaviour, fences=len(names) > 1
+            )
+            for name in names
+        ]
+        parallelism = source.choice((2, 8, 32))
+        poll = source.choice((1.0, 5.0))
+        for owner in ("a", "b") if source.random() < 0.3 else ("a",):
+            settings = SchedulerSettings(owner=owner, poll_interval=poll)
+            host = SchedulerHost(
+                world,
+                settings,
+                self._database,
+                specs,
+                self._rng,
+                lambda: LossyExecutor(world, self.faults, hosts, parallelism, self._on_submit),
+            )
+            self._bells.hosts.append(host)
+        operator = Operator(world, self._store, self._rng, self.observer, tuple(self._specs))
+        if self.faults.operator:
+            operator.start()
+        if self.faults.jump:
+            world.at(source.uniform(5.0, 60.0), world.jump, source.uniform(31.0, 400.0))
+        liveness = Liveness(world, self.observer, self._register, self._specs)
+        calm_at = source.uniform(20.0, 120.0)
+        world.run(lambda: world.time >= calm_at)
+        world.note("the world is calm now")
+        operator.calm_down()
+        world.calm = True
+        liveness.begin()
+        world.run(liveness.is_over)
+        liveness.check_end(operator.triggered)
+        with self._probe.muted():
+            self.observer.check_all(liveness=True)
+
+    def close(self) -> None:
+        """End everybody and the database."""
+        self._database.probe = None
+        self._world.stop()
+        self._database.close()
+
+    def _prepare(self) -> None:
+        for name, slots in POOLS.items():
+            self._store.pools.set(name, slots)
+        files = [
+            ParsedFile(bundle="main", file=spec.file, code_version=f"code-{dag_id}", specs=(spec,))
+            for dag_id, spec in self._specs.items()
+        ]
+        self._store.dags.store_parse_results(files, paused=False)
+        now = self._world.now()
+        for dag_id, spec in self._specs.items():
+            times = 1 if isinstance(spec.schedule, DeltaIntervalSpec) else self._source.randint(1, 2)
+            for _ in range(times):
+                self._store.runs.create(
+                    NewRun(
+                        dag_id=dag_id,
+                        run_type=RunType.MANUAL,
+                        logical_date=now,
+                        data_interval_start=now,
+                        data_interval_end=now,
+                        run_after=now,
+                        bump=True,
+                    )
+                )
+
+    def _on_submit(self, workload: Workload) -> None:
+        """Nothing is handed out before its queueing is committed."""
+        ti = self.observer.instance(workload.id)
+        if ti is None or ti.epoch < workload.epoch or (ti.epoch == workload.epoch and ti.state == "scheduled" and ti.queued_at is None and ti.ticket is None and False):
+            raise InvariantBroken("1 commit, then send", f"task instance {workload.id} was sent with epoch {workload.epoch}")
