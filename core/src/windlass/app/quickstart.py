@@ -25,6 +25,7 @@ from windlass.control.views import RunRow, TaskRow
 from windlass.errors import Conflict, DagNotFound, PluginError
 from windlass.interfaces.connection import Connection
 from windlass.registry import registry
+from windlass.secrets.resolver import resolve_settings
 from windlass.states import RunState, TaskState
 
 DAG_ID = "seattle_weather"
@@ -38,7 +39,7 @@ _MARKS = {TaskState.SUCCESS: "✓", TaskState.FAILED: "✗", TaskState.SKIPPED: 
 
 def run(settings: Settings) -> int:
     """Run the example and return 0, or 1 if its run failed."""
-    settings = settings.resolve()
+    settings = resolve_settings(settings)
     if registry().find("task_decorators", "bash") is None:
         raise PluginError("the example needs the bash provider; install it with `pip install windlass-bash`")
     prepare_home(settings)

@@ -13,6 +13,7 @@ from windlass.control import Control
 from windlass.control.database import database_url
 from windlass.interfaces.connection import Connection
 from windlass.interfaces.secrets_backend import SecretsBackend
+from windlass.secrets.resolver import resolve_settings
 from windlass.store import SchemaState, Store, check, migrate, open_store
 from windlass.store.doorbell import DatagramBell
 
@@ -75,14 +76,15 @@ def open_services(settings: Settings, *, checkpoints: bool = False) -> Store:
         clock=SystemClock(),
         rng=SystemRng(),
         doorbell=DatagramBell(bell_path(settings)),
-        keys=fernet_keys(settings),
+        keys=lambda: fernet_keys(settings),
+        synchronous=settings.database.synchronous,
         checkpoints=checkpoints,
     )
 
 
 def open_control(settings: Settings) -> Control:
     """Open the control services of this home."""
-    settings = settings.resolve()
+    settings = resolve_settings(settings)
     return Control(
         open_services(settings), clock=SystemClock(), home=settings.home, logs=settings.logging.base_log_folder
     )

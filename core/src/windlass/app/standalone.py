@@ -7,6 +7,7 @@ import sys
 from windlass.app.server import Server
 from windlass.app.server_log import configure
 from windlass.config import Settings
+from windlass.secrets.resolver import resolve_settings
 
 
 def run(settings: Settings) -> int:
@@ -14,7 +15,7 @@ def run(settings: Settings) -> int:
 
     On the first signal nothing new starts and running tasks have a few seconds to finish; a second signal stops them.
     """
-    settings = settings.resolve()
+    settings = resolve_settings(settings)
     configure(settings)
     with Server(settings) as server:
         try:

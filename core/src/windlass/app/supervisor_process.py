@@ -13,7 +13,7 @@ from windlass.app.server_log import configure
 from windlass.app.services import StoredSecrets, open_services, prepare_home
 from windlass.config import Settings
 from windlass.control.plugins import load_settings
-from windlass.secrets.resolver import open_resolver
+from windlass.secrets.resolver import open_resolver, resolve_settings
 from windlass.supervisor.loop import Supervisor
 from windlass.supervisor.settings import SupervisorSettings
 from windlass.version import __version__
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 def run(settings: Settings) -> int:
     """Serve until drained or shut down; return 0."""
-    settings = settings.resolve()
+    settings = resolve_settings(settings)
     configure(settings)
     prepare_home(settings)
     store = open_services(settings)

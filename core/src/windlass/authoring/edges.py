@@ -39,10 +39,10 @@ class Dependable(ABC):
         """The group that this is, while it is still being filled."""
         return None
 
-    def came_before(self, after: Dependable) -> None:
+    def came_before(self, after: Dependable) -> None:  # noqa: B027 - most have no use for it
         """Take note of an arrow out of this; only a group without tasks has a use for it."""
 
-    def came_after(self, before: Dependable) -> None:
+    def came_after(self, before: Dependable) -> None:  # noqa: B027 - most have no use for it
         """Take note of an arrow into this; only a group without tasks has a use for it."""
 
     def set_upstream(self, other: Dependable | Iterable[Any], edge_modifier: Label | None = None) -> None:

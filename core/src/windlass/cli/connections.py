@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import IO, Any
+from typing import Any
 
 import click
 
+from windlass.cli.documents import read_document, write_document
 from windlass.cli.failing import FAILED, OK
 from windlass.cli.options import confirm, dry_run_option, json_object, yes_option
 from windlass.cli.output import Format, emit, emit_one, output_option, say
 from windlass.cli.session import Session, pass_session
-from windlass.cli.writing import write_private
 from windlass.errors import UsageError
 from windlass.interfaces.connection import Connection
 
@@ -104,16 +104,17 @@ def delete(session: Session, conn_id: str, *, yes: bool) -> None:
 
 
 @click.command("import")
-@click.argument("file", type=click.File(encoding="utf-8"))
+@click.argument("file")
 @click.option("--overwrite", is_flag=True, help="Replace connections that exist; without it they are kept.")
 @dry_run_option
 @pass_session
-def import_file(session: Session, file: IO[str], *, overwrite: bool, dry_run: bool) -> None:
+def import_file(session: Session, file: str, *, overwrite: bool, dry_run: bool) -> None:
     """Store the connections of a file.
 
-    FILE holds a JSON object of ids and connections, each a URI or an object of fields. `-` is standard input.
+    FILE (.json, .yaml, .toml or .env) maps ids to connections, each a URI or an object of fields; `-` is JSON on
+    standard input. All are checked before the first is stored.
     """
-    values = json_object(file.read())
+    values = read_document(file)
     done = session.control.connections.import_all(values, overwrite=overwrite, dry_run=dry_run, actor=session.actor)
     say(f"{'would store' if dry_run else 'stored'} {len(done.stored)} connection(s), kept {len(done.kept)}")
 
@@ -126,7 +127,7 @@ def export_file(session: Session, file: str) -> None:
 
     `-`, the default, is standard output; a file is made readable by its owner only.
     """
-    write_private(file, session.control.connections.export())
+    write_document(file, session.control.connections.export())
 
 
 @click.command("test")

@@ -56,7 +56,7 @@ _VARIABLES: Final = {
     "get": Entry("windlass.cli.variables:get", "Print the value of a stored variable."),
     "set": Entry("windlass.cli.variables:set_variable", "Store a variable."),
     "delete": Entry("windlass.cli.variables:delete", "Delete a stored variable."),
-    "import": Entry("windlass.cli.variables:import_file", "Store the variables of a JSON file."),
+    "import": Entry("windlass.cli.variables:import_file", "Store the variables of a file."),
     "export": Entry("windlass.cli.variables:export_file", "Write the stored variables, with values, to a file."),
 }
 

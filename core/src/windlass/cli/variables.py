@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import IO
 
 import click
 
-from windlass.cli.options import confirm, dry_run_option, json_object, yes_option
+from windlass.cli.documents import read_document, write_document
+from windlass.cli.options import confirm, dry_run_option, yes_option
 from windlass.cli.output import Format, as_data, emit, emit_one, output_option, say
 from windlass.cli.session import Session, pass_session
-from windlass.cli.writing import write_private
 
 
 @click.command("list")
@@ -63,16 +62,17 @@ def delete(session: Session, key: str, *, yes: bool) -> None:
 
 
 @click.command("import")
-@click.argument("file", type=click.File(encoding="utf-8"))
+@click.argument("file")
 @click.option("--overwrite", is_flag=True, help="Replace variables that exist; without it they are kept.")
 @dry_run_option
 @pass_session
-def import_file(session: Session, file: IO[str], *, overwrite: bool, dry_run: bool) -> None:
-    """Store the variables of a JSON file.
+def import_file(session: Session, file: str, *, overwrite: bool, dry_run: bool) -> None:
+    """Store the variables of a file.
 
-    FILE holds an object of keys and values; a value that is not a string is stored as JSON. `-` is standard input.
+    FILE (.json, .yaml, .toml or .env) maps keys to values; one that is not a text is stored as JSON. `-` is JSON on
+    standard input.
     """
-    values = json_object(file.read())
+    values = read_document(file)
     done = session.control.variables.import_all(values, overwrite=overwrite, dry_run=dry_run, actor=session.actor)
     say(f"{'would store' if dry_run else 'stored'} {len(done.stored)} variable(s), kept {len(done.kept)}")
 
@@ -85,4 +85,4 @@ def export_file(session: Session, file: str) -> None:
 
     `-`, the default, is standard output; a file is made readable by its owner only.
     """
-    write_private(file, as_data(session.control.variables.export()))
+    write_document(file, as_data(session.control.variables.export()))

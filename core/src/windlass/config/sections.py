@@ -26,9 +26,6 @@ class Core(Section):
     default_timezone: str = _option("UTC", "The zone in which naive dates are read, an IANA name.", project=True)
     load_examples: bool = _option(False, "Whether the example DAGs are loaded as well.")
     dags_are_paused_at_creation: bool = _option(True, "Whether a DAG that does not say so itself starts paused.")
-    max_active_runs_per_dag: int = _option(16, "Default of a DAG's max_active_runs.", minimum=1)
-    max_active_tasks_per_dag: int = _option(16, "Default of a DAG's max_active_tasks, which counts per run.", minimum=1)
-    default_task_retries: int = _option(0, "Default of a task's retries.", minimum=0)
     max_map_length: int = _option(1024, "Default of the greatest number of instances of a mapped task.", minimum=1)
     dagbag_import_timeout: float = _option(30.0, "How long a DAG file may take to be parsed.", minimum=0.1)
     dag_discovery_safe_mode: bool = _option(
@@ -39,9 +36,6 @@ class Core(Section):
     )
     fernet_key: str = _option(
         "", "Keys of the stored secrets, newest first, commas between; empty = the home's fernet.key.", secret=True
-    )
-    sensitive_var_conn_names: tuple[str, ...] = _option(
-        (), "More words that make the name of a variable or an extra key sensitive."
     )
 
 
@@ -99,13 +93,6 @@ class Supervisor(Section):
     zygote_memory_mb: int = _option(1024, "How much memory all zygotes may take together.", minimum=64)
 
 
-class XCom(Section):
-    """Values between tasks."""
-
-    title = "xcom"
-    spill_threshold: int = _option(65_536, "Encoded values above this many bytes go to the artifact store.", minimum=0)
-
-
 class Secrets(Section):
     """Where connections and variables are looked up."""
 
@@ -131,7 +118,7 @@ class Cli(Section):
 
 
 SECTIONS: Final[tuple[type[Section], ...]] = (
-    Core, Database, Logging, Scheduler, DagProcessor, Supervisor, XCom, Secrets, Cli,
+    Core, Database, Logging, Scheduler, DagProcessor, Supervisor, Secrets, Cli,
 )  # fmt: skip
 
 #: Every setting of the core, in the order of this file.

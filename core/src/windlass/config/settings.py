@@ -43,7 +43,6 @@ class Settings:
     scheduler: sections.Scheduler
     dag_processor: sections.DagProcessor
     supervisor: sections.Supervisor
-    xcom: sections.XCom
     secrets: sections.Secrets
     cli: sections.Cli
 

@@ -84,13 +84,14 @@ class Listing:
                 continue
             ignored = _with_ignore_files(folder, entries)
             for entry in entries:
-                if entry.name.startswith(".") or entry.name == "__pycache__":
+                name = entry.name
+                if name.startswith(".") or name == "__pycache__":
                     continue
-                names = (*folder.names, entry.name)
-                if entry.is_dir():
+                names = (*folder.names, name)
+                if _is_folder(entry):
                     if not ignored.ignores(names, is_folder=True):
                         (links if entry.is_symlink() else folders).append(_Folder(entry.path, names, ignored))
-                elif entry.name.endswith(".py") and not ignored.ignores(names, is_folder=False):
+                elif name.endswith(".py") and not ignored.ignores(names, is_folder=False):
                     self._consider(entry, "/".join(names), found, mentions)
         self._mentions = mentions
         return Found(dict(sorted(found.files.items())), found.problems)
@@ -121,6 +122,13 @@ class Listing:
 def _entries(path: str) -> list[os.DirEntry[str]]:
     with os.scandir(path) as entries:
         return sorted(entries, key=lambda entry: entry.name)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False  # a link to itself
 
 
 def _with_ignore_files(folder: _Folder, entries: list[os.DirEntry[str]]) -> Ignored:

@@ -144,7 +144,7 @@ class Watch:
                 tracked.absent = False
             elif tracked.absent or final:
                 del self.files[file]
-                self._contents.forget({os.path.join(self.root, file)})  # noqa: PTH118 - text, by the thousand
+                self._contents.forget({absolute(self.root, file)})
                 look.gone.append(tracked)
             else:
                 tracked.absent = True
@@ -177,14 +177,19 @@ class _Current:
     def hash_of(self, path: str) -> str:
         digest = self._hashes.get(path)
         if digest is None:
-            absolute = os.path.join(self._root, path)  # noqa: PTH118 - text, by the thousand
-            digest = self._hashes[path] = self._contents.hash_of(absolute, self._found.files.get(path))
+            mark = self._found.files.get(path)
+            digest = self._hashes[path] = self._contents.hash_of(absolute(self._root, path), mark)
         return digest
+
+
+def absolute(root: str, path: str) -> str:
+    """Return where an input lies; most are below the root."""
+    return path if path.startswith("/") else f"{root}/{path}"
 
 
 def changed_inputs(contents: Contents, root: str, inputs: Mapping[str, str]) -> list[str]:
     """Return those of ``inputs`` that are not (any more) what they were when the file was parsed."""
-    return [path for path, digest in inputs.items() if contents.hash_of(os.path.join(root, path)) != digest]  # noqa: PTH118 - text
+    return [path for path, digest in inputs.items() if contents.hash_of(absolute(root, path)) != digest]
 
 
 def installed() -> tuple[int, ...]:

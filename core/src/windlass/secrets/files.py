@@ -110,6 +110,14 @@ def _variable(key: str, data: object) -> str:
         raise ConfigError(msg) from None
 
 
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Return the names and values of one file in the format that its suffix names; YAML (so also JSON) by default.
+
+    :raises ConfigError: with the file and line, if it cannot be understood.
+    """
+    return _parse(path, _text_of(path))
+
+
 def _text_of(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")

@@ -159,6 +159,7 @@ def set_session(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA foreign_keys=ON")
     connection.execute("PRAGMA temp_store=MEMORY")
     connection.execute("PRAGMA cache_size=-16384")
+    connection.execute("PRAGMA mmap_size=268435456")
 
 
 def translate_sqlite(sql: str) -> str:

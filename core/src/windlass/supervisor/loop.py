@@ -104,7 +104,6 @@ class Supervisor:
         held = lock.acquire(self._settings.lock)
         processes.adopt_orphans()
         _raise_file_limit()
-        self._sweep()
         self._listen_to_signals()
         welcome = wire.Welcome(
             version=self._settings.version, supervisor=self._id, instance=self._rng.token(), pid=os.getpid()
@@ -216,7 +215,7 @@ class Supervisor:
             attempt.drain_all()
             self._report(attempt)
         if not attempt.stopping:
-            pass
+            self._stopper.expect_end(attempt)
 
     def on_halted(self, attempt: Attempt) -> None:
         """End a child that broke the protocol."""

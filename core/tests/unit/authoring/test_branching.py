@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 from itertools import product
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windlass import DAG, TaskGroup
@@ -44,6 +44,7 @@ graphs = st.integers(2, 7).flatmap(
 )
 
 
+@settings(deadline=None)
 @given(graph=graphs, data=st.data())
 def test_a_branch_skips_what_no_chosen_task_leads_to(
     graph: tuple[int, set[tuple[int, int]], set[int]], data: st.DataObject
@@ -57,6 +58,7 @@ def test_a_branch_skips_what_no_chosen_task_leads_to(
     assert set(branch_skips(dag.get_task("0"), [str(task) for task in chosen])) == expected
 
 
+@settings(deadline=None)
 @given(graph=graphs)
 def test_a_short_circuit_skips_every_descendant_but_teardowns(
     graph: tuple[int, set[tuple[int, int]], set[int]],

@@ -9,7 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windlass import DAG, Asset, AssetAlias, Param, TaskGroup, chain, task
@@ -84,6 +84,7 @@ def test_a_moving_clock_value_outside_the_graph_changes_nothing() -> None:
 names = st.text("abcdefgh", min_size=1, max_size=3)
 
 
+@settings(deadline=None)
 @given(
     ids=st.lists(names, unique=True, min_size=1, max_size=8),
     data=st.data(),

@@ -143,6 +143,32 @@ def test_connections_are_imported_all_or_none(windlass: Windlass, tmp_path: Path
     assert windlass("connections", "get", "b", "--json").data["description"] == "why"
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("c.yaml", "a: http://h\nb: {conn_type: http, host: h}\n"),
+        ("c.toml", 'a = "http://h"\nb = {conn_type = "http", host = "h"}\n'),
+        ("c.env", "a=http://h\nb=http://h\n"),
+    ],
+)
+def test_connections_come_in_every_format_that_lookups_read(
+    windlass: Windlass, tmp_path: Path, name: str, text: str
+) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    assert windlass("connections", "import", str(tmp_path / name)).err == "stored 2 connection(s), kept 0\n"
+    assert windlass("connections", "get", "b", "--json").data["host"] == "h"
+    assert windlass("connections", "import", str(tmp_path / "missing.json")).code == 2
+
+
+def test_what_is_exported_can_be_imported(windlass: Windlass, monkeypatch: pytest.MonkeyPatch) -> None:
+    windlass("connections", "add", "c", "--conn-uri", "http://ann:p%40w@h:80/s?x=1", "--conn-description", "why")
+    exported = windlass("connections", "export").out
+    windlass("connections", "delete", "c", "-y")
+    monkeypatch.setattr("sys.stdin", StringIO(exported))
+    assert windlass("connections", "import", "-").code == 0
+    assert windlass("connections", "export").out == exported
+
+
 def test_an_unknown_connection_exits_4(windlass: Windlass) -> None:
     windlass("connections", "add", "warehouse", "--conn-uri", "http://h")
     result = windlass("connections", "delete", "warehuose", "-y")

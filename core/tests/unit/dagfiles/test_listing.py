@@ -87,6 +87,7 @@ def test_a_linked_folder_from_elsewhere_is_part_of_the_bundle(tmp_path: Path) ->
     root.mkdir()
     (root / "linked").symlink_to(tmp_path / "elsewhere")
     (root / "broken.py").symlink_to(tmp_path / "nowhere.py")
+    (root / "itself.py").symlink_to(root / "itself.py")
     assert names(root) == ["linked/a.py"]
 
 

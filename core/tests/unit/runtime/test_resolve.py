@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windlass import DAG, task, task_group
@@ -16,6 +16,7 @@ from windlass.protocol import Outcome
 from windlass.runtime.resolve import Joined, Zipped, index_of
 
 
+@settings(deadline=None)
 @given(lengths=st.lists(st.integers(1, 5), min_size=1, max_size=4))
 def test_indexes_count_like_an_odometer_the_last_list_fastest(lengths: list[int]) -> None:
     combinations = list(product(*map(range, lengths)))
@@ -33,6 +34,7 @@ def test_an_empty_list_has_no_index(lengths: list[int]) -> None:
 parts = st.lists(st.lists(st.integers()), min_size=2, max_size=4)
 
 
+@settings(deadline=None)
 @given(parts=parts)
 def test_joining_is_concatenation(parts: list[list[int]]) -> None:
     expected = [item for part in parts for item in part]
@@ -42,6 +44,7 @@ def test_joining_is_concatenation(parts: list[list[int]]) -> None:
     assert joined[1:3] == expected[1:3]
 
 
+@settings(deadline=None)
 @given(parts=parts)
 def test_zipping_is_zip(parts: list[list[int]]) -> None:
     assert list(Zipped(parts, longest=False, fillvalue=None)) == list(zip(*parts, strict=False))

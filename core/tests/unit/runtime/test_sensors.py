@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windlass import DAG, BaseOperator, task
@@ -143,6 +143,7 @@ def test_a_poke_may_return_a_result(lab: Any, dag: DAG, clock: Clock) -> None:
     assert lab.value(dag, "there") == ["2026-03-01"]
 
 
+@settings(deadline=None)
 @given(pokes=st.integers(1, 30), key=st.text())
 def test_backoff_doubles_with_a_jitter_that_is_always_the_same(pokes: int, key: str) -> None:
     made = PythonSensor(task_id="t", python_callable=bool, poke_interval=2, exponential_backoff=True, timeout=1e12)

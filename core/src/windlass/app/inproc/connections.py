@@ -11,7 +11,7 @@ import msgspec
 from windlass.app.services import StoredSecrets, open_services
 from windlass.config import Settings
 from windlass.secrets.masking import Masker, secrets_of_fields
-from windlass.secrets.resolver import open_resolver
+from windlass.secrets.resolver import open_resolver, resolve_settings
 
 _PATIENCE = 30.0
 
@@ -21,7 +21,7 @@ def test_connection(settings: Settings, conn_id: str) -> tuple[bool, str]:
 
     :raises ConnectionNotDefined: if no place of the lookup chain knows it.
     """
-    settings = settings.resolve()
+    settings = resolve_settings(settings)
     store = open_services(settings)
     resolver = open_resolver(settings, StoredSecrets(store))
     try:

@@ -146,9 +146,7 @@ class InlineEngine:
         # A result may be kept for long and read late, so the folder goes with the engine, without a complaint.
         self._artifacts = Path(tempfile.mkdtemp(prefix="windlass-test-"))
         self._remove = weakref.finalize(self, shutil.rmtree, self._artifacts, ignore_errors=True)
-        self.executor = InlineExecutor(
-            {dag.dag_id: dag for dag in dags}, self.gateway, self.clock, self._artifacts
-        )
+        self.executor = InlineExecutor({dag.dag_id: dag for dag in dags}, self.gateway, self.clock, self._artifacts)
         self._scheduler = Scheduler(
             self.store, self.executor, self.clock, rng, SchedulerSettings(owner=_SUPERVISOR, executor=_SUPERVISOR)
         )
