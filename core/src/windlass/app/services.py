@@ -10,10 +10,10 @@ from pathlib import Path
 from windlass.app.clocks import SystemClock, SystemRng
 from windlass.config import Settings
 from windlass.control import Control
+from windlass.control.configuration import resolved
 from windlass.control.database import database_url
 from windlass.interfaces.connection import Connection
 from windlass.interfaces.secrets_backend import SecretsBackend
-from windlass.secrets.resolver import resolve_settings
 from windlass.store import SchemaState, Store, check, migrate, open_store
 from windlass.store.doorbell import DatagramBell
 
@@ -84,7 +84,7 @@ def open_services(settings: Settings, *, checkpoints: bool = False) -> Store:
 
 def open_control(settings: Settings) -> Control:
     """Open the control services of this home."""
-    settings = resolve_settings(settings)
+    settings = resolved(settings)
     return Control(
         open_services(settings), clock=SystemClock(), home=settings.home, logs=settings.logging.base_log_folder
     )

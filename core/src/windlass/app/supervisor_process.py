@@ -12,7 +12,7 @@ from windlass.app.clocks import SystemClock, SystemRng
 from windlass.app.server_log import configure
 from windlass.app.services import StoredSecrets, open_services, prepare_home
 from windlass.config import Settings
-from windlass.control.plugins import load_settings
+from windlass.control.configuration import load_settings
 from windlass.secrets.resolver import open_resolver, resolve_settings
 from windlass.supervisor.loop import Supervisor
 from windlass.supervisor.settings import SupervisorSettings

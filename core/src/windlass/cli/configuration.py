@@ -7,6 +7,7 @@ import click
 from windlass.cli.output import Format, emit, emit_one, output_option, say
 from windlass.cli.session import Session, pass_session
 from windlass.config import Reference, Setting
+from windlass.control.configuration import resolved
 
 _HIDDEN = "***"
 
@@ -43,7 +44,7 @@ def get_value(session: Session, section: str, key: str, output: Format) -> None:
     A value that is given by reference is fetched.
     """
     session.settings.setting(section, key)
-    value = session.settings.resolve().get(section, key)
+    value = resolved(session.settings).get(section, key)
     if output in {Format.JSON, Format.YAML}:
         emit_one({"section": section, "key": key, "value": value if _is_data(value) else str(value)}, output)
     else:

@@ -29,7 +29,7 @@ class Session:
     @cached_property
     def settings(self) -> Settings:
         """The settings of this invocation."""
-        from windlass.control.plugins import load_settings
+        from windlass.control.configuration import load_settings
 
         return load_settings()
 

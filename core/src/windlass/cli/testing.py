@@ -72,7 +72,7 @@ def dags_test(
     from windlass.app.inproc import testing as inproc
 
     with _aside():
-        dag = inproc.load_dag(session.settings.resolve(), dag_id, file)
+        dag = inproc.load_dag(session.settings, dag_id, file)
         result = inproc.test_dag(dag, logical_date=logical_date, conf=conf)
     if output in {Format.JSON, Format.YAML}:
         emit_one({"dag_id": dag_id, "state": result.state, "tasks": result.tasks}, output)
@@ -103,7 +103,7 @@ def tasks_test(
     from windlass.app.inproc import testing as inproc
 
     with _aside():
-        dag = inproc.load_dag(session.settings.resolve(), dag_id, file)
+        dag = inproc.load_dag(session.settings, dag_id, file)
         result = inproc.test_task(dag, task_id, logical_date=logical_date, conf=conf, map_index=map_index)
     click.echo(result.state.value)
     return FAILED if result.state is TaskState.FAILED else OK
@@ -130,7 +130,7 @@ def tasks_render(
     from windlass.app.inproc import testing as inproc
 
     with _aside():
-        dag = inproc.load_dag(session.settings.resolve(), dag_id, file)
+        dag = inproc.load_dag(session.settings, dag_id, file)
         fields = inproc.render_task(dag, task_id, logical_date=logical_date, conf=conf, map_index=map_index)
     if output is Format.TABLE:
         for name, value in fields.items():

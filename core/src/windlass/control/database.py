@@ -6,6 +6,7 @@ import msgspec
 
 from windlass.config import Settings
 from windlass.control.alive import Alive
+from windlass.control.configuration import resolved
 from windlass.errors import Conflict
 from windlass.store import SchemaState, current_revision
 from windlass.store import check as schema_state
@@ -28,7 +29,7 @@ class Schema(msgspec.Struct, frozen=True, kw_only=True):
 
 def database_url(settings: Settings) -> str:
     """Return the URL of the database: the configured one, else ``windlass.db`` in the home."""
-    return settings.resolve().database.sql_alchemy_conn or f"sqlite:///{settings.home}/windlass.db"
+    return resolved(settings).database.sql_alchemy_conn or f"sqlite:///{settings.home}/windlass.db"
 
 
 def shown(url: str) -> str:

@@ -1,12 +1,9 @@
-"""What is installed, and the settings that it declares."""
+"""What is installed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 
-from windlass.config import Settings
 from windlass.control.visibility import did_you_mean
 from windlass.errors import NotFound
 from windlass.registry import KINDS, BrokenPlugin, Duplicate, Provider, registry
@@ -31,11 +28,6 @@ class PluginRow(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     error: str | None = None
     remedy: str | None = None
-
-
-def load_settings(flags: Mapping[str, str] | None = None) -> Settings:
-    """Return the configuration that holds here, with the settings that the installed providers declare."""
-    return Settings.load(flags=flags, options=registry().options)
 
 
 def providers() -> tuple[ProviderRow, ...]:

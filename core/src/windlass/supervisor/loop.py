@@ -104,6 +104,7 @@ class Supervisor:
         held = lock.acquire(self._settings.lock)
         processes.adopt_orphans()
         _raise_file_limit()
+        self._sweep()
         self._listen_to_signals()
         welcome = wire.Welcome(
             version=self._settings.version, supervisor=self._id, instance=self._rng.token(), pid=os.getpid()

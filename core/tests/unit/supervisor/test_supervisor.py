@@ -181,6 +181,7 @@ class TestClaims:
         home.client.submit([workload, workload])
         home.report(workload)
         wait_for(lambda: home.client.stats().running == 0, "the child to be gone")
+        assert home.journal("conflict") == []  # the second one did not even cost a fork
         home.client.submit([workload])
         wait_for(lambda: home.journal("conflict"), "the late delivery to be refused")
         assert home.file("ran") == "x"

@@ -28,6 +28,8 @@ class Interference:
         self._faults = faults
         self._on_commit = on_commit
         self._muted = False
+        #: Between the first statement of a write and its commit (or the next write, if it was rolled back).
+        self._in_write = False
         #: How often another actor gets the chance to run between two statements.
         self._yields = world.random.choice((0.0, 0.05, 0.3))
 
@@ -46,6 +48,13 @@ class Interference:
         actor = world.current
         if self._muted or actor is None:
             return
+        if writing:
+            self._in_write = True
+            return
+        if sql.startswith("BEGIN"):
+            self._in_write = False
+        elif self._in_write:
+            return  # a read by whoever holds the write lock
         faults = self._faults
         if not world.calm:
             is_scheduler = actor.name.startswith("scheduler")
@@ -64,6 +73,7 @@ class Interference:
 
     def committed(self) -> None:
         """Check what was written; then let its answer get lost, or its writer die."""
+        self._in_write = False
         world = self._world
         with self.muted():
             self._on_commit()

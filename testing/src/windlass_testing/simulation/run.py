@@ -7,6 +7,7 @@ import logging
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 from windlass.app.clocks import SeededRng
 from windlass.ports import NewRun, Workload
@@ -173,8 +174,9 @@ class _Simulation:
                     NewRun(
                         dag_id=dag_id,
                         run_type=RunType.MANUAL,
-                        logical_date=now,
-                        data_interval_start=now,
+                        # Before the schedule's first interval, whose logical date it must not take.
+                        logical_date=now - timedelta(hours=1),
+                        data_interval_start=now - timedelta(hours=1),
                         data_interval_end=now,
                         run_after=now,
                         bump=True,
@@ -184,5 +186,5 @@ class _Simulation:
     def _on_submit(self, workload: Workload) -> None:
         """Nothing is handed out before its queueing is committed."""
         ti = self.observer.instance(workload.id)
-        if ti is None or ti.epoch < workload.epoch or (ti.epoch == workload.epoch and ti.state == "scheduled" and ti.queued_at is None and ti.ticket is None and False):
+        if ti is None or ti.epoch < workload.epoch:
             raise InvariantBroken("1 commit, then send", f"task instance {workload.id} was sent with epoch {workload.epoch}")

@@ -13,12 +13,14 @@ import heapq
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
+#: More than any run needs that comes to an end.
+MOST_STEPS: Final = 20_000
 #: Ends the actor that raises it, as kill -9 would.
 Killed = GreenletExit
 
@@ -87,6 +89,8 @@ class World:
         while self._agenda and not is_over():
             self.time, _, callback, args = heapq.heappop(self._agenda)
             self.steps += 1
+            if self.steps > MOST_STEPS:
+                raise InvariantBroken("20 liveness", f"no end after {MOST_STEPS} steps")
             callback(*args)
             while self._doomed:
                 self._doomed.pop().end()
