@@ -11,7 +11,7 @@ def mapping() -> None:
     def list_files() -> list[str]:
         return ["a.csv", "b.csv", "c.csv"]
 
-    @task(map_index_template="{{ file_name }}")
+    @task(map_index_template="{{ task.op_kwargs['file_name'] }}")
     def count(file_name: str, separator: str) -> int:
         print(f"{file_name} is split at {separator!r}")
         return len(file_name.split(separator))

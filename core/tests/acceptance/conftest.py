@@ -47,7 +47,7 @@ class Installation:
         assert done.returncode == code, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout or done.stderr
 
-    def json(self, *args: str) -> Any:
+    def json(self, *args: str) -> Any:  # noqa: ANN401 - JSON
         return json.loads(self.windlass(*args, "-o", "json"))
 
     def start(self, kind: str = "standalone", **environ: str) -> subprocess.Popen[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -65,7 +66,7 @@ def attempts(installation: Installation) -> dict[str, list[tuple[float, float | 
 def assert_never_twice_at_once(installation: Installation, killed_at: float) -> None:
     for task_id, spans in attempts(installation).items():
         ordered = sorted(spans)
-        for (_, end, _), (start, _, _) in zip(ordered, ordered[1:], strict=False):
+        for (_, end, _), (start, _, _) in itertools.pairwise(ordered):
             assert start >= (end if end is not None else killed_at), f"{task_id} ran twice at once: {ordered}"
         assert sum(finished for *_, finished in ordered) == 1, f"{task_id} ended {ordered}"
 

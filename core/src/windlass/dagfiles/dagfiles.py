@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,6 +94,7 @@ class DagFiles:
         #: What waits for the parser, in order.
         self._queue: dict[Key, Tracked] = {}
         self._in_flight: dict[int, Tracked] = {}
+        self._results: deque[ParseResult] = deque()
         self._batch: dict[Key, ParsedFile] = {}
         self._batch_since = 0.0
         #: Files that went away and are still in the database.
@@ -140,7 +142,7 @@ class DagFiles:
         """
         with self._naming_the_folder():
             self._look(final=True)
-            while self._queue or self._parser.busy or self._batch:
+            while self._queue or self._parser.busy or self._results or self._batch:
                 self._work(_RESULT_WAIT)
 
     def close(self) -> None:
@@ -236,26 +238,28 @@ class DagFiles:
                     memory=self._settings.dag_processor.memory_limit_mb << 20,
                 )
             )
-        for result in self._parser.collect(wait if self._parser.busy else 0.0):
-            self._take(result)
+        self._results.extend(self._parser.collect(0.0 if self._results or not self._parser.busy else wait))
+        while self._results:
+            self._take(self._results[0])
+            self._results.popleft()
         now = self._clock.monotonic()
         ripe = len(self._batch) >= _BATCH or now - self._batch_since > _BATCH_WAIT
         if self._batch and (ripe or not (self._queue or self._parser.busy)):
             self._store()
 
     def _take(self, result: ParseResult) -> None:
-        tracked = self._in_flight.pop(result.id)
-        tracked.in_flight = False
-        if self._watches[tracked.bundle].files.get(tracked.file) is not tracked:
-            return  # it went away meanwhile
+        """Judge a result and put it into the batch. If that raises, the result may be taken again."""
+        tracked = self._in_flight[result.id]
+        if tracked.key in self._batch:
+            self._store()  # the order of results is the order in which DAGs change hands
+        gone = self._watches[tracked.bundle].files.get(tracked.file) is not tracked
         outcome = examine(tracked, result, self._contents)
-        try:
-            code_version = settle(tracked, outcome, self._contents, self._code)
-        except OSError:
-            self._queue[tracked.key] = tracked
-            raise
+        code_version = None if gone else settle(tracked, outcome, self._contents, self._code)
+        tracked.in_flight = False
+        del self._in_flight[result.id]
         if code_version is None:
-            self._queue[tracked.key] = tracked
+            if not gone:
+                self._queue[tracked.key] = tracked
             return
         self._claim(tracked, outcome)
         tracked.inputs = outcome.inputs

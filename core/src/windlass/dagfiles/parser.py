@@ -296,10 +296,9 @@ class ParseServer:
         end = "cannot be started" if self._server is None else self._server.end()
         self._server = None
         guilty = []
-        alone = len(self._flights) == 1
         for flight in self._flights.values():
             flight.deaths += 1
-            if flight.deaths > 1 and alone:
+            if flight.deaths > 1:
                 text = f"{flight.request.file}: the parse server {end} while it parsed this file ({problem})"
                 guilty.append(ParseResult(id=flight.request.id, error=text, min_interval=_RETRY))
             else:

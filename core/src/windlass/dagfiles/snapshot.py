@@ -136,7 +136,7 @@ class CodeStore:
         removed = 0
         named: set[str] = set()
         for path in self._versions.iterdir():
-            if path.stem not in used :
+            if path.stem not in used and path.stat().st_mtime < limit:
                 path.unlink()
                 removed += 1
             elif path.suffix == ".json":

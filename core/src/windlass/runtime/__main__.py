@@ -4,6 +4,7 @@
 
     zygote FD PARENT [--single]            a zygote speaking on socket FD, of the supervisor with pid PARENT
     parse --fd FD [--concurrency N]        a parse server speaking on socket FD
+    test-connection ID                     the test of one connection, from standard input to standard output
 
 ``-P`` keeps the working directory off ``sys.path``: starting Windlass inside a stranger's folder imports nothing of it.
 There is no argument parser here: importing one would cost each zygote more than its own code.
@@ -25,6 +26,10 @@ def main(arguments: list[str]) -> int:
             from windlass.runtime import parse
 
             return parse.main(int(fd), concurrency=int(rest[-1]) if rest else 2)
+        case ["test-connection", conn_id]:
+            from windlass.runtime import connection_test
+
+            return connection_test.main(conn_id)
     sys.stderr.write("windlass.runtime is started by Windlass's servers, not by hand; see `windlass --help`\n")
     return 2
 

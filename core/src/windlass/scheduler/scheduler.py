@@ -176,13 +176,15 @@ class Scheduler:
             ]
         )
 
-    def _read(self, signals: Iterable[Signal], changes: Changes) -> None:
-        """Bring memory up to date with the inbox, whose rows go with this step's transaction."""
+    def _read(self, signals: Sequence[Signal], changes: Changes) -> None:
+        """Bring memory up to date with the inbox, whose rows go with this step's transaction.
+
+        What concerns the runs of another scheduler stays for that one.
+        """
         tasks: dict[int, None] = {}
         runs: dict[int, None] = {}
         dags: dict[str, None] = {}
         for signal in signals:
-            changes.signals.append(signal.id)
             if signal.kind is SignalKind.POOL:
                 self._load_pools()
             elif signal.kind is SignalKind.DAG:
@@ -191,18 +193,26 @@ class Scheduler:
                 tasks[signal.task] = None
             else:
                 runs[signal.run] = None
-        self._adopt(list(runs))
+        foreign = self._adopt(list(runs))
+        changes.signals += [signal.id for signal in signals if signal.run not in foreign]
         for dag_id in dags:
             self._refresh_dag(dag_id)
         for task in self._store.tasks(tasks) if tasks else ():
             self._absorb(task)
 
-    def _adopt(self, runs: Sequence[int]) -> None:
-        """Take the ownership of ``runs`` and read them anew; what somebody else owns or has ended is forgotten."""
+    def _adopt(self, runs: Sequence[int]) -> set[int]:
+        """Take the ownership of ``runs`` and read them anew; return those that somebody else owns.
+
+        These are forgotten, as is what has ended.
+        """
         adopted = self._store.adopt(runs, self._settings.owner, self._settings.run_lease) if runs else []
+        foreign: set[int] = set()
         for run in runs:
-            facts = self._store.run(run) if run in adopted else None
-            if facts is None or facts.state.is_terminal:
+            facts = self._store.run(run)
+            if facts is not None and run not in adopted:
+                foreign.add(run)
+                self._owned.forget(run)
+            elif facts is None or facts.state.is_terminal:
                 self._owned.forget(run)
             elif facts.state is RunState.QUEUED:
                 self._owned.forget(run)
@@ -210,8 +220,11 @@ class Scheduler:
                 self._executor.prepare([(facts.bundle, facts.file, facts.code_version)])
             else:
                 self._track(facts)
+        return foreign
 
     def _track(self, facts: RunFacts) -> bool:
+        # The new plan decides again what the old one had postponed.
+        self._postponed = [entry for entry in self._postponed if entry[0] != facts.id]
         spec = self._spec(facts.dag_id, facts.spec_version)
         if spec is None:
             self._owned.forget(facts.id)

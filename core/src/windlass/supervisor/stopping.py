@@ -15,7 +15,7 @@ from windlass.supervisor import processes
 from windlass.supervisor.attempt import Attempt, Phase
 from windlass.supervisor.reactor import Reactor
 
-#: Seconds between two looks at a tree whose child is gone, and between two rounds of killing one that is not.
+#: Seconds until the second look at a tree, and between later looks and rounds of killing.
 _LOOK = 0.02
 _ROUND = 0.2
 
@@ -45,15 +45,18 @@ class Stopper:
             processes.send(self._tree(attempt), signal.SIGKILL)
             self._reactor.after(_ROUND, functools.partial(self.kill, attempt))
 
-    def clear(self, attempt: Attempt) -> None:
-        """Wait for the tree of a reaped child to be gone; kill it when its time is over."""
+    def clear(self, attempt: Attempt, pause: float = _LOOK) -> None:
+        """Wait for the tree of a reaped child to be gone, looking ever less often; kill it when its time is over."""
         left = self._tree(attempt)
         if not left:
             self._settled(attempt)
             return
-        if self._reactor.monotonic() >= attempt.kill_at:
+        remaining = attempt.kill_at - self._reactor.monotonic()
+        if remaining <= 0:
             processes.send(left, signal.SIGKILL)
-        self._reactor.after(_LOOK, functools.partial(self.clear, attempt))
+        else:
+            pause = min(pause, remaining)
+        self._reactor.after(pause, functools.partial(self.clear, attempt, min(2 * pause, _ROUND)))
 
     def _tree(self, attempt: Attempt) -> set[int]:
         zygote = attempt.zygote

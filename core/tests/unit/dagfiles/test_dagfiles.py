@@ -477,10 +477,12 @@ class TestTwoFilesWithOneDag:
         assert world.errors() == {}
 
     def test_both_edited_at_once_in_the_unlucky_order(self, world: World) -> None:
+        world.write("a.py", "dag: other")
         world.write("b.py", "dag: etl")
         world.sync()
         world.write("a.py", "dag: etl")
         world.sync()
+        assert world.errors().keys() == {"a.py"}
         world.write("a.py", "dag: etl", "says: hello")
         world.write("b.py", "dag: renamed")
         world.sync()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -150,7 +151,10 @@ def test_a_deleted_file_makes_its_dags_stale(place: Installation) -> None:
     assert place.store.queries.dag("etl").stale
 
 
-def test_a_module_beside_the_file_is_part_of_its_version_and_a_change_of_it_is_parsed(place: Installation) -> None:
+def test_a_module_beside_the_file_is_part_of_its_version_and_a_change_of_it_is_parsed(
+    place: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     (place.root / "team").mkdir()
     (place.root / "team" / "__init__.py").write_text("")
     place.write("team/names.py", "ID = 'one'\n")
@@ -168,7 +172,10 @@ def test_a_module_beside_the_file_is_part_of_its_version_and_a_change_of_it_is_p
     assert set(manifest.files) == {"a.py", "more.txt", "team/__init__.py", "team/names.py"}
     before = place.parsed_at()["b.py"]
     # As long as before and within the same second: bytecode that Python cached must not hide it.
-    place.write("team/names.py", "ID = 'two'\n")
+    names = place.root / "team" / "names.py"
+    modified = names.stat().st_mtime_ns
+    names.write_text("ID = 'two'\n")
+    os.utime(names, ns=(modified, modified))
     place.files.sync()
     assert place.dags() == {"two-x": "a.py", "other": "b.py"}
     place.write("more.txt", "-y")

@@ -38,9 +38,10 @@ class Operator:
             self._mark,
             self._mark,
             self._mark_run,
-            self._pause,
-            self._pool,
         )
+        if observer.one_scheduler:
+            # Of several, only the one that reads the signal learns of these.
+            self._commands += (self._pause, self._pool)
 
     def start(self) -> None:
         """Go to work."""

@@ -40,8 +40,11 @@ class Process:
     reported: bool = False
 
     def believes(self, now: float) -> bool:
-        """Return whether it lives and its lease, as far as its supervisor knows, has not expired."""
-        return self.alive and now < self.renewed_at + LEASE
+        """Return whether it lives and holds a lease that, as far as its supervisor knows, has not expired.
+
+        A success is reported while its process is leaving: with its last word it has given the lease back.
+        """
+        return self.alive and not self.reported and now < self.renewed_at + LEASE
 
     @property
     def name(self) -> str:

@@ -124,7 +124,9 @@ class _Simulation:
         ]
         parallelism = source.choice((2, 8, 32))
         poll = source.choice((1.0, 5.0))
-        for owner in ("a", "b") if source.random() < 0.3 else ("a",):
+        owners = ("a", "b") if source.random() < 0.3 else ("a",)
+        self.observer.one_scheduler = len(owners) == 1
+        for owner in owners:
             settings = SchedulerSettings(owner=owner, poll_interval=poll)
             host = SchedulerHost(
                 world,

@@ -1,0 +1,67 @@
+"""``windlass connections test``, in the process that gets nothing but one connection.
+
+The fields come as JSON on standard input, the answer goes as JSON ``[works, message]`` to standard output; whatever the
+hook prints goes to standard error, so that it cannot be taken for the answer.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from windlass.errors import ConnectionNotDefined, WindlassError
+from windlass.ports import session_scope
+from windlass.protocol import GetConnection, Verb
+from windlass.registry import registry
+from windlass.registry.lookup import import_name
+
+
+class _OneConnection:
+    """A session that knows a single connection."""
+
+    context: Mapping[str, Any] | None = None
+
+    def __init__(self, conn_id: str, fields: dict[str, Any]) -> None:
+        self._conn_id = conn_id
+        self._fields = fields
+
+    def ask(self, verb: Verb) -> Any:  # noqa: ANN401 - any msgpack value
+        """Answer with the connection under test."""
+        if isinstance(verb, GetConnection) and verb.conn_id == self._conn_id:
+            return self._fields
+        raise ConnectionNotDefined(f"only connection {self._conn_id!r} is known while it is tested")
+
+    def tell(self, verb: Verb) -> None:
+        """Take nothing in."""
+
+
+def main(conn_id: str) -> int:
+    """Test the connection on standard input and print the answer."""
+    fields = msgspec.json.decode(sys.stdin.buffer.read())
+    answer = os.dup(1)
+    os.dup2(2, 1)
+    outcome = _tested(conn_id, fields)
+    os.write(answer, msgspec.json.encode(outcome))
+    return 0
+
+
+def _tested(conn_id: str, fields: dict[str, Any]) -> tuple[bool, str]:
+    conn_type = str(fields.get("conn_type") or "")
+    kind = registry().connection_types.get(conn_type)
+    if kind is None:
+        known = ", ".join(sorted(registry().connection_types)) or "none"
+        return False, f"no installed provider knows connections of type {conn_type!r}; known are: {known}"
+    if kind.hook is None:
+        return False, f"connections of type {conn_type!r} have no hook, so there is nothing to test them with"
+    try:
+        with session_scope(_OneConnection(conn_id, fields)):
+            works, message = import_name(kind.hook, f"hook of {conn_type!r}")(conn_id).test_connection()
+    except WindlassError as error:
+        return False, str(error)
+    except Exception as error:  # noqa: BLE001 - whatever a hook raises, the test failed; its text may quote a secret
+        return False, f"the hook failed with {type(error).__module__}.{type(error).__qualname__}"
+    return bool(works), str(message)

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+PLUGIN = """
+from windlass.hooks import BaseHook
+
+class Hook(BaseHook):
+    def get_conn(self):
+        print("connecting")
+        return object()
+
+    def test_connection(self):
+        self.get_conn()
+        return True, f"hello {self.connection.login}"
+
+class Broken(BaseHook):
+    def get_conn(self):
+        raise OSError(f"cannot log in with {self.connection.password}")
+"""
+RUN = """
+import sys
+sys.path.insert(0, {folder!r})
+from windlass.interfaces.provider import ConnectionType
+from windlass.registry.lookup import Registry
+Registry.connection_types = property(lambda self: {{
+    "good": ConnectionType(conn_type="good", hook="hooks_of_test:Hook"),
+    "broken": ConnectionType(conn_type="broken", hook="hooks_of_test:Broken"),
+    "hookless": ConnectionType(conn_type="hookless"),
+}})
+from windlass.runtime.__main__ import main
+sys.exit(main(["test-connection", "my_conn"]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("fields", "works", "words"),
+    [
+        ({"conn_type": "good", "login": "ada"}, True, "hello ada"),
+        ({"conn_type": "broken", "password": "hunter22"}, False, "OSError"),
+        ({"conn_type": "hookless"}, False, "no hook"),
+        ({"conn_type": "nosuch"}, False, "no installed provider knows"),
+    ],
+)
+def test_the_answer_says_whether_it_works_and_holds_no_secret(
+    fields: dict[str, str], works: bool, words: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("plugin")
+    (folder / "hooks_of_test.py").write_text(PLUGIN)
+    child = subprocess.run(
+        [sys.executable, "-c", RUN.format(folder=str(folder))],
+        input=json.dumps(fields),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    answer = json.loads(child.stdout)
+    assert answer[0] is works
+    assert words in answer[1]
+    assert "hunter22" not in child.stdout + child.stderr
