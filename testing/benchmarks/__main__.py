@@ -1,4 +1,7 @@
-"""``python testing/benchmarks``: see ``cli``. The modules are imported from the root of the checkout, as mypy sees them."""
+"""``python testing/benchmarks``: see ``cli``.
+
+The modules are imported from the root of the checkout, under the names by which the type checker knows them.
+"""
 
 from __future__ import annotations
 

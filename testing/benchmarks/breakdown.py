@@ -1,8 +1,8 @@
 """Where each millisecond of a small task goes: ``python testing/benchmarks profile``.
 
-The run is W1: its tasks follow one another strictly, so the path from the end of one task's user code to the end of the
-next one's is a single line through all processes. ``tracing/sitecustomize.py`` stamps the seams on that line; here it is
-cut into steps whose medians add up to the time per task.
+The run is W1: its tasks follow one another strictly, so the path from the end of one task's user code to the end of
+the next one's is a single line through all processes. ``tracing/sitecustomize.py`` stamps the seams on that line; here
+it is cut into steps whose medians add up to about the time per task.
 """
 
 from __future__ import annotations

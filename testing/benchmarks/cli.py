@@ -62,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
         peers = [Peer(name) for name in dict.fromkeys(chosen.peer)]
         for peer in peers:
             stack.callback(peer.close)
-        session = Session(chosen.repeat, before, peers, chosen.idle_seconds, chosen.patience)
+        session = Session(chosen.repeat, peers, chosen.idle_seconds, chosen.patience)
         for name in names:
             if name == "profile":
                 steps = breakdown.measure(session)

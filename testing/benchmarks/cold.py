@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -98,8 +97,3 @@ def _installed(venv: Path, requirement: str) -> tuple[int, float, float]:
     names = [path for path in libraries.glob("*.dist-info") if not path.name.startswith(("pip-", "setuptools-"))]
     size = sum(path.stat().st_size for path in libraries.rglob("*") if path.is_file() and path.suffix != ".pyc")
     return len(names), size / 1e6, seconds
-
-
-def bare_interpreter_ms() -> float:
-    """Return the median wall time of an interpreter that does nothing."""
-    return statistics.median(_walls([sys.executable, "-c", "pass"]))

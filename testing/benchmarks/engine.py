@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Self
 
 from testing.benchmarks import processes
+
 from windlass.app.services import open_control
 from windlass.config import Settings
 from windlass.control import Control, RunRow, TaskRow

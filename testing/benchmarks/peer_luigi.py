@@ -3,6 +3,9 @@
 A task is complete when its marker file exists, Luigi's usual target; the files hold the stamps.
 """
 
+# mypy: ignore-errors
+# Luigi is installed in an environment of its own, where no type checker looks.
+
 from __future__ import annotations
 
 import importlib.metadata
@@ -30,15 +33,15 @@ class Link(luigi.Task):
     n = luigi.IntParameter()
     alone = luigi.BoolParameter(default=False)
 
-    def requires(self):
+    def requires(self) -> luigi.Task | list[luigi.Task]:
         """The link before."""
         return Link(folder=self.folder, k=self.k - 1, n=self.n) if self.k and not self.alone else []
 
-    def output(self):
+    def output(self) -> luigi.LocalTarget:
         """The marker."""
         return luigi.LocalTarget(str(Path(self.folder) / f"{self.k:05d}"))
 
-    def run(self):
+    def run(self) -> None:
         """Do it and leave the marker."""
         start = time.time()
         if self.n:
@@ -47,7 +50,7 @@ class Link(luigi.Task):
             file.write(f"{start} {time.time()}")
 
 
-def build(tasks, workers):
+def build(tasks: list[luigi.Task], workers: int) -> float:
     """Have Luigi run these; return the seconds that it took."""
     started = time.time()
     if not luigi.build(tasks, local_scheduler=True, workers=workers, log_level="ERROR", no_lock=True):

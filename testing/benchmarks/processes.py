@@ -49,7 +49,7 @@ def cpu_seconds(pids: list[int]) -> float:
 
 
 def cpu_by_role(server: int) -> dict[str, float]:
-    """Return the CPU seconds of a server, of its supervisor, and of the zygotes with their children, living or reaped."""
+    """Return the CPU seconds of a server, of its supervisor, and of the zygotes with their reaped children."""
     roles = {"server": _own_cpu(server), "supervisor": 0.0, "zygotes and tasks": 0.0}
     for pid in tree(server)[1:]:
         command = (_PROC / str(pid) / "cmdline").read_bytes() if _stat(pid) else b""

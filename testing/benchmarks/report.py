@@ -95,8 +95,9 @@ def limits_text(before: Limits, after: Limits) -> str:
     return (
         f"A bare zygote forks, and waits for the exit of, one child in {before.fork_ms:.2f} ms "
         f"(after all measurements: {after.fork_ms:.2f} ms); on all cores {number(before.forks_per_second)} a second "
-        f"(after: {number(after.forks_per_second)}). A SQLite commit with synchronous=FULL takes {before.commit_ms:.2f} ms "
-        f"(after: {after.commit_ms:.2f}), a round trip over a Unix socket {before.round_trip_ms:.3f} ms."
+        f"(after: {number(after.forks_per_second)}). A SQLite commit with synchronous=FULL takes "
+        f"{before.commit_ms:.2f} ms (after: {after.commit_ms:.2f}), a round trip over a Unix socket "
+        f"{before.round_trip_ms:.3f} ms."
     )
 
 
@@ -126,7 +127,8 @@ def write_page(parts: Mapping[str, str]) -> None:
     page = PAGE.read_text(encoding="utf-8")
     for name, text in parts.items():
         pattern = re.compile(rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
-        page, count = pattern.subn(lambda match, text=text: f"{match[1]}\n{text}\n\n{match[2]}", page)
-        if count != 1:
+        found = pattern.search(page)
+        if found is None:
             raise ValueError(f"{PAGE} has no part {name!r} between markers")
+        page = f"{page[: found.start()]}{found[1]}\n{text}\n\n{found[2]}{page[found.end() :]}"
     PAGE.write_text(page, encoding="utf-8")

@@ -6,6 +6,7 @@ its own process just before and after user code. Where peers were asked for, eac
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import subprocess
 import sys
@@ -14,11 +15,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from testing.benchmarks import processes
+from testing.benchmarks import machine, processes
 from testing.benchmarks.engine import DAGS, WINDLASS, BenchmarkError, Engine, environment
-from testing.benchmarks.machine import Limits
 from testing.benchmarks.measures import Measure
 from testing.benchmarks.peers import Peer
+
 from windlass.control import RunRow, TaskRow
 
 #: Pause before a repetition, so that it starts on an idle engine.
@@ -31,7 +32,6 @@ class Session:
     """What all workloads of one invocation share."""
 
     repeat: int
-    limits: Limits
     peers: list[Peer] = field(default_factory=list)
     idle_seconds: float = 60.0
     #: How long a repetition may wait for others on the machine to be quiet.
@@ -51,23 +51,29 @@ Workload = Callable[[Session], list[Measure]]
 
 def chain_of_small_tasks(session: Session) -> list[Measure]:
     """W1 and W9: one run of forty tasks in a row, and the gap between one task's end and the next one's start."""
-    walls, gaps, cpu = Measure("W1", "s", [], 0.30), Measure("W9 gap", "ms", []), Measure("W1 CPU per task", "ms", [])
-    wall_samples, gap_samples, cpu_samples = [], [], []
+    walls = Measure("W1", "s", [], 0.30)
+    wall_samples, gaps, multiples, cpu = [], [], [], []
     with Engine({"chain_40.py": "chain_40.py"}) as engine:
         engine.run("chain_40")
         for _ in range(session.repeat):
+            session.pause()
+            limits = machine.measure(quick=True)
             before = engine.cpu_seconds()
-            wall, tasks = _timed_run(session, engine, "chain_40")
-            cpu_samples.append((engine.cpu_seconds() - before) / len(tasks) * 1000)
+            wall, tasks = _timed_run(engine, "chain_40")
+            cpu.append((engine.cpu_seconds() - before) / len(tasks) * 1000)
             wall_samples.append(wall)
-            gap_samples.append(statistics.median(_gaps(tasks)))
+            gaps.append(statistics.median(_gaps(tasks)))
+            multiples.append(gaps[-1] / limits.gap_ms)
             _ask_peers(session, "W1", walls)
-    walls.samples, gaps.samples, cpu.samples = wall_samples, gap_samples, cpu_samples
-    gaps.budget, gaps.dream = 3 * session.limits.gap_ms, 2 * session.limits.gap_ms
-    gaps.why = "3 x (fork + 2 commits + 4 round trips)"
+    walls.samples = wall_samples
     if "dbos" in walls.peers:
         walls.dream = statistics.median(walls.peers["dbos"])
-    return [walls, gaps, cpu]
+    return [
+        walls,
+        Measure("W9 gap", "ms", gaps),
+        Measure("W9 gap / (fork + 2 commits + 4 round trips)", "x", multiples, 3.0, 2.0),
+        Measure("W1 CPU per task", "ms", cpu),
+    ]
 
 
 def chain_of_large_tasks(session: Session) -> list[Measure]:
@@ -77,8 +83,9 @@ def chain_of_large_tasks(session: Session) -> list[Measure]:
     with Engine({"chain_10.py": "chain_10.py"}) as engine:
         engine.run("chain_10")
         for _ in range(session.repeat):
+            session.pause()
             before = _bare_chain()
-            wall, _ = _timed_run(session, engine, "chain_10")
+            wall, _ = _timed_run(engine, "chain_10")
             bare = (before + _bare_chain()) / 2
             wall_samples.append(wall)
             overheads.append((wall / bare - 1) * 100)
@@ -107,20 +114,23 @@ def fan_out(width: int) -> Workload:
         name, dag_id = f"W3-{width}", f"fan_out_{width}"
         rates = Measure(name, "tasks/s", [], at_least=True)
         samples: list[float] = []
+        shares: list[float] = []
         cpu: dict[str, list[float]] = {}
         with Engine({f"{dag_id}.py": "fan_out.py"}, _PARALLELISM_8) as engine:
             engine.run(dag_id)
             for _ in range(session.repeat):
+                session.pause()
+                bare = machine.measure(quick=True).forks_per_second
                 before = engine.cpu_by_role()
-                wall, _ = _timed_run(session, engine, dag_id)
+                wall, _ = _timed_run(engine, dag_id)
                 for role, seconds in engine.cpu_by_role().items():
                     cpu.setdefault(role, []).append((seconds - before[role]) / width * 1000)
                 samples.append(width / wall)
+                shares.append(width / wall / bare)
                 _ask_peers(session, name, rates)
         rates.samples = samples
-        rates.budget, rates.dream = 0.5 * session.limits.forks_per_second, 0.7 * session.limits.forks_per_second
-        rates.why = "0.5 x the bare forks per second on all cores"
-        return [rates, *(Measure(f"{name} CPU per task, {role}", "ms", values) for role, values in cpu.items())]
+        share = Measure(f"{name} / bare forks on all cores", "x", shares, 0.5, 0.7, at_least=True)
+        return [rates, share, *(Measure(f"{name} CPU per task, {role}", "ms", values) for role, values in cpu.items())]
 
     return measure
 
@@ -268,9 +278,8 @@ WORKLOADS: dict[str, Workload] = {
 OPT_IN = frozenset({"W3-10000"})
 
 
-def _timed_run(session: Session, engine: Engine, dag_id: str) -> tuple[float, list[TaskRow]]:
+def _timed_run(engine: Engine, dag_id: str) -> tuple[float, list[TaskRow]]:
     """Return the seconds from before the trigger to the run's end, and its tasks."""
-    session.pause()
     started = datetime.now(UTC)
     run, tasks = engine.run(dag_id)
     return (_end(run) - started).total_seconds(), tasks
@@ -307,7 +316,7 @@ def _gaps(tasks: Sequence[TaskRow]) -> list[float]:
     """Return the milliseconds between the end of one task and the start of the next."""
     return [
         (after.start_date - before.end_date).total_seconds() * 1000
-        for before, after in zip(tasks, tasks[1:], strict=False)
+        for before, after in itertools.pairwise(tasks)
         if before.end_date is not None and after.start_date is not None
     ]
 

@@ -4,6 +4,7 @@
 
     WindlassError                         never raised itself
     ├── ConfigError                       configuration, home, environment            exit code 2
+    │   └── ExtraMissing                  a library that an extra brings
     ├── UsageError                        a wrong argument or command                 exit code 2
     ├── NotFound                          a DAG, run, task, connection … is not there exit code 4
     │   ├── DagNotFound, RunNotFound, TaskNotFound
@@ -48,6 +49,16 @@ class ConfigError(WindlassError):
 
     exit_code = 2
     code = "config"
+
+
+class ExtraMissing(ConfigError):
+    """What was asked for needs a library that is not part of the slim core; the message says how to install it."""
+
+    code = "extra-missing"
+
+    def __init__(self, what: str, extra: str = "server") -> None:
+        super().__init__(f"{what}; install it with `pip install 'windlass[{extra}]'`")
+        self.extra = extra
 
 
 class UsageError(WindlassError):

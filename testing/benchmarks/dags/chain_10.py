@@ -6,11 +6,13 @@ from windlass import DAG, chain, task
 
 
 def fibo(n: int) -> int:
+    """Return a Fibonacci number, the slow way."""
     return n if n < 2 else fibo(n - 1) + fibo(n - 2)
 
 
 @task
 def link() -> None:
+    """Work for half a second."""
     fibo(33)
 
 

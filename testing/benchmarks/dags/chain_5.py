@@ -7,7 +7,7 @@ from windlass import DAG, chain, task
 
 @task
 def noop() -> None:
-    pass
+    """Do nothing."""
 
 
 with DAG("chain_5", schedule=None, max_active_runs=16):

@@ -12,7 +12,7 @@ WIDTH = int(NAME.rpartition("_")[2])
 
 @task
 def noop() -> None:
-    pass
+    """Do nothing."""
 
 
 with DAG(NAME, schedule=None, max_active_tasks=WIDTH):

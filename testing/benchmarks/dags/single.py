@@ -1,4 +1,4 @@
-"""W5: one task that does nothing. The DAG is called like the copy of this file, so that each copy is a DAG of its own."""
+"""W5: one task that does nothing; the DAG is called like the copy of this file, so each copy is a DAG of its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from windlass import DAG, task
 
 @task
 def noop() -> None:
-    pass
+    """Do nothing."""
 
 
 with DAG(Path(__file__).stem, schedule=None):

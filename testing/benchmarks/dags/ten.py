@@ -9,7 +9,7 @@ from windlass import DAG, chain, task
 
 @task
 def noop() -> None:
-    pass
+    """Do nothing."""
 
 
 with DAG(Path(__file__).stem, schedule=None):

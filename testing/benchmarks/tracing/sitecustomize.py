@@ -1,9 +1,9 @@
-"""Stamps at the seams of a running Windlass, from outside: put this folder on PYTHONPATH and name a file in
-BENCHMARK_TRACE.
+"""Stamps at the seams of a running Windlass, from outside.
 
-Python imports this module in every process at its start. It wraps the functions below as their modules are imported;
-each call appends one line ``label pid start end`` (nanoseconds of the monotonic clock, which all processes share) to the
-file. ``end`` is 0 for functions that may never return. A stamp costs about 3 microseconds, and the product knows nothing of it.
+With this folder on PYTHONPATH and the name of a file in BENCHMARK_TRACE, Python imports this module in every process at
+its start. It wraps the functions below as their modules are imported; each call appends one line ``label pid start
+end`` (nanoseconds of the monotonic clock, which all processes share) to the file. ``end`` is 0 for functions that may
+never return. A stamp costs a few microseconds, and the product knows nothing of it.
 """
 
 from __future__ import annotations

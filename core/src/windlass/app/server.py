@@ -1,7 +1,7 @@
-"""The server: the scheduler and the DAG files of one home in one process, with a supervisor beside it.
+"""The server: the scheduler, the DAG files and the events of one home in one process, with a supervisor beside it.
 
 The scheduler runs in the main thread and sleeps at the doorbell; the DAG files have a thread of their own, since a scan
-of a slow disk must not hold up a decision. The supervisor is another process. If one already serves this home it is
+of a slow disk must not hold up a decision, and so have the observers, which are strangers' code. The supervisor is another process. If one already serves this home it is
 adopted, with everything it runs; if it dies, another is started, and the store has its attempts closed as lost.
 """
 
@@ -25,9 +25,10 @@ from windlass.config import Settings
 from windlass.control.alive import Alive
 from windlass.dagfiles import DagFiles
 from windlass.errors import ConfigError, WindlassError
+from windlass.events import Events
 from windlass.executors.local import LocalExecutor
 from windlass.executors.sequential import SequentialExecutor
-from windlass.registry import registry
+from windlass.registry import PluginModules, registry
 from windlass.scheduler import Scheduler, SchedulerSettings
 from windlass.secrets.resolver import open_resolver
 from windlass.store.doorbell import DatagramBell
@@ -86,6 +87,8 @@ class Server:
                 secrets=secrets,
             )
             stack.callback(self.dag_files.close)
+            observers = PluginModules(registry(), "observers")
+            self._events = Events(self._store.observations, observers, by=f"server:{os.getpid()}")
             self._scheduler = Scheduler(
                 self._store.scheduler,
                 self._executor,
@@ -105,10 +108,13 @@ class Server:
 
     def run(self, ready: Callable[[], None]) -> None:
         """Serve until a signal says stop; ``ready`` is called once work can be taken."""
-        files = threading.Thread(target=self._watch_files, name="dagfiles", daemon=True)
+        threads = [self._thread("dagfiles", self.dag_files.step, "the DAG files cannot be read")]
+        if self._events:
+            threads.append(self._thread("events", self._events.step, "the observers cannot be told of changes"))
         with _handling(self._on_signal):
             self._await_supervisor()
-            files.start()
+            for thread in threads:
+                thread.start()
             ready()
             try:
                 while not self._stopping.is_set():
@@ -118,7 +124,8 @@ class Server:
                         self._bell.wait(pause)
             finally:
                 self._stopping.set()
-                files.join(timeout=5.0)
+                for thread in threads:
+                    thread.join(timeout=5.0)
 
     def stop_supervisor(self) -> None:
         """Have the supervisor that this server started finish what runs, then end it; an adopted one is left alone."""
@@ -190,14 +197,19 @@ class Server:
             else:
                 return
 
-    def _watch_files(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                pause = self.dag_files.step()
-            except WindlassError as error:
-                log.error("the DAG files cannot be read and are tried again: %s", error)  # noqa: TRY400 - a sentence
-                pause = 1.0
-            self._stopping.wait(pause)
+    def _thread(self, name: str, step: Callable[[], float], trouble: str) -> threading.Thread:
+        """Return a thread that takes ``step`` again and again until the server stops."""
+
+        def steps() -> None:
+            while not self._stopping.is_set():
+                try:
+                    pause = step()
+                except WindlassError as error:
+                    log.error("%s, and this is tried again: %s", trouble, error)  # noqa: TRY400 - a sentence
+                    pause = 1.0
+                self._stopping.wait(pause)
+
+        return threading.Thread(target=steps, name=name, daemon=True)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._signals += 1

@@ -18,7 +18,7 @@ import msgspec
 
 from windlass.cli.session import Session
 from windlass.config import Settings
-from windlass.errors import ConfigError
+from windlass.errors import ExtraMissing
 from windlass.moment import iso
 
 AnyCallable = TypeVar("AnyCallable", bound=Callable[..., Any])
@@ -130,7 +130,7 @@ def _write_document(data: object, output: Format) -> None:
     try:
         import yaml
     except ImportError:
-        raise ConfigError("-o yaml needs PyYAML; install windlass[server], or use -o json") from None
+        raise ExtraMissing("-o yaml needs PyYAML (-o json needs nothing)") from None
     click.echo(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), nl=False)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from windlass.errors import DuplicateId, ParamInvalid, SpecError
+from windlass.errors import DuplicateId, ExtraMissing, ParamInvalid, SpecError
 from windlass.planning.timetables import timetable
 from windlass.spec import CustomTimetableSpec, DagSpec, NullSpec, ParamSpec, decode_spec
 
@@ -102,9 +102,11 @@ def _check_schema(param: ParamSpec, name: str, *, check_value: bool) -> None:
 
 def _validator(schema: dict[str, Any], name: str) -> Any:  # noqa: ANN401 - jsonschema's classes are made at run time
     """Return what checks values against ``schema``; importing the library is left until a param has one."""
-    import jsonschema
-    from referencing import Registry
-
+    try:
+        import jsonschema
+        from referencing import Registry
+    except ImportError:
+        raise ExtraMissing(f"{name} has a schema, which needs jsonschema") from None
     kind = jsonschema.Draft202012Validator
     try:
         kind.check_schema(schema)

@@ -107,7 +107,6 @@ class Zygote:
                 module = loader.load_snapshot(Path(message.code), message.code_version, message.file)
                 self._dags = {dag.dag_id: dag for dag in authoring.collect(module)}
                 attempt.prepare(self._dags.values())
-                attempt.prepare(self._dags.values())
         except WindlassError as error:
             self._fail(f"{type(error).__name__}: {error}\n{user_traceback(error)}")
             return False

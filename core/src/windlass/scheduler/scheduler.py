@@ -92,8 +92,8 @@ class Scheduler:
         self._due_dags: dict[str, None] = {}
         #: Runs with tasks that wait for an earlier run, by DAG.
         self._for_past: dict[str, set[int]] = {}
-        #: Decisions about instances whose expansion had to be committed first.
-        self._postponed: list[tuple[int, Move]] = []
+        #: Decisions, by run, that had to wait for the commit of an expansion; none of a run overtakes another.
+        self._postponed: dict[int, list[Move]] = {}
         self._loaded = False
         self._next_reap = 0.0
         self._next_renewal = 0.0
@@ -141,7 +141,7 @@ class Scheduler:
 
     def _load(self) -> None:
         """Read everything anew: DAGs, pools, the runs that can be owned; then submit what is queued once more."""
-        self._owned, self._for_past, self._postponed = OwnedRuns(), {}, []
+        self._owned, self._for_past, self._postponed = OwnedRuns(), {}, {}
         self._dags = {dag.dag_id: dag for dag in self._store.dags()}
         self._due_dags = dict.fromkeys(self._dags)
         self._load_pools()
@@ -163,6 +163,9 @@ class Scheduler:
             mine = self._owned.ids()
             for lost in set(mine) - set(self._store.adopt(mine, self._settings.owner, self._settings.run_lease)):
                 self._owned.forget(lost)
+            # The run before may belong to another scheduler, which tells nobody.
+            for dag_id in list(self._for_past):
+                self._wake_past(dag_id)
         if self._executor.lost_contact():
             self._resubmit()
 
@@ -191,6 +194,8 @@ class Scheduler:
                 dags[signal.dag_id] = None
             elif signal.kind is SignalKind.TASK and signal.run in self._owned.running:
                 tasks[signal.task] = None
+                # Only its owner may take the row away; a conflict tells that somebody else is by now.
+                changes.generations[signal.run] = self._owned.running[signal.run].facts.generation
             else:
                 runs[signal.run] = None
         foreign = self._adopt(list(runs))
@@ -212,8 +217,11 @@ class Scheduler:
             if facts is not None and run not in adopted:
                 foreign.add(run)
                 self._owned.forget(run)
-            elif facts is None or facts.state.is_terminal:
+            elif facts is None:
                 self._owned.forget(run)
+            elif facts.state.is_terminal:
+                self._owned.forget(run)
+                self._wake_past(facts.dag_id)
             elif facts.state is RunState.QUEUED:
                 self._owned.forget(run)
                 self._owned.queued[run] = facts
@@ -224,7 +232,7 @@ class Scheduler:
 
     def _track(self, facts: RunFacts) -> bool:
         # The new plan decides again what the old one had postponed.
-        self._postponed = [entry for entry in self._postponed if entry[0] != facts.id]
+        self._postponed.pop(facts.id, None)
         spec = self._spec(facts.dag_id, facts.spec_version)
         if spec is None:
             self._owned.forget(facts.id)
@@ -373,17 +381,24 @@ class Scheduler:
         self._owned.dirty[tracked.facts.id] = None
 
     def _reread(self, tracked: TrackedRun) -> None:
-        """Learn which queued instances run by now: a claim rings for nobody, as only a stop needs to know."""
+        """Learn which queued instances run by now: a claim rings for nobody, as only a stop needs to know.
+
+        What this step has decided about the others is not in the store yet and must not be unlearned.
+        """
         for task in self._store.tasks_of(tracked.facts.id):
-            self._absorb(task)
+            known = tracked.tasks.get(task.id)
+            if known is not None and known.state is TaskState.QUEUED:
+                self._absorb(task)
 
     # -- planning ---------------------------------------------------------------------------------------------------
 
     def _plan(self, changes: Changes) -> None:
         """Ask every touched plan what follows; conclude the runs that have nothing left."""
-        postponed, self._postponed = self._postponed, []
-        for run, move in postponed:
-            self._apply(run, move, changes)
+        postponed, self._postponed = self._postponed, {}
+        for run, moves in postponed.items():
+            for move in moves:
+                self._apply(run, move, changes)
+            self._owned.dirty[run] = None
         dirty, self._owned.dirty = list(self._owned.dirty), {}
         for run in dirty:
             tracked = self._owned.running.get(run)
@@ -408,13 +423,16 @@ class Scheduler:
                 self._apply(run, decision, changes)
 
     def _apply(self, run: int, move: Move, changes: Changes) -> None:
-        """Write down a decision of a plan; one about an instance without a row yet waits for its expansion."""
+        """Write down a decision of a plan; one about an instance without a row yet waits for its expansion.
+
+        So do all that follow it, since they may have been decided because of it.
+        """
         tracked = self._owned.running.get(run)
         if tracked is None:
             return
         task = tracked.find(move.task_id, move.map_index)
-        if task is None:
-            self._postponed.append((run, move))
+        if task is None or run in self._postponed:
+            self._postponed.setdefault(run, []).append(move)
         else:
             self._move(tracked, task, move.to, move.reason, changes, planned=True)
 
@@ -477,7 +495,7 @@ class Scheduler:
                 self._move(tracked, task, TaskState.SKIPPED, reason, changes, actor=Actor.TIMEOUT)
 
     def _conclude(self, tracked: TrackedRun, changes: Changes) -> None:
-        conclusion = tracked.plan.conclusion()
+        conclusion = None if tracked.facts.id in self._postponed else tracked.plan.conclusion()
         if conclusion is None:
             return
         if not tracked.plan.is_finished:  # nothing can move any more: a deadlock
@@ -513,7 +531,8 @@ class Scheduler:
         """Write the step, correct memory by what was refused, and hand out the work."""
         committed = self._store.commit(changes)
         if committed.conflicts:
-            self._postponed = [entry for entry in self._postponed if entry[0] not in committed.conflicts]
+            for run in committed.conflicts:
+                self._postponed.pop(run, None)
             self._adopt(sorted(committed.conflicts))
         for task in committed.expanded:
             if task.run in self._owned.running:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
-from windlass.errors import ConfigError
+from windlass.errors import ConfigError, ExtraMissing
 from windlass.interfaces.connection import Connection
 from windlass.interfaces.secrets_backend import SecretsBackend
 
@@ -171,8 +171,7 @@ def _parse_yaml(path: Path, text: str) -> object:
     try:
         import yaml
     except ModuleNotFoundError:
-        msg = f"{path} needs PyYAML to be read; install windlass[server], or write TOML or JSON"
-        raise ConfigError(msg) from None
+        raise ExtraMissing(f"{path} needs PyYAML to be read (TOML and JSON need nothing)") from None
 
     def check(node: yaml.Node | None) -> None:
         if isinstance(node, yaml.MappingNode):

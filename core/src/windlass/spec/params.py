@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from windlass.errors import ConfigError, ParamInvalid
+from windlass.errors import ExtraMissing, ParamInvalid
 from windlass.spec.model import DagSpec, ParamSpec
 
 
@@ -39,7 +39,7 @@ def _schema_problem(value: object, schema: dict[str, Any]) -> str | None:
     try:
         import jsonschema
     except ImportError:
-        raise ConfigError("params with a schema are checked by jsonschema; install windlass[server]") from None
+        raise ExtraMissing("a param with a schema needs jsonschema to check its value") from None
     checker = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
     error = jsonschema.exceptions.best_match(checker.iter_errors(value))
     return None if error is None else str(error.message)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from windlass.interfaces.views import AssetUpdated
 from windlass.protocol import AssetEvent
 from windlass.store.database import Transaction
 from windlass.store.facts import to_json
+from windlass.store.instants import instant
+from windlass.store.observations import ASSET_HOOK, owe_detail
 
 _ASSET: Final = "INSERT INTO asset (uri, created_at) VALUES (:uri, :now) ON CONFLICT (uri) DO NOTHING"
 _EVENT: Final = (
@@ -47,3 +50,8 @@ def record_events(
             for event in events
         ],
     )
+    for event in events:
+        update = AssetUpdated(
+            uri=event.uri, dag_id=dag_id, run_id=run_id, task_id=task_id, map_index=map_index, at=instant(now)
+        )
+        owe_detail(transaction, ASSET_HOOK, update, now, run)

@@ -47,7 +47,7 @@ _STOP: Final = (
     "UPDATE ti SET stop_kind = COALESCE(stop_kind, :kind), stop_who = COALESCE(stop_who, :who)"
     " WHERE id = :task AND lease_id = :lease AND state = 'running'"
 )
-_DELETE_SIGNALS: Final = 'DELETE FROM "signal" WHERE id IN IDS(:ids)'
+_DELETE_SIGNALS: Final = 'DELETE FROM "signal" WHERE id IN IDS(:ids) AND run NOT IN IDS(:conflicts)'
 
 
 class _Mismatch(Exception):
@@ -106,7 +106,9 @@ def commit(database: Database, changes: Changes) -> Committed:
         _apply(transaction, step, [r for r in runs if r not in outcome.conflicts], outcome, now)
         _stop(transaction, changes.stops)
         if changes.signals:
-            transaction.run(_DELETE_SIGNALS, {"ids": to_json(changes.signals)})
+            # Those of a refused run stay for whoever owns it now.
+            values = {"ids": to_json(changes.signals), "conflicts": to_json(sorted(outcome.conflicts))}
+            transaction.run(_DELETE_SIGNALS, values)
         return outcome
 
     outcome = database.write(work)
@@ -249,7 +251,7 @@ def _straight(transaction: Transaction, step: _Step, room: Room, outcome: _Outco
         return
     if transaction.many(_MOVE, [w.values for w in writes]) != len(writes):
         raise _Mismatch
-    transaction.many(transitions.INSERT_TRANSITION, [a for w in writes for a in w.audits])
+    transitions.write(transaction, [a for w in writes for a in w.audits])
     for write in writes:
         _settle_wait(transaction, write.values)
 
@@ -276,7 +278,7 @@ def _careful(transaction: Transaction, step: _Step, room: Room, outcome: _Outcom
             chosen = _Write(write.run, values, [a for a, was in zip(write.audits, done, strict=True) if not was])
         if transaction.run(_MOVE, chosen.values) != 1:
             raise _Mismatch
-        transaction.many(transitions.INSERT_TRANSITION, chosen.audits)
+        transitions.write(transaction, chosen.audits)
         _settle_wait(transaction, chosen.values)
 
 
@@ -321,7 +323,7 @@ def _move_run(transaction: Transaction, move: RunMove, now: int) -> bool:
     )
     if transaction.run(_MOVE_RUN, values) != 1:
         return False
-    transaction.run(transitions.INSERT_RUN_TRANSITION, audit)
+    transitions.write_run(transaction, audit)
     if move.to in TERMINAL_RUN_STATES:
         owe_run_callback(transaction, move.run, move.to, op_id=move.op_id, reason=move.reason, now=now)
     return True

@@ -194,7 +194,7 @@ def _write(transaction: Transaction, candidates: Sequence[Candidate], values: Se
     if transaction.many(_CLAIM, values) != len(values):
         return False
     transaction.many(_ATTEMPT, values)
-    transaction.many(transitions.INSERT_TRANSITION, [_audit(v) for v in values])
+    transitions.write(transaction, [_audit(v) for v in values])
     wiped = [c.claim.task for c in candidates if c.may_have_xcoms]
     if wiped:
         xcoms.wipe(transaction, wiped)

@@ -266,7 +266,7 @@ class _Step:
                 )
             )
         self._changed += self._transaction.many(sql, values)
-        self._transaction.many(transitions.INSERT_TRANSITION, audits)
+        transitions.write(self._transaction, audits)
         deferred = [row[0] for row, _ in moves if row[3] == TaskState.DEFERRED.value]
         if deferred:
             self._transaction.run(_DROP_WAITS, {"ids": to_json(deferred)})
@@ -274,7 +274,7 @@ class _Step:
     def _audit_run(self, run: int, before: RunState, to: RunState, actor: Actor, reason: str) -> str:
         op_id = self.token()
         audit = transitions.run_audit(run, before, to, actor, op_id=op_id, reason=reason, now=self.now, who=self._who)
-        self._transaction.run(transitions.INSERT_RUN_TRANSITION, audit)
+        transitions.write_run(self._transaction, audit)
         return op_id
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from windlass.errors import ConfigError, Conflict, ConnectionNotDefined, VariableNotDefined
+from windlass.errors import ConfigError, Conflict, ConnectionNotDefined, ExtraMissing, VariableNotDefined
 from windlass.store.database import Database, Transaction
 
 if TYPE_CHECKING:
@@ -161,10 +161,11 @@ class Credentials:
         return self._fernet().encrypt(value)
 
     def _open(self, sealed: bytes, what: str) -> bytes:
+        fernet = self._fernet()
         from cryptography.fernet import InvalidToken
 
         try:
-            return self._fernet().decrypt(bytes(sealed))
+            return fernet.decrypt(bytes(sealed))
         except InvalidToken:
             raise ConfigError(
                 f"{what} was encrypted with another key; put the key that was used back into the key list"
@@ -174,8 +175,10 @@ class Credentials:
         keys = self._keys() if callable(self._keys) else self._keys
         if not keys:
             raise ConfigError("there is no encryption key; `windlass standalone` makes one, or set security.fernet_key")
-        from cryptography.fernet import Fernet, MultiFernet
-
+        try:
+            from cryptography.fernet import Fernet, MultiFernet
+        except ImportError:
+            raise ExtraMissing("stored connections and variables need cryptography") from None
         try:
             return MultiFernet([Fernet(key) for key in keys])
         except ValueError as error:

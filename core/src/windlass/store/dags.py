@@ -17,11 +17,13 @@ from typing import Any, Final
 import msgspec
 
 from windlass.errors import Conflict, DagNotFound
+from windlass.interfaces.views import ImportErrorChanged
 from windlass.ports import SignalKind
 from windlass.spec import DagSpec, decode_spec, encode_spec, spec_version
 from windlass.store.database import Database, Row, Transaction
 from windlass.store.facts import to_json
 from windlass.store.instants import SECOND, instant
+from windlass.store.observations import IMPORT_ERROR_HOOK, owe_detail
 from windlass.store.transitions import signal
 
 _OWNERS: Final = "SELECT dag_id, bundle, file, spec_version, code_version, stale FROM dag WHERE dag_id IN NAMES(:names)"
@@ -56,6 +58,9 @@ _REPARSE_OF: Final = (
 )
 _FORGET: Final = "DELETE FROM parsed_file WHERE bundle = :bundle AND file = :file"
 _CLEAR_ERRORS: Final = "DELETE FROM import_error WHERE bundle = :bundle AND file = :file"
+_ERRORS_OF: Final = (
+    "SELECT message FROM import_error WHERE bundle = :bundle AND file = :file AND severity = 'error' ORDER BY id"
+)
 _ERROR: Final = (
     "INSERT INTO import_error (bundle, file, severity, message, output, at)"
     " VALUES (:bundle, :file, :severity, :message, :output, :now)"
@@ -145,7 +150,9 @@ class Dags:
                 values = {"bundle": bundle, "file": file}
                 gone += [row[0] for row in transaction.rows(_OF_FILE, values)]
                 transaction.run(_FORGET, values)
+                errors = _errors(transaction, values)
                 transaction.run(_CLEAR_ERRORS, values)
+                _owe_change(transaction, values, errors, now)
             for dag_id in gone:
                 transaction.run(_STALE, {"dag_id": dag_id, "now": now})
                 signal(transaction, SignalKind.DAG, dag_id=dag_id)
@@ -238,12 +245,14 @@ class _FileWrite:
     def write(self, dags: list[_Found]) -> list[str]:
         """Store the file and return the ids of the DAGs that changed."""
         file, transaction = self._file, self._transaction
+        errors = _errors(transaction, self._where)
         transaction.run(_CLEAR_ERRORS, self._where)
         self._report("warning", file.warnings)
         before = [row[0] for row in transaction.rows(_OF_FILE, self._where)]
         if file.error is not None:
             self._report("error", [file.error])
         mine, changed = self._claim(dags)
+        _owe_change(transaction, self._where, errors, self._now)
         ids = [dag.spec.dag_id for dag in mine]
         kept = before if file.error is not None else ids
         gone = [dag_id for dag_id in before if dag_id not in kept]
@@ -309,6 +318,21 @@ class _FileWrite:
             for text in messages
         ]
         self._transaction.many(_ERROR, values)
+
+
+def _errors(transaction: Transaction, where: dict[str, str]) -> str | None:
+    """Return what is wrong with a file now, None if nothing is, or nobody would hear of it."""
+    if not transaction.audience(IMPORT_ERROR_HOOK):
+        return None
+    return "\n".join(row[0] for row in transaction.rows(_ERRORS_OF, where)) or None
+
+
+def _owe_change(transaction: Transaction, where: dict[str, str], before: str | None, now: int) -> None:
+    """Owe observers the news if other things are wrong with a file than ``before``."""
+    after = _errors(transaction, where)
+    if after != before:
+        change = ImportErrorChanged(bundle=where["bundle"], file=where["file"], message=after, at=instant(now))
+        owe_detail(transaction, IMPORT_ERROR_HOOK, change, now)
 
 
 def _found(spec: DagSpec | bytes) -> _Found:

@@ -3,8 +3,8 @@
 Reads run in autocommit, each its own snapshot. A write is one function of a :class:`Transaction`, run by
 :meth:`Database.write` between ``BEGIN IMMEDIATE`` and ``COMMIT``: it holds only guarded statements and the recounts
 they need, so the lock is held for microseconds plus one sync. Whoever finds the database locked waits by jittered
-naps of 0.2 to 2 ms for up to ten seconds (SQLite's own busy handler backs off far too slowly for a queue of short
-writers); only then it raises :class:`StoreBusy`. After the commit the doorbell rings, if the work asked for it.
+naps, from a tenth of a commit's time up to 2 ms, for up to ten seconds (SQLite's own busy handler backs off far too
+slowly for a queue of short writers); only then it raises :class:`StoreBusy`. After the commit the doorbell rings, if the work asked for it.
 
 Each thread has its own connection to a file; a database in memory has one, shared under a lock. SQL is text with named
 parameters, translated once per statement by the dialect and prepared once per connection by the driver. SQLAlchemy
@@ -24,10 +24,15 @@ from typing import Any, Final, Protocol, TypeVar
 
 from windlass.errors import StoreBusy, StoreError
 from windlass.ports import Clock, Doorbell, Rng
+from windlass.store.audience import KNOWN, Audience
 from windlass.store.dialect import Dialect, MemoryDialect, SqliteDialect, sqlite_path
 from windlass.store.instants import micros
 
 LOCK_TIMEOUT: Final = 10.0
+#: Seconds between two tries at a locked database: at first less than a commit takes, since that is what is waited for.
+_FIRST_NAP: Final = 0.0001
+_LONGEST_NAP: Final = 0.002
+_LONGER: Final = 1.2
 #: Commits between two checkpoints of a database that makes them.
 CHECKPOINT_EVERY: Final = 1000
 
@@ -91,6 +96,17 @@ class Transaction:
         """Ring the doorbell once this is committed."""
         self.rings = True
 
+    def audience(self, hook: str) -> tuple[str, ...]:
+        """Return the names of the providers that observe ``hook``."""
+        audience = self._database.audience
+        if audience.outdated:
+            audience.learn(self.rows(KNOWN))
+        return audience.of(hook)
+
+    def token(self) -> str:
+        """Return a random text that nobody else has."""
+        return self._database.rng.token()
+
     @contextmanager
     def savepoint(self) -> Iterator[Savepoint]:
         """Undo what the block wrote if it raises, or leaves with :meth:`Savepoint.undo` called."""
@@ -128,6 +144,8 @@ class Database:
         self.clock = clock
         self.rng = rng
         self.probe: Probe | None = None
+        #: Who observes what, learnt again by the first write of a second.
+        self.audience = Audience(clock.monotonic)
         #: Statements sent so far; one for many rows counts once.
         self.statements = 0
         self.commits = 0
@@ -163,7 +181,9 @@ class Database:
     @classmethod
     def memory(cls, clock: Clock, rng: Rng, doorbell: Doorbell | None = None) -> Database:
         """Return a fresh database in memory with the current schema, cloned from a prebuilt image."""
-        return cls(MemoryDialect(memory_image()), clock, rng, doorbell)
+        database = cls(MemoryDialect(memory_image()), clock, rng, doorbell)
+        database.audience.learn(())
+        return database
 
     def now(self) -> int:
         """Return database time, in microseconds."""
@@ -273,6 +293,7 @@ class Database:
     def _patiently(self, attempt: Callable[[], T]) -> T:
         """Repeat ``attempt`` while the database is locked by another connection."""
         deadline: float | None = None
+        nap = _FIRST_NAP
         while True:
             try:
                 return attempt()
@@ -286,7 +307,8 @@ class Database:
                         f"the database stayed locked for {LOCK_TIMEOUT:.0f} s; look for a process that holds it open "
                         "in a long transaction, for example a database shell"
                     ) from error
-                time.sleep(random.uniform(0.0002, 0.002))  # noqa: S311 - jitter, not a secret
+                time.sleep(random.uniform(0.5, 1.5) * nap)  # noqa: S311 - jitter, not a secret
+                nap = min(nap * _LONGER, _LONGEST_NAP)
 
 
 def schema_script() -> str:

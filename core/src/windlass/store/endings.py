@@ -33,7 +33,7 @@ _END: Final = (
     " stop_who = NULL, clears = clears + :cleared,"
     " max_tries = CASE WHEN :cleared = 1 THEN try_number + retries ELSE max_tries END"
     " WHERE id = :task AND state = 'running' AND epoch = :epoch AND lease_id = :lease"
-    " AND (stop_kind IS NULL OR :knows_stop = 1)"
+    " AND (stop_kind IS NULL OR stop_kind = :stopped OR :knows_stop = 1)"
 )
 _CLOSE: Final = (
     "UPDATE attempt SET ended_at = :now, outcome = :outcome, reason = :reason, started_at = :started_at,"
@@ -98,8 +98,10 @@ class Endings:
 
     def decide(self, held: Held, report: Report, now: int, *, knows_stop: bool = False) -> Closing:
         """Return what becomes of the task instance that ``held`` describes."""
-        if knows_stop and held.stop is not None and report.stopped is None and _stop_wins(held.stop, report):
-            report = msgspec.structs.replace(report, stopped=held.stop, ending=None, lost=None, timed_out=None)
+        if knows_stop and held.stop is not None and held.stop != report.stopped and _stop_wins(held.stop, report):
+            report = msgspec.structs.replace(
+                report, stopped=held.stop, ending=None, lost=None, timed_out=None, xcoms=()
+            )
         key = f"{held.dag_id}/{held.run_id}/{held.task_id}/{held.map_index}"
         ending = ending_of(
             self._specs.get(held.dag_id, held.spec_version),
@@ -110,7 +112,7 @@ class Endings:
             max_tries=held.max_tries,
             now=instant(now),
         )
-        return Closing(held, report, ending, knows_stop or report.stopped is not None)
+        return Closing(held, report, ending, knows_stop)
 
 
 def write_endings(transaction: Transaction, closings: Sequence[Closing], now: int) -> bool:
@@ -120,7 +122,7 @@ def write_endings(transaction: Transaction, closings: Sequence[Closing], now: in
         return False
     if transaction.many(_CLOSE, [_close_values(c, now) for c in closings]) != len(closings):
         return False
-    transaction.many(transitions.INSERT_TRANSITION, [_audit(c, now) for c in closings])
+    transitions.write(transaction, [_audit(c, now) for c in closings])
     xcoms.write(transaction, [(c.held.task, c.held.epoch, x) for c in closings for x in c.report.xcoms])
     # A resumed attempt leaves its wait until now, so that a claim whose answer was lost can be answered again.
     transaction.many(_DROP_WAIT, [{"task": c.held.task} for c in closings if c.held.continues])
@@ -176,6 +178,7 @@ def _end_values(closing: Closing, now: int) -> Values:
         "label": None if report.rendered is None else report.rendered.map_index_label,
         "cleared": int(cleared),
         "knows_stop": int(closing.knows_stop),
+        "stopped": None if report.stopped is None else report.stopped.value,
     }
 
 

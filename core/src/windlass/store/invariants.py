@@ -173,14 +173,14 @@ INVARIANTS: Final[dict[str, Invariant]] = {
         " (x.to_state = 'failed' AND ',' || t.callbacks || ',' LIKE '%,failure,%') OR"
         " (x.to_state = 'up_for_retry' AND ',' || t.callbacks || ',' LIKE '%,retry,%') OR"
         " (x.to_state = 'skipped' AND ',' || t.callbacks || ',' LIKE '%,skipped,%'))"
-        " AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.op_id = x.op_id)",
+        " AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.consumer = '' AND o.op_id = x.op_id)",
     ),
     "18 run-outbox": Invariant(
         promise="an end of a run that has a callback has one outbox row",
         sql="SELECT x.run, x.to_state FROM run_transition x JOIN run r ON r.id = x.run"
         " WHERE ((x.to_state = 'success' AND ',' || r.callbacks || ',' LIKE '%,success,%') OR"
         " (x.to_state = 'failed' AND ',' || r.callbacks || ',' LIKE '%,failure,%'))"
-        " AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.op_id = 'run:' || x.op_id)",
+        " AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.consumer = '' AND o.op_id = 'run:' || x.op_id)",
     ),
     "19 deferred": Invariant(
         promise="a deferred task instance has one live trigger, and nothing else has",

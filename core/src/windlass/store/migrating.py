@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from windlass.errors import StoreTooOld
+from windlass.errors import ExtraMissing, StoreTooOld
 from windlass.store.database import Database, Transaction, schema_script
 from windlass.store.dialect import SqliteDialect, sqlite_path
 from windlass.store.revision import HEAD, SchemaState, state_of
@@ -91,8 +91,10 @@ def migrate(url: str) -> str:
             finally:
                 database.close()
         case SchemaState.OLDER:
-            from windlass.store.migrations import upgrade
-
+            try:
+                from windlass.store.migrations import upgrade
+            except ImportError:
+                raise ExtraMissing("upgrading a database of an earlier release needs Alembic") from None
             upgrade(url)
         case SchemaState.NEWER:
             raise StoreTooOld(

@@ -22,7 +22,10 @@ from windlass.store.instants import SECOND, instant
 #: Failures after which a row is quarantined.
 MOST_FAILURES: Final = 5
 
-_FREE: Final = "delivered_at IS NULL AND failures < :most AND (claimed_until IS NULL OR claimed_until < :now)"
+_FREE: Final = (
+    "consumer = :consumer AND delivered_at IS NULL AND failures < :most"
+    " AND (claimed_until IS NULL OR claimed_until < :now)"
+)
 _CHOOSE: Final = f"SELECT id FROM outbox WHERE {_FREE} ORDER BY id LIMIT :limit FOR_UPDATE"
 _CLAIM: Final = "UPDATE outbox SET claimed_by = :by, claimed_until = :until WHERE id IN IDS(:ids)"
 _READ: Final = (
@@ -66,18 +69,8 @@ class Outbox:
         self._database = database
 
     def claim(self, by: str, *, limit: int = 100, seconds: float = 60.0) -> list[OutboxRow]:
-        """Take the oldest rows that nobody holds, for ``seconds``."""
-        now = self._database.now()
-        free = {"now": now, "most": MOST_FAILURES, "limit": limit}
-        if not self._database.rows(_CHOOSE.removesuffix(" FOR_UPDATE"), free):
-            return []
-
-        def work(transaction: Transaction) -> str:
-            ids = to_json([row[0] for row in transaction.rows(_CHOOSE, free)])
-            transaction.run(_CLAIM, {"by": by, "until": now + int(seconds * SECOND), "ids": ids})
-            return ids
-
-        ids = self._database.write(work)
+        """Take the oldest callbacks that nobody holds, for ``seconds``."""
+        ids = self.take(by, "", limit=limit, seconds=seconds)
         return [
             OutboxRow(
                 id=row[0],
@@ -96,8 +89,22 @@ class Outbox:
                 failures=row[13],
                 created_at=instant(row[14]),
             )
-            for row in self._database.rows(_READ, {"ids": ids})
+            for row in self._database.rows(_READ, {"ids": to_json(ids)})
         ]
+
+    def take(self, by: str, consumer: str, *, limit: int, seconds: float) -> list[int]:
+        """Take the oldest rows of ``consumer`` that nobody holds, for ``seconds``; return their ids."""
+        now = self._database.now()
+        free = {"consumer": consumer, "now": now, "most": MOST_FAILURES, "limit": limit}
+        if not self._database.rows(_CHOOSE.removesuffix(" FOR_UPDATE"), free):
+            return []
+
+        def work(transaction: Transaction) -> list[int]:
+            ids = [row[0] for row in transaction.rows(_CHOOSE, free)]
+            transaction.run(_CLAIM, {"by": by, "until": now + int(seconds * SECOND), "ids": to_json(ids)})
+            return ids
+
+        return self._database.write(work)
 
     def delivered(self, ids: Sequence[int], by: str) -> int:
         """Note that these were delivered; return how many of them ``by`` still held."""

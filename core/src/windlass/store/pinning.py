@@ -66,4 +66,4 @@ def pin_to_newest(
             audit = transitions.audit(
                 task, before, to, Actor.VERSION, epoch=epoch, op_id=token(), reason=reason, now=now, who=who
             )
-            transaction.run(transitions.INSERT_TRANSITION, audit)
+            transitions.write(transaction, [audit])

@@ -87,7 +87,7 @@ class Reaper:
                     reason=reason,
                     now=now,
                 )
-                transaction.run(transitions.INSERT_TRANSITION, audit)
+                transitions.write(transaction, [audit])
                 transitions.signal(transaction, SignalKind.TASK, dag_id=dag_id, run=run, task=task)
                 count += 1
             return count

@@ -302,21 +302,26 @@ outbox = Table(
     "outbox",
     metadata,
     _key(),
+    # The provider whose observers are owed an event; empty for callbacks.
+    _name("consumer", default=""),
     _word("event"),
-    _of("run", "run.id"),
+    _of("run", "run.id", null=True),
     _of("ti_id", "ti.id", null=True),
     _number("try_number"),
+    # That of the transition, where there is one.
     Column("op_id", String(100), nullable=False),
     _text("reason"),
+    _text("detail", null=True),
     _moment("created_at", null=False),
     _name("claimed_by", null=True),
     _moment("claimed_until"),
     _moment("delivered_at"),
     _number("failures"),
-    UniqueConstraint("op_id"),
+    UniqueConstraint("consumer", "op_id"),
     sqlite_autoincrement=True,
 )
-_partial("ix_outbox_pending", outbox, ("id",), "delivered_at IS NULL")
+_partial("ix_outbox_pending", outbox, ("consumer", "id"), "delivered_at IS NULL")
+observer = Table("observer", metadata, Column("name", _NAME, primary_key=True), _text("hooks"))
 
 trigger_wait = Table(
     "trigger_wait",

@@ -12,6 +12,7 @@ from windlass.store.dags import Dags
 from windlass.store.database import Database
 from windlass.store.gateway import SqlGateway
 from windlass.store.migrating import require_current
+from windlass.store.observations import Observations
 from windlass.store.outbox import Outbox
 from windlass.store.pools import Pools
 from windlass.store.queries import Queries
@@ -35,6 +36,7 @@ class Store:
         self.dags = Dags(database)
         self.pools = Pools(database)
         self.outbox = Outbox(database)
+        self.observations = Observations(database, self.outbox)
 
     @classmethod
     def memory(cls, clock: Clock, rng: Rng, doorbell: Doorbell | None = None, *, keys: Keys = ()) -> Self:

@@ -7,20 +7,22 @@ conflict. The caller makes the op_id, so any commit may be sent again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from windlass.errors import StoreError
 from windlass.ports import SignalKind
 from windlass.states import RUN_TRANSITIONS, TASK_TRANSITIONS, Actor, RunState, TaskState
 from windlass.store.database import Transaction
+from windlass.store.observations import owe_run_change, owe_task_changes
 
 Values = dict[str, Any]
 
-INSERT_TRANSITION: Final = (
+_INSERT: Final = (
     "INSERT INTO transition (ti_id, from_state, to_state, epoch, actor, who, op_id, reason, at)"
     " VALUES (:task, :before, :to, :epoch, :actor, :who, :op_id, :reason, :now)"
 )
-INSERT_RUN_TRANSITION: Final = (
+_INSERT_RUN: Final = (
     "INSERT INTO run_transition (run, from_state, to_state, actor, who, op_id, reason, at)"
     " VALUES (:run, :before, :to, :actor, :who, :op_id, :reason, :now)"
 )
@@ -91,6 +93,18 @@ def run_audit(
         "reason": reason,
         "now": now,
     }
+
+
+def write(transaction: Transaction, audits: Sequence[Values]) -> None:
+    """Write the audit rows of transitions that were just made, and what observers are owed for them."""
+    transaction.many(_INSERT, audits)
+    owe_task_changes(transaction, audits)
+
+
+def write_run(transaction: Transaction, audit: Values) -> None:
+    """Write the audit row of a run's transition that was just made, and what observers are owed for it."""
+    transaction.run(_INSERT_RUN, audit)
+    owe_run_change(transaction, audit)
 
 
 def is_done(transaction: Transaction, op_id: str) -> bool:

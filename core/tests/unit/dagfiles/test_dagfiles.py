@@ -14,9 +14,9 @@ from windlass.app.clocks import SeededRng, VirtualClock
 from windlass.config import Settings
 from windlass.dagfiles import DagFiles, LocalBundle
 from windlass.dagfiles import outcome as outcome_module
-from windlass.errors import ConnectionNotDefined, StoreBusy, StoreError, VariableNotDefined
-from windlass.interfaces.connection import Connection
+from windlass.errors import StoreBusy, StoreError
 from windlass.protocol.parsing import ParseRequest, ParseResult
+from windlass.secrets.resolver import open_resolver
 from windlass.spec import DagSpec, TaskSpec, encode_spec
 from windlass.store.dags import ParsedFile
 from windlass.store.store import Store
@@ -100,14 +100,6 @@ def spec(dag_id: str, text: str = "") -> bytes:
     return encode_spec(DagSpec(dag_id=dag_id, tasks=(TaskSpec(task_id=f"v{digest}"),)))
 
 
-class NoSecrets:
-    def get_connection(self, conn_id: str) -> Connection:
-        raise ConnectionNotDefined(conn_id)
-
-    def get_variable(self, key: str) -> str:
-        raise VariableNotDefined(key)
-
-
 class World:
     """A folder, a store in memory and a scripted parser; :meth:`restart` begins anew on the same disk and store."""
 
@@ -131,7 +123,7 @@ class World:
             self.store.dags,
             code=self.home / "code",
             clock=self.clock,
-            secrets=NoSecrets(),
+            secrets=open_resolver(self.settings),
             bundles=self.bundles,
             parser=self.parser,
         )

@@ -13,9 +13,8 @@ import pytest
 from windlass.app.clocks import SystemClock, SystemRng
 from windlass.config import Settings
 from windlass.dagfiles import DagFiles
-from windlass.errors import ConnectionNotDefined, VariableNotDefined
-from windlass.interfaces.connection import Connection
 from windlass.runtime import loader
+from windlass.secrets.resolver import open_resolver
 from windlass.store import migrate, open_store
 from windlass.store.store import Store
 
@@ -31,14 +30,6 @@ with DAG("{dag_id}", schedule="@daily", start_date=datetime(2024, 1, 1)):
 
     step()
 """
-
-
-class NoSecrets:
-    def get_connection(self, conn_id: str) -> Connection:
-        raise ConnectionNotDefined(conn_id)
-
-    def get_variable(self, key: str) -> str:
-        raise VariableNotDefined(key)
 
 
 class Installation:
@@ -63,7 +54,11 @@ class Installation:
 
     def open(self) -> DagFiles:
         return DagFiles(
-            self.settings, self.store.dags, code=self.home / "code", clock=SystemClock(), secrets=NoSecrets()
+            self.settings,
+            self.store.dags,
+            code=self.home / "code",
+            clock=SystemClock(),
+            secrets=open_resolver(self.settings),
         )
 
     def write(self, file: str, text: str) -> None:

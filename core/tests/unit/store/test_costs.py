@@ -71,7 +71,7 @@ def plan_of(engine: HandDriven, sql: str) -> Iterator[str]:
 
 #: Small by nature, or holding only what is alive now.
 MAY_BE_SCANNED = re.compile(
-    r"SCAN (json_each VIRTUAL TABLE|(pool|p|signal)\b|CONSTANT ROW"
+    r"SCAN (json_each VIRTUAL TABLE|(pool|p|signal|observer)\b|CONSTANT ROW"
     r"|\w+ USING (COVERING )?INDEX (ix_ti_\w+|ix_run_open|ix_attempt_open|uq_attempt_open)\b)"
 )
 

@@ -47,11 +47,15 @@ class Liveness:
         if world.time < self._next_look:
             return False
         self._next_look = world.time + 5.0
+        if world.time < max(world.thawed_at, world.last_jump, self._begun_at) + 15.0:
+            return False
         self._check_orphans()
         open_runs = [run for run in self._observer.runs.values() if run.state not in _ENDED]
+        if not self._is_schedule_over():
+            return False
         if not open_runs:
-            return (world.now() - START).total_seconds() > self._last_creation() + 15.0
-        still_for = world.time - max(self._observer.moved_at, self._begun_at)
+            return True
+        still_for = world.time - max(self._observer.moved_at, self._begun_at, world.thawed_at)
         busy = any(ti.state in _OF_TIME for ti in self._observer.instances())
         if still_for < (STILL if busy else _SETTLED):
             return False
@@ -76,12 +80,13 @@ class Liveness:
                 if found > wanted or (found < wanted and not stuck):
                     raise InvariantBroken("17 one run per interval", f"{found} runs of {dag_id} instead of {wanted}")
 
-    def _last_creation(self) -> float:
+    def _is_schedule_over(self) -> bool:
+        """Return whether every scheduled run has been due for a while."""
         ends = [0.0]
         for spec in self._specs.values():
             if isinstance(spec.schedule, DeltaIntervalSpec) and spec.end_date is not None:
                 ends.append((spec.end_date - START).total_seconds() + spec.schedule.delta.seconds)
-        return max(ends)
+        return (self._world.now() - START).total_seconds() > max(ends) + 15.0
 
     def _check_orphans(self) -> None:
         """No process survives its lease by much (15)."""

@@ -225,7 +225,7 @@ class Observer:
             return
         if process.claimed is None or process.claimed.lease_id != old.lease_id or process.workload.epoch != old.epoch:
             raise InvariantBroken("13 stale-result", f"{what} by a report of {process.name}")
-        if step.after == "success" and step.actor == Who.TASK:
+        if step.actor == Who.TASK:
             self._register.winners.add((ti.id, ti.epoch))
             for epoch, data in self._database.rows(_XCOMS, {"task": ti.id}):
                 if epoch != ti.epoch or read_mark(data) != (ti.id, ti.epoch):

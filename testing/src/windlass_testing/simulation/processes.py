@@ -59,7 +59,7 @@ class Register:
     """All processes that were ever given a lease, and what was accepted of them."""
 
     by_lease: dict[str, Process] = field(default_factory=dict)
-    #: (task instance, epoch) of every attempt whose success was written.
+    #: (task instance, epoch) of every attempt whose own end was written: not one that was stopped or lost.
     winners: set[tuple[int, int]] = field(default_factory=set)
     #: Who a report is about, by its op id.
     reports: dict[str, Process] = field(default_factory=dict)

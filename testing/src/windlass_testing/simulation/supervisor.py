@@ -189,7 +189,7 @@ class Supervisor:
     def stop(self, requests: Sequence[StopRequest]) -> None:
         """Ask these attempts to end."""
         for request in requests:
-            for process in self.children:
+            for process in list(self.children):
                 claimed = process.claimed
                 if claimed is None or claimed.lease_id != request.lease_id or process.stopping or process.reported:
                     continue

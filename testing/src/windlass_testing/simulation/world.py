@@ -43,6 +43,8 @@ class World:
         #: How far the calendar was moved against the monotonic clock.
         self.jumped = 0.0
         self.last_jump = float("-inf")
+        #: When the last frozen actor goes on.
+        self.thawed_at = 0.0
         #: No faults any more: from here on everything that can end must end.
         self.calm = False
         self.steps = 0
@@ -145,6 +147,7 @@ class Actor:
         """Stand still, as a stopped process or a suspended machine does."""
         self.world.note(f"freezes for {seconds:.0f} s")
         self.thawed_at = self.world.time + seconds
+        self.world.thawed_at = max(self.world.thawed_at, self.thawed_at)
         self.sleep(seconds)
         self.world.note("goes on")
 

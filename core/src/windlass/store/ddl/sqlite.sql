@@ -84,6 +84,11 @@ CREATE TABLE job (
     ended_at BIGINT,
     CONSTRAINT pk_job PRIMARY KEY (id)
 );
+CREATE TABLE observer (
+    name VARCHAR(250) NOT NULL,
+    hooks TEXT NOT NULL,
+    CONSTRAINT pk_observer PRIMARY KEY (name)
+);
 CREATE TABLE parsed_file (
     bundle VARCHAR(100) NOT NULL,
     file VARCHAR(500) NOT NULL,
@@ -242,22 +247,24 @@ CREATE INDEX ix_attempt_open ON attempt (lease_until, supervisor, lease_id) WHER
 CREATE UNIQUE INDEX uq_attempt_open ON attempt (ti_id) WHERE ended_at IS NULL;
 CREATE TABLE outbox (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    consumer VARCHAR(250) DEFAULT '' NOT NULL,
     event VARCHAR(32) NOT NULL,
-    run INTEGER NOT NULL,
+    run INTEGER,
     ti_id INTEGER,
     try_number BIGINT DEFAULT 0 NOT NULL,
     op_id VARCHAR(100) NOT NULL,
     reason TEXT NOT NULL,
+    detail TEXT,
     created_at BIGINT NOT NULL,
     claimed_by VARCHAR(250),
     claimed_until BIGINT,
     delivered_at BIGINT,
     failures BIGINT DEFAULT 0 NOT NULL,
-    CONSTRAINT uq_outbox_op_id UNIQUE (op_id),
+    CONSTRAINT uq_outbox_consumer_op_id UNIQUE (consumer, op_id),
     CONSTRAINT fk_outbox_run FOREIGN KEY(run) REFERENCES run (id) ON DELETE CASCADE,
     CONSTRAINT fk_outbox_ti_id FOREIGN KEY(ti_id) REFERENCES ti (id) ON DELETE CASCADE
 );
-CREATE INDEX ix_outbox_pending ON outbox (id) WHERE delivered_at IS NULL;
+CREATE INDEX ix_outbox_pending ON outbox (consumer, id) WHERE delivered_at IS NULL;
 CREATE TABLE transition (
     seq INTEGER NOT NULL,
     ti_id INTEGER NOT NULL,

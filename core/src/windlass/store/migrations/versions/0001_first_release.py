@@ -306,12 +306,14 @@ def _messages() -> None:
     op.create_table(
         "outbox",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("consumer", sa.String(length=250), server_default="", nullable=False),
         sa.Column("event", sa.String(length=32), nullable=False),
-        sa.Column("run", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("run", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("ti_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("try_number", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("op_id", sa.String(length=100), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.Column("claimed_by", sa.String(length=250), nullable=True),
         sa.Column("claimed_until", sa.BigInteger(), nullable=True),
@@ -320,16 +322,22 @@ def _messages() -> None:
         sa.ForeignKeyConstraint(["run"], ["run.id"], name=op.f("fk_outbox_run"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["ti_id"], ["ti.id"], name=op.f("fk_outbox_ti_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
-        sa.UniqueConstraint("op_id", name=op.f("uq_outbox_op_id")),
+        sa.UniqueConstraint("consumer", "op_id", name=op.f("uq_outbox_consumer_op_id")),
         sqlite_autoincrement=True,
     )
     op.create_index(
         "ix_outbox_pending",
         "outbox",
-        ["id"],
+        ["consumer", "id"],
         unique=False,
         sqlite_where=sa.text("delivered_at IS NULL"),
         postgresql_where=sa.text("delivered_at IS NULL"),
+    )
+    op.create_table(
+        "observer",
+        sa.Column("name", sa.String(length=250), nullable=False),
+        sa.Column("hooks", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_observer")),
     )
     op.create_table(
         "trigger_wait",
@@ -479,6 +487,7 @@ _TABLES = (
     "transition",
     "signal",
     "outbox",
+    "observer",
     "trigger_wait",
     "xcom",
     "asset",
