@@ -11,10 +11,11 @@ import argparse
 import compileall
 import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from testing.benchmarks import breakdown, cold, machine, report
+from testing.benchmarks.engine import BenchmarkError
 from testing.benchmarks.measures import Measure
 from testing.benchmarks.peers import PEERS, Peer
 from testing.benchmarks.workloads import OPT_IN, WORKLOADS, Session
@@ -58,21 +59,30 @@ def main(arguments: Sequence[str]) -> int:
     before = machine.measure()
     measures: list[Measure] = []
     steps: list[breakdown.Step] = []
+    failures: list[str] = []
     with contextlib.ExitStack() as stack:
         peers = [Peer(name) for name in dict.fromkeys(chosen.peer)]
         for peer in peers:
             stack.callback(peer.close)
         session = Session(chosen.repeat, peers, chosen.idle_seconds, chosen.patience)
         for name in names:
-            if name == "profile":
-                steps = breakdown.measure(session)
-                print(report.text_table(breakdown.HEAD, breakdown.rows(steps)), flush=True)
+            try:
+                if name == "profile":
+                    steps = breakdown.measure(session)
+                    print(report.text_table(breakdown.HEAD, breakdown.rows(steps)), flush=True)
+                    continue
+                new = _ALL[name](session)
+            except BenchmarkError as error:
+                failures.append(f"{name} was not measured: {error}")
+                print(failures[-1], flush=True)
                 continue
-            new = _ALL[name](session)
             measures += new
             print(report.text_table(report.HEAD, report.rows(new)), flush=True)
     after = machine.measure()
-    print(f"\n{report.limits_text(before, after)}\n")
+    notes = [report.limits_text(before, after), *failures]
+    if session.disturbed:
+        notes.append(f"{session.disturbed} repetitions began although others used the machine.")
+    print("\n".join(["", *notes, ""]))
     print(report.text_table(report.HEAD, report.rows(measures)))
     if peers:
         print()
@@ -81,17 +91,27 @@ def main(arguments: Sequence[str]) -> int:
         document = report.as_document(description, before, after, measures, [step.as_json() for step in steps])
         report.write_json(chosen.json, document)
     if chosen.write_docs:
-        command = " ".join(["python testing/benchmarks", *sys.argv[1:]])
-        parts = {
-            "machine": "\n".join(f"- {key}: {value}" for key, value in description.items())
-            + f"\n- command: `{command}`\n\n{report.limits_text(before, after)}",
-            "measures": report.markdown_table(report.HEAD, report.rows(measures)),
-        }
-        if peers:
-            versions = "\n".join(f"- `{peer.name}` {peer.version}: {peer.description}" for peer in peers)
-            table = report.markdown_table(report.PEER_HEAD, report.peer_rows(measures))
-            parts["peers"] = f"{versions}\n\n{table}"
-        if steps:
-            parts["breakdown"] = report.markdown_table(breakdown.HEAD, breakdown.rows(steps))
-        report.write_page(parts)
-    return 0
+        _write_page(description, notes, measures, peers, steps)
+    return 1 if failures else 0
+
+
+def _write_page(
+    description: Mapping[str, str],
+    notes: Sequence[str],
+    measures: Sequence[Measure],
+    peers: Sequence[Peer],
+    steps: Sequence[breakdown.Step],
+) -> None:
+    """Write the parts of the reference page that were measured; the others stay."""
+    facts = [*description.items(), ("command", f"`python testing/benchmarks {' '.join(sys.argv[1:])}`")]
+    parts = {
+        "machine": "\n".join([*(f"- {key}: {value}" for key, value in facts), "", *notes]),
+        "measures": report.markdown_table(report.HEAD, report.rows(measures)),
+    }
+    if peers:
+        versions = "\n".join(f"- `{peer.name}` {peer.version}: {peer.description}" for peer in peers)
+        table = report.markdown_table(report.PEER_HEAD, report.peer_rows(measures))
+        parts["peers"] = f"{versions}\n\n{table}"
+    if steps:
+        parts["breakdown"] = report.markdown_table(breakdown.HEAD, breakdown.rows(steps))
+    report.write_page(parts)

@@ -32,7 +32,6 @@ POINTS: dict[str, dict[str, str]] = {
     "windlass.store.gateway": {"SqlGateway.claim": "claim", "SqlGateway.report": "report"},
     "windlass.runtime.zygote": {"Zygote._fork": "fork", "Zygote._reap": "reap"},
     "windlass.runtime.child": {"PipeSession.hello": "hello", "PipeSession.end": "last_words", "become": "born"},
-    "windlass.authoring.operators.decorated": {"DecoratedOperator.execute": "user"},
     "windlass.authoring.operators.python": {"PythonOperator.execute": "user"},
 }
 #: These end with the process.

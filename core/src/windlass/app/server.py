@@ -1,8 +1,9 @@
 """The server: the scheduler, the DAG files and the events of one home in one process, with a supervisor beside it.
 
 The scheduler runs in the main thread and sleeps at the doorbell; the DAG files have a thread of their own, since a scan
-of a slow disk must not hold up a decision, and so have the observers, which are strangers' code. The supervisor is another process. If one already serves this home it is
-adopted, with everything it runs; if it dies, another is started, and the store has its attempts closed as lost.
+of a slow disk must not hold up a decision, and so have the observers, which may take as long as they like. The
+supervisor is another process. If one already serves this home it is adopted, with everything it runs; if it dies,
+another is started, and the store has its attempts closed as lost.
 """
 
 from __future__ import annotations

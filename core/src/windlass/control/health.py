@@ -18,6 +18,7 @@ from windlass.control import database, plugins
 from windlass.control.alive import Alive
 from windlass.errors import WindlassError
 from windlass.store import SchemaState, Store, invariant_violations
+from windlass.store.outbox import MOST_FAILURES
 
 #: Releases in which two connections that checkpoint at once can corrupt a WAL database.
 _WAL_BUG = (3, 7, 0), (3, 51, 2)
@@ -165,3 +166,7 @@ def broken_promises(store: Store, alive: Alive) -> Iterator[Check]:
         yield Check(name="invariants", ok=False, finding=finding)
     if not violations:
         yield Check(name="invariants", ok=True, finding="every promise holds")
+    for row, event, provider in store.outbox.given_up():
+        whose = f"the observer {event} of provider {provider}" if provider else f"the callback of event {event}"
+        finding = f"{whose} failed {MOST_FAILURES} times on outbox row {row} and is not tried again"
+        yield Check(name="outbox", ok=False, finding=finding, remedy="look for its error in the log")

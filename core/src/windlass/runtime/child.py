@@ -192,12 +192,17 @@ def write_all(fd: int, data: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
-def prepare_output(level: int = logging.INFO) -> None:
-    """Set up text output and ``logging`` in the zygote, so that a child needs only to redirect the descriptors."""
+def open_text_output() -> None:
+    """Have stdout and stderr written line by line, so that what a child prints comes in order, whatever the locale."""
     for name, fd in (("stdout", 1), ("stderr", 2)):
         stream = open(fd, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115 - for life
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
+
+
+def prepare_output(level: int = logging.INFO) -> None:
+    """Set up text output and ``logging`` in the zygote, so that a child needs only to redirect the descriptors."""
+    open_text_output()
     root = logging.getLogger()
     root.handlers[:] = [RecordHandler()]
     root.setLevel(level)

@@ -36,6 +36,7 @@ from windlass.protocol.parsing import (
     unpack_to_server,
 )
 from windlass.runtime import limits, parsing
+from windlass.runtime.child import open_text_output
 
 _CHUNK = 64 << 10
 #: Bytes of a file's output that are kept.
@@ -71,6 +72,7 @@ class ParseServer:
         self._unsent = bytearray()
         self._waiting: deque[ParseRequest] = deque()
         self._children: dict[int, _Child] = {}
+        self._own = limits.OwnChildren()
         self._selector = selectors.DefaultSelector()
         self._open = True
 
@@ -253,7 +255,7 @@ class ParseServer:
             child = self._children.get(pid)
             if child is not None:
                 self._end(child, status)
-            for orphan in limits.other_children(set(self._children)):
+            for orphan in self._own.besides(set(self._children)):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(orphan, signal.SIGKILL)
 
@@ -314,6 +316,7 @@ def main(fd: int, *, concurrency: int) -> int:
     """Run a parse server on the inherited stream socket ``fd``."""
     limits.adopt_orphans()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    open_text_output()
     _preload()
     gc.collect()
     gc.freeze()

@@ -87,6 +87,7 @@ class Zygote:
         self._mark = mark
         self._single = single
         self._children: set[int] = set()
+        self._own = limits.OwnChildren()
         self._dags: dict[str, Any] = {}
         self._run: child.RunAttempt | None = None
 
@@ -115,9 +116,11 @@ class Zygote:
             return False
         self._run = attempt.run_attempt
         child.flush_output()
+        threads = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+        if not threads:
+            limits.lighten_fork()
         gc.collect()
         gc.freeze()
-        threads = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
         self._send(Ready(dags=sorted(self._dags), threads=threads, asked=session.asked))
         return True
 
@@ -182,7 +185,7 @@ class Zygote:
                 self._children.discard(pid)
                 ended.append((pid, status))
         if ended:
-            orphans = bool(limits.other_children(self._children))
+            orphans = bool(self._own.besides(self._children))
             for pid, status in ended:
                 self._send(Exited(pid=pid, status=status, orphans=orphans))
 

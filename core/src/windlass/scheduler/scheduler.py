@@ -145,6 +145,7 @@ class Scheduler:
         self._dags = {dag.dag_id: dag for dag in self._store.dags()}
         self._due_dags = dict.fromkeys(self._dags)
         self._load_pools()
+        self._next_renewal = self._clock.monotonic() + self._settings.run_lease / 3
         self._adopt([run.id for run in self._store.open_runs()])
         self._loaded = True
         self._resubmit()
@@ -159,15 +160,23 @@ class Scheduler:
             self._next_reap = now + self._settings.reap_interval
             self._store.reap(queued_timeout=self._settings.queued_timeout)
         if now >= self._next_renewal:
+            lapsed = now >= self._next_renewal + self._settings.run_lease * 2 / 3
             self._next_renewal = now + self._settings.run_lease / 3
-            mine = self._owned.ids()
-            for lost in set(mine) - set(self._store.adopt(mine, self._settings.owner, self._settings.run_lease)):
-                self._owned.forget(lost)
+            self._renew(lapsed=lapsed)
             # The run before may belong to another scheduler, which tells nobody.
             for dag_id in list(self._for_past):
                 self._wake_past(dag_id)
         if self._executor.lost_contact():
             self._resubmit()
+
+    def _renew(self, *, lapsed: bool) -> None:
+        """Keep what is owned; after a lapse somebody else may have owned it meanwhile, so everything is read again."""
+        mine = self._owned.ids()
+        if lapsed:
+            self._adopt(mine)
+            return
+        for lost in set(mine) - set(self._store.adopt(mine, self._settings.owner, self._settings.run_lease)):
+            self._owned.forget(lost)
 
     def _resubmit(self) -> None:
         running = self._owned.running

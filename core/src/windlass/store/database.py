@@ -4,7 +4,8 @@ Reads run in autocommit, each its own snapshot. A write is one function of a :cl
 :meth:`Database.write` between ``BEGIN IMMEDIATE`` and ``COMMIT``: it holds only guarded statements and the recounts
 they need, so the lock is held for microseconds plus one sync. Whoever finds the database locked waits by jittered
 naps, from a tenth of a commit's time up to 2 ms, for up to ten seconds (SQLite's own busy handler backs off far too
-slowly for a queue of short writers); only then it raises :class:`StoreBusy`. After the commit the doorbell rings, if the work asked for it.
+slowly for a queue of short writers); only then it raises :class:`StoreBusy`. After the commit the doorbell rings, if
+the work asked for it.
 
 Each thread has its own connection to a file; a database in memory has one, shared under a lock. SQL is text with named
 parameters, translated once per statement by the dialect and prepared once per connection by the driver. SQLAlchemy

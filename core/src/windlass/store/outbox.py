@@ -28,6 +28,10 @@ _FREE: Final = (
 )
 _CHOOSE: Final = f"SELECT id FROM outbox WHERE {_FREE} ORDER BY id LIMIT :limit FOR_UPDATE"
 _CLAIM: Final = "UPDATE outbox SET claimed_by = :by, claimed_until = :until WHERE id IN IDS(:ids)"
+_GIVEN_UP: Final = (
+    "SELECT id, event, consumer FROM outbox WHERE delivered_at IS NULL AND failures >= :most"
+    " ORDER BY id DESC LIMIT :limit"
+)
 _READ: Final = (
     "SELECT o.id, o.event, o.run, o.ti_id, r.dag_id, r.run_id, t.task_id, t.map_index, o.try_number, o.reason,"
     " r.bundle, r.file, r.code_version, o.failures, o.created_at"
@@ -105,6 +109,11 @@ class Outbox:
             return ids
 
         return self._database.write(work)
+
+    def given_up(self, limit: int = 20) -> list[tuple[int, str, str]]:
+        """Return what failed too often, the newest first: the row's id, its event and whose it was ('' = a callback)."""
+        rows = self._database.rows(_GIVEN_UP, {"most": MOST_FAILURES, "limit": limit})
+        return [(row[0], row[1], row[2]) for row in rows]
 
     def delivered(self, ids: Sequence[int], by: str) -> int:
         """Note that these were delivered; return how many of them ``by`` still held."""
