@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Installation
+    from core.tests.acceptance.conftest import Installation
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
 

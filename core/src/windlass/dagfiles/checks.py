@@ -5,13 +5,14 @@ A DAG that does not pass is an import error of its file; the file's other DAGs a
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from windlass.errors import DuplicateId, ExtraMissing, ParamInvalid, SpecError
+from windlass.errors import DuplicateId, ParamInvalid, SpecError
 from windlass.planning.timetables import timetable
 from windlass.spec import CustomTimetableSpec, DagSpec, NullSpec, ParamSpec, decode_spec
+from windlass.spec.params import schema_problem
 
 #: Every reader of a DAG decodes the whole of it.
 MAX_BYTES: Final = 8 << 20
@@ -88,29 +89,7 @@ def _check_param(param: ParamSpec, name: str, *, required: bool) -> None:
     if required and not param.has_value:
         raise ParamInvalid(f"{name} has no default, which scheduled runs need; give it one")
     if param.schema:
-        _check_schema(param, name, check_value=required)
-
-
-def _check_schema(param: ParamSpec, name: str, *, check_value: bool) -> None:
-    validator = _validator(param.schema, name)
-    if check_value:
-        error = next(iter(sorted(validator.iter_errors(param.value), key=lambda error: len(error.path))), None)
-        if error is not None:
-            text = f"the default of {name} does not fit its schema: {error.message}"
+        problem = schema_problem(param.schema, name, [param.value] if required else [])
+        if problem is not None:
+            text = f"the default of {name} does not fit its schema: {problem}"
             raise ParamInvalid(f"{text}; scheduled runs use it, so give one that does")
-
-
-def _validator(schema: dict[str, Any], name: str) -> Any:  # noqa: ANN401 - jsonschema's classes are made at run time
-    """Return what checks values against ``schema``; importing the library is left until a param has one."""
-    try:
-        import jsonschema
-        from referencing import Registry
-    except ImportError:
-        raise ExtraMissing(f"{name} has a schema, which needs jsonschema") from None
-    kind = jsonschema.Draft202012Validator
-    try:
-        kind.check_schema(schema)
-    except jsonschema.SchemaError as error:
-        raise ParamInvalid(f"the schema of {name} is no JSON schema: {error.message}") from None
-    # An empty registry: a `$ref` to an address is an error, not a request to it.
-    return kind(schema, format_checker=jsonschema.FormatChecker(), registry=Registry())

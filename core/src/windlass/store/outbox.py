@@ -111,7 +111,7 @@ class Outbox:
         return self._database.write(work)
 
     def given_up(self, limit: int = 20) -> list[tuple[int, str, str]]:
-        """Return what failed too often, the newest first: the row's id, its event and whose it was ('' = a callback)."""
+        """Return what failed too often, the newest first: its id, its event and whose it was ('' = a callback's)."""
         rows = self._database.rows(_GIVEN_UP, {"most": MOST_FAILURES, "limit": limit})
         return [(row[0], row[1], row[2]) for row in rows]
 

@@ -1,5 +1,335 @@
-"""Planted bugs."""
+"""Bugs to plant: each takes one guard of the protocol away, and the simulation has to notice.
+
+A guard that can be removed without any seed failing is either useless or unproven. So every promise that the engine's
+code makes by a clause, a comparison or an order of two calls has a counterpart here, and a test asserts that some seed
+among the first few hundred finds each of them.
+"""
 
 from __future__ import annotations
 
-BUGS: dict = {}
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, Final
+
+import msgspec
+
+from windlass.planning import endings as planned_endings
+from windlass.planning import rules
+from windlass.planning.runs import DagLimit
+from windlass.ports import Changes, Claim, Committed, SignalKind, StopRequest, TaskFacts
+from windlass.scheduler import scheduler as scheduling
+from windlass.scheduler import tracked
+from windlass.scheduler.scheduler import Scheduler
+from windlass.scheduler.tracked import TrackedRun
+from windlass.spec import TriggerRule
+from windlass.states import TaskState
+from windlass.store import changes, claiming, commands, endings, gateway, reaping, xcoms
+from windlass.store.database import Database, Row, Savepoint
+from windlass.store.gateway import SqlGateway
+from windlass.store.instants import SECOND
+from windlass.store.reaping import Reaper
+from windlass.store.room import Room
+from windlass.store.scheduling import SqlStore
+
+Plant = Callable[[ExitStack], None]
+
+
+@dataclass(frozen=True)
+class Bug:
+    """A planted bug: what is wrong with it, and how to plant it."""
+
+    story: str
+    plant: Plant
+
+    @contextlib.contextmanager
+    def planted(self) -> Iterator[None]:
+        """Plant it for a while."""
+        with ExitStack() as stack:
+            self.plant(stack)
+            yield
+
+
+BUGS: Final[dict[str, Bug]] = {}
+
+
+def _bug(story: str) -> Callable[[Plant], Plant]:
+    def register(plant: Plant) -> Plant:
+        BUGS[plant.__name__.strip("_").replace("_", "-")] = Bug(story, plant)
+        return plant
+
+    return register
+
+
+@contextlib.contextmanager
+def _attribute(owner: object, name: str, value: object) -> Iterator[None]:
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
+
+
+def _replace(stack: ExitStack, owner: object, name: str, value: object) -> None:
+    patch: AbstractContextManager[None] = _attribute(owner, name, value)
+    stack.enter_context(patch)
+
+
+def _without(stack: ExitStack, module: object, name: str, *clauses: str) -> None:
+    """Take clauses out of a statement; the statement must have them."""
+    sql = getattr(module, name)
+    for clause in clauses:
+        if clause not in sql:
+            msg = f"{name} has no {clause!r} any more: plant this bug where the guard is now"
+            raise LookupError(msg)
+        sql = sql.replace(clause, "")
+    _replace(stack, module, name, sql)
+
+
+# --- What the scheduler writes
+
+
+@_bug("a move does not look at the state it finds")
+def _move_any_state(stack: ExitStack) -> None:
+    _without(stack, changes, "_MOVE", " AND state = :before", " AND lease_id IS NULL")
+
+
+@_bug("a step is written although the run was cleared, marked or taken over since")
+def _ignore_generation(stack: ExitStack) -> None:
+    _replace(stack, changes, "_outdated", lambda _transaction, _generations: set())
+
+
+@_bug("pools and limits are believed to have room, as the scheduler remembers it, instead of counting rows")
+def _count_from_memory(stack: ExitStack) -> None:
+    _replace(stack, Room, "admit", lambda _self, _wanted: True)
+
+
+@_bug("queueing keeps the epoch")
+def _keep_epoch(stack: ExitStack) -> None:
+    original = changes._queue_values  # noqa: SLF001 - what is patched
+    _replace(stack, changes, "_queue_values", lambda *args: {**original(*args), "queues": 0})
+
+
+@_bug("a conflict leaves half of a run's changes behind")
+def _half_conflict(stack: ExitStack) -> None:
+    _replace(stack, Savepoint, "undo", lambda _self: None)
+    _replace(stack, changes, "_Mismatch", _Unnoticed)
+
+
+class _Unnoticed(Exception):
+    """Raised instead of a mismatch; nobody catches the step's savepoint for it."""
+
+
+@_bug("a step deletes every signal, also what came after it had read the inbox")
+def _delete_all_signals(stack: ExitStack) -> None:
+    _replace(stack, changes, "_DELETE_SIGNALS", 'DELETE FROM "signal" WHERE :ids = :ids OR :conflicts = :ids')
+
+
+# --- What the scheduler remembers
+
+
+@_bug("workloads are sent before their queueing is committed")
+def _send_then_commit(stack: ExitStack) -> None:
+    original = Scheduler._commit  # noqa: SLF001 - what is patched
+
+    def commit(self: Scheduler, step: Changes) -> None:
+        for admission in step.admissions:
+            run = self._owned.running[admission.run]  # noqa: SLF001
+            self._executor.submit([run.workload(run.tasks[admission.task], admission.ticket)])  # noqa: SLF001
+        original(self, step)
+
+    _replace(stack, Scheduler, "_commit", commit)
+
+
+@_bug("a run that was cleared keeps the plan it had")
+def _keep_counters(stack: ExitStack) -> None:
+    original = Scheduler._track  # noqa: SLF001 - what is patched
+
+    def track(self: Scheduler, facts: Any) -> bool:  # noqa: ANN401 - passed on
+        return facts.id in self._owned.running or original(self, facts)  # noqa: SLF001
+
+    _replace(stack, Scheduler, "_track", track)
+
+
+@_bug("what was queued is not sent again after a supervisor's restart")
+def _no_resubmission(stack: ExitStack) -> None:
+    _replace(stack, Scheduler, "_resubmit", lambda _self: None)
+
+
+@_bug("the scheduler does not notice that its changes were refused")
+def _conflicts_unnoticed(stack: ExitStack) -> None:
+    original = SqlStore.commit
+
+    def commit(self: SqlStore, step: Changes) -> Committed:
+        return msgspec.structs.replace(original(self, step), conflicts=frozenset())
+
+    _replace(stack, SqlStore, "commit", commit)
+
+
+@_bug("looking for running instances unlearns what the same step has decided")
+def _unlearn(stack: ExitStack) -> None:
+    def reread(self: Scheduler, run: TrackedRun) -> None:
+        for task in self._store.tasks_of(run.facts.id):  # noqa: SLF001
+            self._absorb(task)  # noqa: SLF001
+
+    _replace(stack, Scheduler, "_reread", reread)
+
+
+@_bug("a decision overtakes one that waits for an expansion")
+def _overtaken(stack: ExitStack) -> None:
+    original = TrackedRun.find
+
+    def apply(self: Scheduler, run: int, move: Any, step: Changes) -> None:  # noqa: ANN401 - a planning move
+        known = self._owned.running.get(run)  # noqa: SLF001
+        task: TaskFacts | None = None if known is None else original(known, move.task_id, move.map_index)
+        if known is None:
+            return
+        if task is None:
+            self._postponed.setdefault(run, []).append(move)  # noqa: SLF001
+        else:
+            self._move(known, task, move.to, move.reason, step, planned=True)  # noqa: SLF001
+
+    _replace(stack, Scheduler, "_apply", apply)
+
+
+@_bug("any number of a DAG's runs may be active")
+def _any_number_of_runs(stack: ExitStack) -> None:
+    original = scheduling.choose_runs
+
+    def choose(queued: Any, running: Any, dags: dict[str, DagLimit], backfills: Any) -> Any:  # noqa: ANN401
+        free = {dag: msgspec.structs.replace(limit, max_active_runs=-1) for dag, limit in dags.items()}
+        return original(queued, running, free, backfills)
+
+    _replace(stack, scheduling, "choose_runs", choose)
+
+
+@_bug("a reschedule is charged as a new try")
+def _charge_reschedule(stack: ExitStack) -> None:
+    new_try = tracked._NEW_TRY | {TaskState.UP_FOR_RESCHEDULE}  # noqa: SLF001 - what is patched
+    _replace(stack, tracked, "_NEW_TRY", new_try)
+
+
+@_bug("all_success does not wait for what is pending")
+def _hasty_rule(stack: ExitStack) -> None:
+    clauses = tuple(c for c in rules.RULES[TriggerRule.ALL_SUCCESS] if c.verdict is not rules.Verdict.RUN)
+    hasty = {**rules.RULES, TriggerRule.ALL_SUCCESS: (*clauses, rules.Clause(rules.Verdict.RUN))}
+    _replace(stack, rules, "RULES", hasty)
+
+
+# --- Claims and leases
+
+
+@_bug("a claim takes whatever is queued, whichever ticket it shows")
+def _any_ticket(stack: ExitStack) -> None:
+    original = claiming._candidate  # noqa: SLF001 - what is patched
+
+    def candidate(claim: Claim, row: Row | None) -> Any:  # noqa: ANN401 - passed on
+        return original(claim if row is None else msgspec.structs.replace(claim, epoch=row[7]), row)
+
+    _without(stack, claiming, "_CLAIM", " AND ticket = :ticket")
+    _replace(stack, claiming, "_candidate", candidate)
+
+
+@_bug("a claim takes an instance that is running already")
+def _claim_running(stack: ExitStack) -> None:
+    _without(stack, claiming, "_CLAIM", " AND state = 'queued'", " AND lease_id IS NULL")
+
+
+@_bug("heartbeats do not say that a lease is lost or a stop was asked for")
+def _deaf_heartbeat(stack: ExitStack) -> None:
+    original = SqlGateway.heartbeat
+
+    def heartbeat(self: SqlGateway, leases: Sequence[str], supervisor: str) -> list[StopRequest]:
+        original(self, leases, supervisor)
+        return []
+
+    _replace(stack, SqlGateway, "heartbeat", heartbeat)
+
+
+@_bug("each process compares leases with a clock of its own")
+def _local_clocks(stack: ExitStack) -> None:
+    original = Database.now
+
+    def now(self: Database) -> int:
+        actor = getattr(self.clock, "current", None)
+        ahead = actor is not None and actor.name.startswith("scheduler")
+        return original(self) + (70 * SECOND if ahead else 0)
+
+    _replace(stack, Database, "now", now)
+
+
+@_bug("the reaper ends a lease that was renewed after it had looked")
+def _reap_without_comparing(stack: ExitStack) -> None:
+    _without(stack, reaping, "_STILL", " AND lease_until < :now")
+
+
+@_bug("the reaper trusts a calendar that has jumped")
+def _trust_the_calendar(stack: ExitStack) -> None:
+    _replace(stack, Reaper, "_clock_jumped", lambda _self, _now: False)
+
+
+@_bug("a supervisor that starts ends the leases of all supervisors")
+def _recover_all(stack: ExitStack) -> None:
+    _without(stack, gateway, "_OPEN_OF", " AND supervisor = :supervisor")
+
+
+@_bug("going back from queued charges a try")
+def _charge_requeue(stack: ExitStack) -> None:
+    sql = reaping._UNQUEUE.replace("SET state", "SET try_number = try_number + 1, state")  # noqa: SLF001
+    _replace(stack, reaping, "_UNQUEUE", sql)
+
+
+@_bug("going back from queued tells nobody")
+def _silent_requeue(stack: ExitStack) -> None:
+    _replace(stack, reaping, "SignalKind", SimpleNamespace(TASK=SignalKind.DAG))
+
+
+# --- Ends
+
+
+@_bug("a report ends whatever attempt is running")
+def _report_any_lease(stack: ExitStack) -> None:
+    _without(stack, endings, "_END", " AND epoch = :epoch", " AND lease_id = :lease")
+    _without(stack, endings, "_CLOSE", " AND ended_at IS NULL")
+    _without(stack, endings, "_HELD", " AND t.lease_id = a.lease_id")
+
+
+@_bug("an end tells nobody")
+def _silent_end(stack: ExitStack) -> None:
+    _replace(stack, endings, "SignalKind", SimpleNamespace(TASK=SignalKind.DAG))
+
+
+@_bug("a result that arrives after a person's stop overrules it")
+def _result_overrules_stop(stack: ExitStack) -> None:
+    _replace(stack, endings, "_stop_wins", lambda _stop, _report: False)
+
+
+@_bug("a callback is forgotten")
+def _no_outbox(stack: ExitStack) -> None:
+    _replace(stack, endings, "_outbox", lambda _closing, _now: None)
+
+
+@_bug("a new try sees the XComs of the one before")
+def _keep_xcoms(stack: ExitStack) -> None:
+    _replace(stack, xcoms, "wipe", lambda _transaction, _tasks: None)
+
+
+@_bug("a failure is retried for ever")
+def _endless_retries(stack: ExitStack) -> None:
+    _replace(stack, planned_endings, "after_failure", lambda *_args, retryable: TaskState.UP_FOR_RETRY)
+
+
+@_bug("a clear does not wait for the running process")
+def _clear_overlaps(stack: ExitStack) -> None:
+    _without(stack, commands, "_CLEAR", " AND lease_id IS NULL")
+    original = commands._Step.clear  # noqa: SLF001 - what is patched
+
+    def clear(self: Any, rows: Sequence[Row]) -> None:  # noqa: ANN401 - a private class
+        original(self, [row for row in rows if row[3] != "running"])
+        running = [(row, TaskState.NONE) for row in rows if row[3] == "running"]
+        self._move(commands._CLEAR, running, commands.Actor.CLEAR, "cleared")  # noqa: SLF001
+
+    _replace(stack, commands._Step, "clear", clear)  # noqa: SLF001

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from testing.benchmarks import breakdown
 from testing.benchmarks.engine import BenchmarkError
 

@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-
 from testing.benchmarks.engine import DAGS
+
 from windlass import DAG
 from windlass.authoring import collect
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from testing.benchmarks import report
 from testing.benchmarks.measures import Measure
 
