@@ -1,8 +1,5 @@
 """The workloads in DBOS, a library of durable workflows in threads, with SQLite. Run by ``peers`` in its own venv."""
 
-# mypy: ignore-errors
-# DBOS is installed in an environment of its own, where no type checker looks.
-
 from __future__ import annotations
 
 import importlib.metadata

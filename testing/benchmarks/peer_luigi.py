@@ -3,9 +3,6 @@
 A task is complete when its marker file exists, Luigi's usual target; the files hold the stamps.
 """
 
-# mypy: ignore-errors
-# Luigi is installed in an environment of its own, where no type checker looks.
-
 from __future__ import annotations
 
 import importlib.metadata

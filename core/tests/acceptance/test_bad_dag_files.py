@@ -21,7 +21,7 @@ with DAG("good", schedule=None, is_paused_upon_creation=False):
     hello()
 """
 HEAD = "from windlass import DAG, task\n"
-BAD = {
+BAD: dict[str, tuple[str | bytes, str]] = {
     "syntax.py": (HEAD + "def broken(:\n", "syntax.py:2"),
     "endless.py": (HEAD + "while True: pass\n", "took longer than"),
     "huge.py": (HEAD + "data = bytearray(1 << 32)\n", "MemoryError"),

@@ -63,6 +63,23 @@ def params_of(spec: DagSpec, task_id: str, conf: dict[str, Any]) -> dict[str, An
     return {name: conf.get(name, param.value) for name, param in params.items() if param.has_value or name in conf}
 
 
+def run_fields(run: RunFacts) -> dict[str, Any]:
+    """Return a run as a task sees it."""
+    return {
+        "dag_id": run.dag_id,
+        "run_id": run.run_id,
+        "run_type": run.run_type.value,
+        "state": run.state.value,
+        "logical_date": run.logical_date,
+        "data_interval_start": run.data_interval_start,
+        "data_interval_end": run.data_interval_end,
+        "run_after": run.run_after,
+        "start_date": run.start_date,
+        "end_date": run.end_date,
+        "conf": run.conf,
+    }
+
+
 def idempotency_key(run: RunFacts, task: TaskFacts, clears: int) -> str:
     """Return a key that stays the same for every try and attempt of the instance until it is cleared."""
     text = "\n".join((run.dag_id, run.run_id, task.task_id, str(task.map_index), str(clears)))

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from windlass.errors import RunNotFound, UsageError
+from windlass.planning.attempts import run_fields
 from windlass.ports import RunFacts
 from windlass.protocol import Query
 from windlass.store.database import Database
@@ -161,20 +162,3 @@ def _stored(value: object) -> object:
     if isinstance(value, list | tuple):
         return to_json([_stored(item) for item in value])
     return value
-
-
-def run_fields(run: RunFacts) -> dict[str, Any]:
-    """Return a run as a task sees it."""
-    return {
-        "dag_id": run.dag_id,
-        "run_id": run.run_id,
-        "run_type": run.run_type.value,
-        "state": run.state.value,
-        "logical_date": run.logical_date,
-        "data_interval_start": run.data_interval_start,
-        "data_interval_end": run.data_interval_end,
-        "run_after": run.run_after,
-        "start_date": run.start_date,
-        "end_date": run.end_date,
-        "conf": run.conf,
-    }

@@ -9,12 +9,13 @@ from datetime import datetime
 from typing import Any, Final
 
 from windlass.errors import Conflict, DagNotFound, RunExists, UsageError, WindlassError
+from windlass.planning.attempts import run_fields
 from windlass.planning.calendar import manual_interval
 from windlass.ports import NewRun
 from windlass.protocol import AssetEvent, Query, TriggerRun, Variable, Verb, XComGet, XComInfo, XComSet
 from windlass.states import RunType
 from windlass.store import xcoms
-from windlass.store.asking import Asking, run_fields
+from windlass.store.asking import Asking
 from windlass.store.assets import record_events
 from windlass.store.commands import RunCommands
 from windlass.store.credentials import Credentials

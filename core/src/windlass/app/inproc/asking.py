@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from windlass.app.inproc.memory import MemoryStore
 from windlass.errors import UsageError
+from windlass.planning.attempts import run_fields
 from windlass.ports import RunFacts, TaskFacts
 from windlass.protocol import Query
 from windlass.states import RunState
@@ -41,7 +42,7 @@ def answer(store: MemoryStore, here: RunFacts, query: Query) -> list[Row]:
     filters = {"dag_id": here.dag_id, **query.filters}
     match query.what:
         case "runs":
-            runs = [_run_row(run) for run in _by_date(store.runs())]
+            runs = [run_fields(run) for run in _by_date(store.runs())]
             return _page(_passing(runs, filters, _RUN_FILTERS, query), query)
         case "task_states":
             tasks = [_task_row(run, task) for run in _by_date(store.runs()) for task in store.tasks_of(run.id)]
@@ -55,7 +56,7 @@ def answer(store: MemoryStore, here: RunFacts, query: Query) -> list[Row]:
                 and run.logical_date < here.logical_date
                 and (run.state is RunState.SUCCESS or not only_success)
             ]
-            return [_run_row(run) for run in earlier[-1:]]
+            return [run_fields(run) for run in earlier[-1:]]
         case "asset_events":
             return []
     raise UsageError(f"no query {query.what!r}; ask for runs, task_states, previous or asset_events")
@@ -76,22 +77,6 @@ def _page(rows: list[Row], query: Query) -> list[Row]:
 
 def _by_date(runs: list[RunFacts]) -> list[RunFacts]:
     return sorted(runs, key=lambda run: run.logical_date)
-
-
-def _run_row(run: RunFacts) -> Row:
-    return {
-        "dag_id": run.dag_id,
-        "run_id": run.run_id,
-        "run_type": run.run_type.value,
-        "state": run.state.value,
-        "logical_date": run.logical_date,
-        "data_interval_start": run.data_interval_start,
-        "data_interval_end": run.data_interval_end,
-        "run_after": run.run_after,
-        "start_date": run.start_date,
-        "end_date": run.end_date,
-        "conf": run.conf,
-    }
 
 
 def _task_row(run: RunFacts, task: TaskFacts) -> Row:
