@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from windlass import Param, dag, task
 
 
 @dag(schedule=None, params={"rows": Param(120, type="integer", minimum=0)})
-def branching(rows: int = 120) -> None:
+def branching() -> None:
     @task.short_circuit
-    def has_rows(rows: int) -> bool:
-        return rows > 0
+    def has_rows(params: dict[str, Any]) -> bool:
+        return bool(params["rows"])
 
     @task.branch
-    def choose(rows: int) -> str:
-        return "load_in_bulk" if rows > 100 else "load_one_by_one"
+    def choose(params: dict[str, Any]) -> str:
+        return "load_in_bulk" if params["rows"] > 100 else "load_one_by_one"
 
     @task
     def load_in_bulk() -> str:
@@ -27,7 +29,7 @@ def branching(rows: int = 120) -> None:
     def report() -> str:
         return "loaded"
 
-    has_rows(rows) >> choose(rows) >> [load_in_bulk(), load_one_by_one()] >> report()
+    has_rows() >> choose() >> [load_in_bulk(), load_one_by_one()] >> report()
 
 
 branching()

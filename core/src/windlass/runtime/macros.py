@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from importlib import import_module
 from typing import Any
 
+from windlass.errors import ExtraMissing
+
 
 def ds_add(ds: str, days: int) -> str:
     """Return the day ``days`` after ``ds`` (YYYY-MM-DD)."""
@@ -35,10 +37,18 @@ class Macros:
             return import_module("random").random
         if name in self._modules:
             if name == "dateutil":
-                import_module("dateutil.parser")
-                import_module("dateutil.relativedelta")
+                return self._dateutil()
             return import_module(self._modules[name])
         raise AttributeError(f"there is no macro {name!r}")
+
+    @staticmethod
+    def _dateutil() -> Any:
+        try:
+            import_module("dateutil.parser")
+            import_module("dateutil.relativedelta")
+        except ImportError:
+            raise ExtraMissing("macros.dateutil needs python-dateutil") from None
+        return import_module("dateutil")
 
 
 MACROS = Macros()

@@ -20,7 +20,7 @@ The same class runs in production, in the simulation and in ``dag.test()``; it r
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -272,7 +272,9 @@ class Scheduler:
         if tracked is None:
             return
         known = tracked.tasks.get(task.id)
-        if known is None:  # another writer made it: the plan must be built anew
+        if (
+            known is None or known.map_index != task.map_index
+        ):  # another writer expanded it: the plan must be built anew
             self._track(tracked.facts)
             return
         if tracked.absorb(task):
@@ -511,8 +513,11 @@ class Scheduler:
             self._end(tracked, conclusion.state, conclusion.reason, changes)
             self._skip_rest(tracked, changes)
         facts = tracked.facts
-        move = self._run_move(facts, facts.ending or conclusion.state, facts.ending_reason or conclusion.reason)
-        changes.run_moves.append(move)
+        state, reason = facts.ending or conclusion.state, facts.ending_reason or conclusion.reason
+        if conclusion.state is RunState.FAILED and state is RunState.SUCCESS:
+            # It was marked success, and then a task of it was marked failed.
+            state, reason = conclusion.state, conclusion.reason
+        changes.run_moves.append(self._run_move(facts, state, reason))
         changes.generations[facts.id] = facts.generation
         self._owned.forget(facts.id)
         self._due_dags[facts.dag_id] = None
@@ -525,7 +530,8 @@ class Scheduler:
         owned = self._owned
 
         def closed(lane: Lane) -> bool:
-            return self._is_held(owned.running[lane.run].facts)
+            # What waits may be decided against: its decision has not been written down yet.
+            return lane.run in self._postponed or self._is_held(owned.running[lane.run].facts)
 
         for task_id, lane in owned.admissions.pick(owned.occupancy, self._pools, self._executor.parallelism, closed):
             tracked = owned.running[lane.run]
@@ -565,5 +571,7 @@ class Scheduler:
 
     def _take_expansion(self, tracked: TrackedRun, task: TaskFacts) -> None:
         known = tracked.tasks.get(task.id)
+        if known is not None and known.map_index == task.map_index:
+            return  # it was there before: the rest of the step, which came after the expansion, may have moved it
         tracked.expanded([task])
         self._owned.put(tracked, known, task)

@@ -13,7 +13,7 @@ import logging
 import os
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from windlass.ports import Rng, Workload
@@ -45,7 +45,7 @@ class Owner(attempts.Owner, Protocol):
     def on_stillborn(self, workload: Workload, error: str, *, lost: bool) -> None:
         """No child can be had for this workload: its code cannot be imported, or (``lost``) they keep dying."""
 
-    def on_zygote_ask(self, verb: GetConnection | Variable, then: Callable[[Answer], None]) -> None:
+    def on_zygote_ask(self, verb: GetConnection | Variable, then: Callable[[Answer, Sequence[str]], None]) -> None:
         """Answer what a DAG file asks while it is imported."""
 
 
@@ -235,7 +235,7 @@ class Launcher:
         attempt.zygote.child_gone(attempt.token)
         self._owner.on_gone(attempt, orphans=orphans)
 
-    def on_zygote_ask(self, verb: GetConnection | Variable, then: Callable[[Answer], None]) -> None:
+    def on_zygote_ask(self, verb: GetConnection | Variable, then: Callable[[Answer, Sequence[str]], None]) -> None:
         """Pass a question on."""
         self._owner.on_zygote_ask(verb, then)
 

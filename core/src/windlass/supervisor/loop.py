@@ -201,7 +201,7 @@ class Supervisor:
         if claimed is None:
             attempt.refuse()
             return
-        masker = Masker()
+        masker = Masker(attempt.zygote.secrets)
         log = LogWriter(contained(self._settings.logs, claimed.log_path), masker, self._clock.now)
         self._forks += 1
         self._by_lease[claimed.lease_id] = attempt
@@ -254,11 +254,11 @@ class Supervisor:
             attempt.masker.add(*masks)
         attempt.reply(number, value, error)
 
-    def on_zygote_ask(self, verb: GetConnection | Variable, then: Callable[[Answer], None]) -> None:
+    def on_zygote_ask(self, verb: GetConnection | Variable, then: Callable[[Answer, Sequence[str]], None]) -> None:
         """Answer a DAG file's top level."""
 
-        def answered(value: object, _: Sequence[str], error: WindlassError | None) -> None:
-            then(Answer(result=value) if error is None else Answer(error=str(error), code=error.code))
+        def answered(value: object, masks: Sequence[str], error: WindlassError | None) -> None:
+            then(Answer(result=value) if error is None else Answer(error=str(error), code=error.code), masks)
 
         self._questions.ask(verb, answered)
 

@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -37,6 +37,7 @@ from windlass.protocol.forking import (
     datagram,
     from_zygote,
 )
+from windlass.secrets.masking import Masker
 from windlass.supervisor import processes
 from windlass.supervisor.reactor import Reactor, Timer
 from windlass.supervisor.settings import SupervisorSettings
@@ -77,8 +78,8 @@ class Owner(Protocol):
     def on_zygote_retired(self, zygote: Zygote) -> None:
         """No new work goes to it: a spare child is to be sent away."""
 
-    def on_zygote_ask(self, verb: GetConnection | Variable, then: Callable[[Answer], None]) -> None:
-        """Answer what a DAG file asks while it is imported."""
+    def on_zygote_ask(self, verb: GetConnection | Variable, then: Callable[[Answer, Sequence[str]], None]) -> None:
+        """Answer what a DAG file asks while it is imported; ``then`` takes the answer and what of it is secret."""
 
 
 @dataclass(slots=True)
@@ -95,6 +96,8 @@ class Zygote:
         self.key: Key = ("", "", "")
         #: It becomes the attempt marked by ``token`` instead of forking.
         self.single = token is not None
+        #: What the file was told while it was imported, and so every child knows: hidden in all of their output.
+        self.secrets: list[str] = []
         self.ready = False
         self.gone = False
         self.retired = False
@@ -176,7 +179,7 @@ class Zygote:
             self._owner.on_zygote_gone(self)
         else:
             reason = self._failure or self._obituary(status)
-            self._owner.on_zygote_failed(self, reason)
+            self._owner.on_zygote_failed(self, Masker(self.secrets).mask(reason))
 
     def _obituary(self, status: int) -> str:
         code = os.waitstatus_to_exitcode(status)
@@ -227,7 +230,8 @@ class Zygote:
             case Ask(verb=verb):
                 self._owner.on_zygote_ask(verb, self._answer)
 
-    def _answer(self, answer: Answer) -> None:
+    def _answer(self, answer: Answer, secrets: Sequence[str]) -> None:
+        self.secrets += secrets
         if not self.gone:
             self._send(_Outgoing(datagram(answer)))
 

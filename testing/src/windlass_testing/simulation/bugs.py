@@ -137,8 +137,8 @@ def _send_then_commit(stack: ExitStack) -> None:
 
     def commit(self: Scheduler, step: Changes) -> None:
         for admission in step.admissions:
-            run = self._owned.running[admission.run]  # noqa: SLF001
-            self._executor.submit([run.workload(run.tasks[admission.task], admission.ticket)])  # noqa: SLF001
+            run = self._owned.running[admission.run]
+            self._executor.submit([run.workload(run.tasks[admission.task], admission.ticket)])
         original(self, step)
 
     _replace(stack, Scheduler, "_commit", commit)
@@ -149,7 +149,7 @@ def _keep_counters(stack: ExitStack) -> None:
     original = Scheduler._track  # noqa: SLF001 - what is patched
 
     def track(self: Scheduler, facts: Any) -> bool:  # noqa: ANN401 - passed on
-        return facts.id in self._owned.running or original(self, facts)  # noqa: SLF001
+        return facts.id in self._owned.running or original(self, facts)
 
     _replace(stack, Scheduler, "_track", track)
 
@@ -172,8 +172,8 @@ def _conflicts_unnoticed(stack: ExitStack) -> None:
 @_bug("looking for running instances unlearns what the same step has decided")
 def _unlearn(stack: ExitStack) -> None:
     def reread(self: Scheduler, run: TrackedRun) -> None:
-        for task in self._store.tasks_of(run.facts.id):  # noqa: SLF001
-            self._absorb(task)  # noqa: SLF001
+        for task in self._store.tasks_of(run.facts.id):
+            self._absorb(task)
 
     _replace(stack, Scheduler, "_reread", reread)
 
@@ -183,14 +183,14 @@ def _overtaken(stack: ExitStack) -> None:
     original = TrackedRun.find
 
     def apply(self: Scheduler, run: int, move: Any, step: Changes) -> None:  # noqa: ANN401 - a planning move
-        known = self._owned.running.get(run)  # noqa: SLF001
+        known = self._owned.running.get(run)
         task: TaskFacts | None = None if known is None else original(known, move.task_id, move.map_index)
         if known is None:
             return
         if task is None:
-            self._postponed.setdefault(run, []).append(move)  # noqa: SLF001
+            self._postponed.setdefault(run, []).append(move)
         else:
-            self._move(known, task, move.to, move.reason, step, planned=True)  # noqa: SLF001
+            self._move(known, task, move.to, move.reason, step, planned=True)
 
     _replace(stack, Scheduler, "_apply", apply)
 

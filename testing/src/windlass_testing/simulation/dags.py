@@ -58,8 +58,8 @@ class _Drawing:
             callbacks=("failure", "success") if source.random() < 0.3 else (),
             max_active_runs=source.choice((1, 1, 2, 16)),
             max_active_tasks=source.choice((1, 2, 16, 16)),
-            fail_fast=source.random() < 0.15,
-            dagrun_timeout=source.uniform(10, 90) if source.random() < 0.15 else None,
+            fail_fast=source.random() < 0.25,
+            dagrun_timeout=source.uniform(10, 90) if source.random() < 0.2 else None,
             **self._schedule(),
         )
 

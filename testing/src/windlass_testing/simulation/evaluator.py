@@ -37,7 +37,7 @@ def seen(spec: DagSpec, board: Board, task: TaskSpec, map_index: int, upstream: 
     return [] if state is None else [state]
 
 
-def _rule(rule: TriggerRule, states: Sequence[str]) -> str:  # noqa: C901, PLR0912 - the table, line by line
+def _rule(rule: TriggerRule, states: Sequence[str]) -> str:  # noqa: C901 - the table, line by line
     if not states or rule is TriggerRule.ALWAYS:
         return RUN
     done = all(s in _DONE for s in states)

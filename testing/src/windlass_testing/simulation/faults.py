@@ -22,8 +22,9 @@ class Faults:
     kill_scheduler: float = 0.004
     kill_supervisor: float = 0.004
     kill_task: float = 0.12
-    freeze_scheduler: float = 0.003
-    freeze_supervisor: float = 0.003
+    linger: float = 0.05
+    freeze_scheduler: float = 0.004
+    freeze_supervisor: float = 0.008
     busy: float = 0.03
     lose_answer: float = 0.06
     jump: float = 0.5

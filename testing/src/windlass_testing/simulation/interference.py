@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from collections.abc import Iterator
 from typing import Any
 
 from windlass.errors import StoreBusy, StoreError, WindlassError
@@ -32,6 +31,10 @@ class Interference:
         self._in_write = False
         #: How often another actor gets the chance to run between two statements.
         self._yields = world.random.choice((0.0, 0.05, 0.3))
+        #: The statement before this one.
+        self._last = ""
+        #: How long that chance is.
+        self._slowness = world.random.choice((0.05, 0.05, 0.05, 2.0))
 
     @contextmanager
     def muted(self) -> Iterator[None]:
@@ -64,12 +67,19 @@ class Interference:
                     world.note("is killed")
                     raise Killed
                 if world.chance(faults.freeze_scheduler if is_scheduler else faults.freeze_supervisor):
-                    actor.freeze(world.random.uniform(5.0, 120.0))
-            if sql.startswith("BEGIN") and world.chance(faults.busy):
-                world.note("finds the database locked")
-                raise LockedOut("simulated: the database stayed locked")
+                    # Often for about as long as a lease: that is where the races are.
+                    longest = world.random.choice((30.0, 70.0, 130.0))
+                    actor.freeze(world.random.uniform(0.7 * longest, longest))
+            if sql.startswith("BEGIN"):
+                if world.chance(faults.busy):
+                    world.note("finds the database locked")
+                    raise LockedOut("simulated: the database stayed locked")
+                # What was read before may have changed by now; the reaper writes only what it has seen to be dead.
+                if is_scheduler and world.chance(faults.linger * (10 if "lease_until <" in self._last else 1)):
+                    actor.sleep(world.random.uniform(0.0, 15.0))
+            self._last = sql
         if self._yields and world.random.random() < self._yields:
-            actor.sleep(world.random.random() * 0.05)
+            actor.sleep(world.random.random() * self._slowness)
 
     def committed(self) -> None:
         """Check what was written; then let its answer get lost, or its writer die."""

@@ -14,8 +14,8 @@ from typing import Final, NamedTuple
 import msgspec
 
 from windlass.spec import DagSpec
-from windlass.states import Actor as Who
 from windlass.states import TASK_TRANSITIONS, TERMINAL_RUN_STATES, TERMINAL_TASK_STATES, TaskState
+from windlass.states import Actor as Who
 from windlass.store import invariant_violations
 from windlass.store.database import Database
 from windlass_testing.simulation import evaluator
@@ -266,6 +266,7 @@ class Observer:
         # A reaper that has not seen the clocks before a jump cannot know of it.
         seen_since = 0.0 if actor is None else max(actor.born_at, actor.thawed_at)
         if world.time - world.last_jump < 70.0 and seen_since > world.last_jump - 10.0:
+            process.betrayed = True
             return
         raise InvariantBroken("14 a living lease was closed", process.name)
 

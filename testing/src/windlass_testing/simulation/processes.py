@@ -38,13 +38,15 @@ class Process:
     timed_out: str | None = None
     fenced: bool = False
     reported: bool = False
+    #: Its lease was closed by a reaper that could not know that the calendar had jumped.
+    betrayed: bool = False
 
     def believes(self, now: float) -> bool:
         """Return whether it lives and holds a lease that, as far as its supervisor knows, has not expired.
 
         A success is reported while its process is leaving: with its last word it has given the lease back.
         """
-        return self.alive and not self.reported and now < self.renewed_at + LEASE
+        return self.alive and not self.reported and not self.betrayed and now < self.renewed_at + LEASE
 
     @property
     def name(self) -> str:
@@ -69,6 +71,8 @@ class Register:
         for other in self.by_lease.values():
             if other.workload.id == process.workload.id and other.believes(now) and process.believes(now):
                 raise InvariantBroken("14 one live lease", f"{process.name} and {other.name} both live and hold one")
+        if process.claimed is not None and process.claimed.context.epoch != process.workload.epoch:
+            raise InvariantBroken("14 a ticket is for one epoch", f"{process.name}: {process.claimed.context.epoch}")
         self.by_lease[lease] = process
 
     def living(self) -> list[Process]:
@@ -84,14 +88,16 @@ class Behaviour:
         self._faults = faults
         self.specs = specs
         self._reschedules: dict[tuple[int, int], int] = {}
-        self._pace = world.random.choice((0.5, 3.0, 10.0))
+        self._pace = world.random.choice((0.5, 3.0, 10.0, 25.0))
+        #: How long it takes at most from the fork to the hello.
+        self.start_up = world.random.choice((0.05, 0.05, 3.0))
 
     def duration(self) -> float:
         """Return how long user code takes."""
         source = self._world.random
         if source.random() < 0.05:
             return source.uniform(30.0, 150.0)
-        return min(source.expovariate(1 / self._pace), 40.0)
+        return min(source.expovariate(1 / self._pace), 60.0)
 
     def dies(self) -> bool:
         """Return whether the process is killed from outside before it ends."""

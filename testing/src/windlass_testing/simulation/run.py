@@ -46,7 +46,9 @@ class Result:
     @property
     def line(self) -> str:
         """The seed in one line."""
-        return f"seed {self.seed}, step {self.steps}, at {self.virtual_seconds:.3f} s: {self.broken or 'everything held'}"
+        return (
+            f"seed {self.seed}, step {self.steps}, at {self.virtual_seconds:.3f} s: {self.broken or 'everything held'}"
+        )
 
 
 def simulate(seed: int, *, keep_trace: bool = False) -> Result:
@@ -189,4 +191,6 @@ class _Simulation:
         """Nothing is handed out before its queueing is committed."""
         ti = self.observer.instance(workload.id)
         if ti is None or ti.epoch < workload.epoch:
-            raise InvariantBroken("1 commit, then send", f"task instance {workload.id} was sent with epoch {workload.epoch}")
+            raise InvariantBroken(
+                "1 commit, then send", f"task instance {workload.id} was sent with epoch {workload.epoch}"
+            )

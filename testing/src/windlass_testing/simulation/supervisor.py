@@ -210,8 +210,8 @@ class Supervisor:
         self.children[process] = None
         source = self._world.random
         if self._host.behaviour.dies():
-            self._world.at(source.uniform(0.0, 0.05), self._exit, process)
-        self._world.at(source.uniform(0.0, 0.05), self._say_hello, process)
+            self._world.at(source.uniform(0.0, self._host.behaviour.start_up), self._exit, process)
+        self._world.at(source.uniform(0.0, self._host.behaviour.start_up), self._say_hello, process)
 
     def _say_hello(self, process: Process) -> None:
         if process.alive:

@@ -81,7 +81,7 @@ class World:
 
     # --- Time
 
-    def at(self, delay: float, callback: Callable[..., None], *args: Any) -> None:  # noqa: ANN401 - the callback's own
+    def at(self, delay: float, callback: Callable[..., None], *args: Any) -> None:
         """Call back after ``delay`` seconds."""
         self._entries += 1
         heapq.heappush(self._agenda, (self.time + delay, self._entries, callback, args))

@@ -30,6 +30,7 @@ from windlass.ports import Claim, NewRun, Report, RunFacts, StopRequest, TaskFac
 from windlass.protocol import ArtifactCommit, ArtifactOpen, Rendered, Reschedule, Verb, XComSet
 from windlass.runtime.attempt import run_attempt
 from windlass.scheduler import Scheduler, SchedulerSettings
+from windlass.secrets.env import EnvironmentSource
 from windlass.states import RunType
 
 _SUPERVISOR = "inproc"
@@ -142,7 +143,8 @@ class InlineEngine:
         self.clock = VirtualClock(now or datetime.now(tz=UTC))
         self.store = MemoryStore(self.clock)
         rng = SeededRng(0)
-        self.gateway = MemoryGateway(self.store, rng, lambda name: _dict_or_none(connections, name), variables.get)
+        given = _Given(connections, variables)
+        self.gateway = MemoryGateway(self.store, rng, given.connection, given.variable)
         # A result may be kept for long and read late, so the folder goes with the engine, without a complaint.
         self._artifacts = Path(tempfile.mkdtemp(prefix="windlass-test-"))
         self._remove = weakref.finalize(self, shutil.rmtree, self._artifacts, ignore_errors=True)
@@ -199,9 +201,25 @@ def manual_run(
     )
 
 
-def _dict_or_none(connections: Mapping[str, Mapping[str, Any]], name: str) -> dict[str, Any] | None:
-    fields = connections.get(name)
-    return None if fields is None else dict(fields)
+class _Given:
+    """The connections and variables of a test: what the caller gave, then the environment, as in Airflow."""
+
+    def __init__(self, connections: Mapping[str, Mapping[str, Any]], variables: Mapping[str, str]) -> None:
+        self._connections = connections
+        self._variables = variables
+        self._environment = EnvironmentSource()
+
+    def connection(self, conn_id: str) -> dict[str, Any] | None:
+        """Return a connection's fields, None if it is not known."""
+        if (fields := self._connections.get(conn_id)) is not None:
+            return dict(fields)
+        found = self._environment.get_connection(conn_id)
+        return None if found is None else found.to_fields()
+
+    def variable(self, key: str) -> str | None:
+        """Return a variable's text, None if it is not known."""
+        value = self._variables.get(key)
+        return self._environment.get_variable(key) if value is None else value
 
 
 class _Tee(StringIO):

@@ -193,8 +193,10 @@ class MemoryGateway:
     def _get_connection(self, conn_id: str) -> dict[str, Any]:
         fields = self._connection(conn_id)
         if fields is None:
-            msg = f"connection `{conn_id}` is not defined; give it to dag.test(connections={{'{conn_id}': 'type://…'}})"
-            raise ConnectionNotDefined(msg)
+            given = f"give it to dag.test(connections={{'{conn_id}': 'type://…'}})"
+            raise ConnectionNotDefined(
+                f"connection `{conn_id}` is not defined; {given} or set WINDLASS_CONN_{conn_id.upper()}"
+            )
         return fields
 
     def _variable_verb(self, verb: Variable) -> str | None:
@@ -206,8 +208,10 @@ class MemoryGateway:
             return None
         value = self.variables[verb.key] if verb.key in self.variables else self._variable(verb.key)
         if value is None:
-            msg = f"variable `{verb.key}` is not defined; give it to dag.test(variables={{'{verb.key}': '…'}})"
-            raise VariableNotDefined(msg)
+            given = f"give it to dag.test(variables={{'{verb.key}': '…'}})"
+            raise VariableNotDefined(
+                f"variable `{verb.key}` is not defined; {given} or set WINDLASS_VAR_{verb.key.upper()}"
+            )
         return value
 
     def _xcoms(self, task: TaskFacts, verb: XComGet) -> list[tuple[int, XComValue]]:

@@ -124,7 +124,8 @@ def test_dag(
     """Run ``dag`` once in this process and return what came of it. This is ``dag.test()``.
 
     No database, no daemon, no child process; retry delays pass at once. ``connections`` maps ids to URIs, dicts of
-    fields or Connections, ``variables`` keys to texts; nothing else is known to the run.
+    fields or Connections, ``variables`` keys to texts; besides them the run knows what the environment holds as
+    ``WINDLASS_CONN_<ID>`` and ``WINDLASS_VAR_<KEY>``, and nothing else.
 
     :raises ParamInvalid: if ``conf`` does not fit the DAG's params.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
@@ -56,9 +57,8 @@ def relative_delta(value: object) -> RelativeDelta:
     """
     if isinstance(value, timedelta):
         return RelativeDelta(seconds=value.total_seconds())
-    from dateutil.relativedelta import relativedelta
-
-    if not isinstance(value, relativedelta):
+    dateutil = sys.modules.get("dateutil.relativedelta")  # whoever made a relativedelta has imported it
+    if dateutil is None or not isinstance(value, dateutil.relativedelta):
         kind = type(value).__name__
         msg = f"schedule {value!r} is a {kind}; give a cron string, a preset, a timedelta, a timetable or None"
         raise AuthoringError(msg)
@@ -67,7 +67,7 @@ def relative_delta(value: object) -> RelativeDelta:
         part = absolute[0] if absolute else "leapdays"
         msg = f"schedule {value!r} sets {part!r} and so is no duration; use the plural parts only, or a cron string"
         raise AuthoringError(msg)
-    exact = value.normalized()
+    exact: relativedelta = value.normalized()
     clock = timedelta(hours=exact.hours, minutes=exact.minutes, seconds=exact.seconds, microseconds=exact.microseconds)
     return RelativeDelta(years=exact.years, months=exact.months, days=exact.days, seconds=clock.total_seconds())
 

@@ -1,0 +1,166 @@
+"""What the documentation says is so: its tables, its examples, the files and tests it points at, the commands it shows."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import click
+import pytest
+
+from windlass.cli.root import root
+
+ROOT = Path(__file__).parents[3]
+DOCS = ROOT / "docs"
+SOURCE = ROOT / "core" / "src" / "windlass"
+EXAMPLES = DOCS / "examples"
+
+pytestmark = pytest.mark.skipif(not DOCS.is_dir(), reason="the documentation is not part of a package's sources")
+
+PAGES = sorted(path for path in DOCS.glob("*/**/*.md") if not {"_build", "_mounted"} & {*path.parts})
+
+
+def tables() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("tables", DOCS / "tables.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def page_id(page: Path) -> str:
+    return str(page.relative_to(DOCS))
+
+
+def test_every_table_that_is_made_from_the_code_is_up_to_date() -> None:
+    made = tables()
+    found = made.pages()
+    outdated = [page_id(path) for path, text in found.items() if made.rendered(text) != text]
+    assert not outdated, "run `python docs/tables.py`"
+    marked = [name for text in found.values() for name in re.findall(r"<!-- begin: (\S+) -->", text)]
+    assert sorted(marked) == sorted(made.TABLES)
+
+
+def commands(command: click.Command, ctx: click.Context, path: str = "") -> list[str]:
+    if not isinstance(command, click.Group):
+        return [path]
+    names = [name for name in command.list_commands(ctx) if not (path == "" and name == "supervisor")]
+    found = ((name, command.get_command(ctx, name)) for name in names)
+    return [leaf for name, inner in found if inner for leaf in commands(inner, ctx, f"{path} {name}".strip())]
+
+
+def test_the_page_of_commands_has_a_heading_for_each() -> None:
+    page = (DOCS / "reference" / "cli.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^#### (.+)$", page, re.MULTILINE)) == sorted(commands(root, click.Context(root)))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_every_command_that_a_page_shows_exists_with_its_options(page: Path) -> None:
+    shown = re.findall(r"^\$ windlass ([^\n|]*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    for line in shown:
+        words = shlex.split(line, comments=True)
+        command: click.Command = root
+        while isinstance(command, click.Group):
+            ctx = click.Context(command)
+            inner = command.get_command(ctx, words[0])
+            assert inner is not None, line
+            command, words = inner, words[1:]
+        known = {name for param in command.params for name in (*param.opts, *param.secondary_opts)}
+        options = {word.split("=")[0] for word in words if re.fullmatch(r"--?[a-z][a-z-]*(=.*)?", word)}
+        assert options <= known, line
+
+
+def test_the_floors_name_every_room_and_no_other() -> None:
+    page = (DOCS / "explanation" / "architecture.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \d \| (.+) \|$", page, re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    facades = {"__init__", "__main__", "version", "backends", "hooks", "operators", "plugin", "sensors", "control"}
+    facades |= {"timetables", "triggers", "ports", "example_dags", "py", "__pycache__"}
+    there = {path.name.removesuffix(".py") for path in SOURCE.iterdir() if path.suffix in {"", ".py"}}
+    assert there - named <= facades
+    assert named <= there
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_every_file_and_name_that_a_page_points_at_exists(page: Path) -> None:
+    for file, name in re.findall(r"`([\w/]+\.py)(?::(\w+))?`", page.read_text(encoding="utf-8")):
+        places = [SOURCE / file, ROOT / "core" / "tests" / file, EXAMPLES / file, DOCS / file, ROOT / file]
+        found = [place for place in places if place.is_file()]
+        if "/" in file or name:
+            assert found, f"{page_id(page)} points at {file}"
+        if name:
+            text = found[0].read_text(encoding="utf-8")
+            assert re.search(rf"^\s*(async )?(def|class) {name}\b", text, re.MULTILINE), f"{file}:{name}"
+
+
+def test_every_room_has_a_short_readme() -> None:
+    rooms = [path for path in SOURCE.iterdir() if (path / "__init__.py").is_file() and path.name != "example_dags"]
+    for room in rooms:
+        readme = room / "README.md"
+        assert readme.is_file(), f"{room.name} has no README.md"
+        assert len(readme.read_text(encoding="utf-8").splitlines()) <= 20, f"{readme} is too long"
+
+
+def run_tests(folder: Path, environ: dict[str, str]) -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "--import-mode=prepend",
+            "-W",
+            "error",
+            str(folder),
+        ],
+        cwd=folder,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **environ},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_examples_pass_their_tests(tmp_path: Path) -> None:
+    run_tests(EXAMPLES, {"WINDLASS_HOME": str(tmp_path), "PYTHONPATH": str(EXAMPLES / "windlass-hello" / "src")})
+
+
+def test_every_example_is_shown_on_a_page() -> None:
+    pages = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    for example in EXAMPLES.glob("*.*"):
+        assert f"../examples/{example.name}" in pages, example.name
+
+
+def test_an_installed_provider_is_listed_and_its_connection_can_be_tested(tmp_path: Path) -> None:
+    info = tmp_path / "site" / "windlass_hello-0.1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: windlass-hello\nVersion: 0.1.0\n")
+    (info / "entry_points.txt").write_text("[windlass.providers]\nhello = windlass_hello.plugin\n")
+    environ = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("WINDLASS_")},
+        "WINDLASS_HOME": str(tmp_path / "home"),
+        "WINDLASS_CONN_HELLO_DEFAULT": "hello://greet.example",
+        "PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), str(EXAMPLES / "windlass-hello" / "src")]),
+    }
+
+    def windlass(*args: str) -> Any:
+        command = [sys.executable, "-P", "-m", "windlass", *args]
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "hello" in windlass("plugins", "-o", "plain")
+    windlass("db", "migrate")
+    assert "https://greet.example would answer" in windlass("connections", "test", "hello_default")

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from datetime import datetime
+
+import branching
+import connections_and_variables
+import first_dag
+import mapping
+import pytest
+import retries_and_timeouts
+
+from windlass.errors import ParamInvalid
+
+
+def test_the_report_has_the_mean_of_the_measurements() -> None:
+    result = first_dag.weather().test(logical_date=datetime(2026, 3, 1))
+    assert result.state == "success"
+    assert result.states == {"measure": "success", "report": "success"}
+    assert result.xcom("measure") == [11.5, 12.1, 14.8]
+    assert "2026-03-01: 12.8 degrees" in result.log("report")
+
+
+def test_what_is_flaky_is_retried_and_what_is_hopeless_is_not() -> None:
+    result = retries_and_timeouts.retries().test()
+    assert result.task("flaky").try_number == 3
+    assert result.task("hopeless").try_number == 1
+    assert result.states["nothing_to_do"] == "skipped"
+
+
+def test_every_file_is_counted() -> None:
+    result = mapping.mapping().test()
+    assert [result.xcom("count", map_index=index) for index in range(3)] == [2, 2, 2]
+    assert result.xcom("total") == 6
+
+
+@pytest.mark.parametrize(("rows", "skipped"), [(500, "load_one_by_one"), (5, "load_in_bulk")])
+def test_many_rows_are_loaded_in_bulk(rows: int, skipped: str) -> None:
+    result = branching.branching().test(conf={"rows": rows})
+    assert result.states[skipped] == "skipped"
+    assert result.states["report"] == "success"
+
+
+def test_no_rows_are_nothing_to_do() -> None:
+    assert branching.branching().test(conf={"rows": 0}).states["report"] == "skipped"
+
+
+def test_rows_are_a_number() -> None:
+    with pytest.raises(ParamInvalid, match="rows"):
+        branching.branching().test(conf={"rows": "many"})
+
+
+def test_the_shop_is_reached_through_its_connection() -> None:
+    result = connections_and_variables.shop().test(
+        connections={"shop_api": "http://ada:s3cr3t@shop.example:8443"}, variables={"shop_path": "v2"}
+    )
+    assert result.xcom("address") == "https://shop.example:8443/v2"

@@ -1,0 +1,1 @@
+"""Greet people from Windlass."""

@@ -1,0 +1,150 @@
+"""A whole installation in a folder of its own: real commands, real processes, and nothing left behind.
+
+For tests of what only the shipped processes together can show; for those of the services and the command line,
+:mod:`windlass_testing.installation` is faster.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+PATIENCE = 40.0
+
+
+class LiveInstallation:
+    """A home, its DAG folder, its server, and a ledger that tasks append to outside the database."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = folder / "home"
+        self.dags = self.home / "dags"
+        self.dags.mkdir(parents=True)
+        self.ledger_file = folder / "ledger"
+        self.ledger_file.touch()
+        self.servers: list[subprocess.Popen[bytes]] = []
+        self.environ = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("WINDLASS_")},
+            "WINDLASS_HOME": str(self.home),
+            "LEDGER": str(self.ledger_file),
+        }
+
+    def write(self, name: str, source: str) -> None:
+        """Write a file into the DAG folder."""
+        (self.dags / name).write_text(source, encoding="utf-8")
+
+    # --- Commands
+
+    def command(self, *args: str) -> list[str]:
+        """Return the command line of ``windlass`` with these arguments."""
+        return [sys.executable, "-P", "-m", "windlass", *args]
+
+    def windlass(self, *args: str, code: int = 0) -> str:
+        """Run a command to its end; it must exit with ``code``."""
+        done = subprocess.run(
+            self.command(*args), env=self.environ, capture_output=True, text=True, timeout=60, check=False
+        )
+        if done.returncode != code:
+            raise AssertionError(f"windlass {' '.join(args)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done.stdout or done.stderr
+
+    def json(self, *args: str) -> Any:  # noqa: ANN401 - JSON
+        """Return what a command answers with ``-o json``."""
+        return json.loads(self.windlass(*args, "-o", "json"))
+
+    def trigger(self, dag_id: str) -> str:
+        """Trigger a DAG and return the id of the run."""
+        return str(self.json("dags", "trigger", dag_id)["run_id"])
+
+    def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
+        """Return a run as the command line shows it."""
+        found: dict[str, Any] = self.json("runs", "show", dag_id, run_id)
+        return found
+
+    # --- Processes
+
+    def start(self, kind: str = "standalone", **environ: str) -> subprocess.Popen[bytes]:
+        """Start a server and wait until it takes work."""
+        log = self.home / f"{kind}-{len(self.servers)}.log"
+        with log.open("wb") as output:
+            server = subprocess.Popen(
+                self.command(kind),
+                env={**self.environ, **environ},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+        self.servers.append(server)
+        self.wait(lambda: (self.home / "run" / "supervisor.sock").exists() or server.poll() is not None, "a supervisor")
+        if server.poll() is not None:
+            raise AssertionError(log.read_text())
+        return server
+
+    def processes(self) -> dict[int, str]:
+        """Return the processes of this home, by its name in their environment, without this test's own."""
+        found: dict[int, str] = {}
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit() or int(entry.name) == os.getpid():
+                continue
+            try:
+                if f"WINDLASS_HOME={self.home}".encode() in (entry / "environ").read_bytes().split(b"\0"):
+                    found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+        return found
+
+    def supervisor(self) -> int:
+        """Return the process id of the supervisor."""
+        return int((self.home / "run" / "supervisor.lock").read_text())
+
+    def stop(self, server: subprocess.Popen[bytes], patience: float = PATIENCE) -> int:
+        """Ask a server to stop, wait for its end and return its exit code."""
+        server.terminate()
+        return server.wait(timeout=patience)
+
+    def close(self) -> None:
+        """End everything that this home has started."""
+        for server in self.servers:
+            if server.poll() is None:
+                server.terminate()
+        for server in self.servers:
+            server.wait(timeout=PATIENCE)
+        for pid in self.processes():
+            os.kill(pid, signal.SIGKILL)
+
+    # --- Waiting and looking
+
+    def wait(self, condition: Callable[[], object], what: str, patience: float = PATIENCE) -> None:
+        """Wait until ``condition`` holds; fail, with all logs, if it does not in time."""
+        deadline = time.monotonic() + patience
+        while not condition():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"waited {patience} s for {what}\n{self.logs()}")
+            time.sleep(0.02)
+
+    def wait_for_dag(self, dag_id: str) -> None:
+        """Wait until a DAG is known."""
+        self.wait(lambda: any(dag["dag_id"] == dag_id for dag in self.json("dags", "list")), f"DAG {dag_id}")
+
+    def wait_for_run(self, dag_id: str, run_id: str, patience: float = PATIENCE) -> dict[str, Any]:
+        """Wait until a run has ended, and return it."""
+        self.wait(
+            lambda: self.run(dag_id, run_id)["state"] in {"success", "failed"},
+            f"the end of {dag_id} {run_id}",
+            patience,
+        )
+        return self.run(dag_id, run_id)
+
+    def ledger(self) -> list[list[str]]:
+        """Return the words of each line of the ledger."""
+        return [line.split() for line in self.ledger_file.read_text().splitlines()]
+
+    def logs(self) -> str:
+        """Return all logs below the home, one after the other."""
+        return "\n".join(f"--- {path.name}\n{path.read_text()}" for path in sorted(self.home.glob("**/*.log")))
