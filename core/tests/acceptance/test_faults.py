@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections import defaultdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -204,6 +205,21 @@ def test_fifty_commands_at_once_all_succeed(installation: Installation) -> None:
 def test_ctrl_c_in_the_middle_of_quickstart_leaves_nothing_running_and_a_restart_goes_on(
     installation: Installation,
 ) -> None:
+    # Quickstart keeps a DAG file that is there; this one waits for somebody to say `go`.
+    installation.write(
+        "seattle_weather.py",
+        LEDGER
+        + """
+with DAG("seattle_weather", schedule=None, default_args={"retries": 3}):
+    @task
+    def wait():
+        note("start", "wait")
+        while not os.path.exists(os.environ["LEDGER"] + ".go"):
+            time.sleep(0.02)
+        note("end", "wait")
+    wait()
+""",
+    )
     quickstart = subprocess.Popen(
         installation.command("quickstart"),
         env=installation.environ,
@@ -211,15 +227,28 @@ def test_ctrl_c_in_the_middle_of_quickstart_leaves_nothing_running_and_a_restart
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert quickstart.stdout is not None
-    for line in quickstart.stdout:
-        if "extract" in line:
-            break
+    wait_for_start(installation, "wait")
     quickstart.send_signal(signal.SIGINT)
-    _, error = quickstart.communicate(timeout=40)
-    assert quickstart.returncode == 130, error
+    output, error = quickstart.communicate(timeout=40)
+    assert quickstart.returncode == 130, output + error
     assert "Traceback" not in error
     assert installation.processes() == {}
+    installation.ledger_file.with_name("ledger.go").touch()
     [run] = installation.json("runs", "list", "seattle_weather")
     installation.start()
     assert installation.wait_for_run("seattle_weather", run["run_id"])["state"] == "success"
+
+
+def test_a_home_with_too_long_a_path_is_refused_with_the_reason(installation: Installation, tmp_path: Path) -> None:
+    home = tmp_path.joinpath(*["a" * 50] * 4)
+    refusal = subprocess.run(
+        installation.command("standalone"),
+        env={**installation.environ, "WINDLASS_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=40,
+    )
+    assert refusal.returncode == 2
+    assert "bytes too long for sockets" in refusal.stderr
+    assert not home.exists()

@@ -59,7 +59,11 @@ def run(settings: Settings) -> int:
             control.dags.set_paused(DAG_ID, paused=False, actor=_ACTOR)
             started = control.runs.trigger(DAG_ID, conf={"folder": str(output)}, actor=_ACTOR)
             _say(f"Run:           {started.run_id}\n")
-            ended = _follow(control, started)
+            try:
+                ended = _follow(control, started)
+            except KeyboardInterrupt:
+                _say("\nInterrupted. The run is kept: `windlass standalone` goes on with it.")
+                raise
         _summarise(control, settings, ended, output)
     finally:
         control.close()

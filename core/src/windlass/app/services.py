@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,10 +13,14 @@ from windlass.config import Settings
 from windlass.control import Control
 from windlass.control.configuration import resolved
 from windlass.control.database import database_url
+from windlass.errors import ConfigError
 from windlass.interfaces.connection import Connection
 from windlass.interfaces.secrets_backend import SecretsBackend
 from windlass.store import SchemaState, Store, check, migrate, open_store
 from windlass.store.doorbell import DatagramBell
+
+#: Of ``sun_path`` in a unix socket's address, without the closing zero byte; macOS has the fewest.
+_LONGEST_SOCKET_NAME = 103 if sys.platform == "darwin" else 107
 
 
 def prepare_home(settings: Settings) -> None:
@@ -25,6 +30,7 @@ def prepare_home(settings: Settings) -> None:
     decides. From here on everything this process creates is for its owner only.
     """
     os.umask(0o077)
+    _check_length(settings.home)
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     for name in ("run", "code", "artifacts"):
         (settings.home / name).mkdir(mode=0o700, exist_ok=True)
@@ -32,6 +38,16 @@ def prepare_home(settings: Settings) -> None:
     url = database_url(settings)
     if check(url) is SchemaState.MISSING:
         migrate(url)
+
+
+def _check_length(home: Path) -> None:
+    """Refuse a home whose sockets would have longer names than the system allows.
+
+    :raises ConfigError: with the number of bytes to save.
+    """
+    surplus = len(os.fsencode(home / "run" / "supervisor.sock")) - _LONGEST_SOCKET_NAME
+    if surplus > 0:
+        raise ConfigError(f"the path of the home, {home}, is {surplus} bytes too long for sockets; use a shorter one")
 
 
 def fernet_keys(settings: Settings) -> list[str]:
@@ -71,6 +87,10 @@ def open_services(settings: Settings, *, checkpoints: bool = False) -> Store:
 
     :raises WindlassError: if the database is missing, or of another release.
     """
+    if not settings.home.exists():
+        raise ConfigError(
+            f"there is no home at {settings.home} yet; `windlass standalone` or `windlass db migrate` makes it"
+        )
     return open_store(
         database_url(settings),
         clock=SystemClock(),

@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
+
 from windlass.ports import RunFacts, TaskFacts
 from windlass.protocol import AttemptContext, XComValue
 from windlass.spec import DagSpec
@@ -54,6 +56,36 @@ def attempt_context(
         resume_kwargs=kwargs,
         resume_event=event,
         log_path=log_path(run, task),
+    )
+
+
+def callback_context(
+    run: RunFacts, spec: DagSpec, task: TaskFacts | None, *, lease_id: str, event: str, reason: str
+) -> AttemptContext:
+    """Return what a callback is told about the task instance, or the run, that it is called for."""
+    if task is not None:
+        context = attempt_context(run, spec, task, lease_id=lease_id)
+        return msgspec.structs.replace(context, callback=event, reason=reason)
+    return AttemptContext(
+        dag_id=run.dag_id,
+        run_id=run.run_id,
+        task_id="",
+        map_index=-1,
+        try_number=0,
+        max_tries=0,
+        epoch=0,
+        lease_id=lease_id,
+        run_type=run.run_type,
+        logical_date=run.logical_date,
+        data_interval_start=run.data_interval_start,
+        data_interval_end=run.data_interval_end,
+        run_after=run.run_after,
+        run_start_date=run.start_date,
+        conf=run.conf,
+        params={name: run.conf.get(name, param.value) for name, param in spec.params.items() if param.has_value},
+        log_path=f"dag_id={_quoted(run.dag_id)}/run_id={_quoted(run.run_id)}/callbacks.log",
+        callback=event,
+        reason=reason,
     )
 
 

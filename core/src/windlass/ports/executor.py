@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import Protocol
 
 import msgspec
 
-from windlass.ports.gateway import StopRequest
-
-
-class WorkloadKind(StrEnum):
-    """What a supervisor is asked to run in a child process."""
-
-    TASK = "task"
-    CALLBACK = "callback"
-    TIMETABLE = "timetable"
-    CONNECTION_TEST = "connection_test"
+from windlass.ports.gateway import StopRequest, WorkloadKind
 
 
 class Workload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A piece of author code to run once. ``ticket`` is the right to claim it under ``epoch``, nothing more."""
+    """A piece of author code to run once. ``ticket`` is the right to claim it under ``epoch``, nothing more.
+
+    ``id`` is a task instance's, or for a callback the outbox row's.
+    """
 
     kind: WorkloadKind
     id: int

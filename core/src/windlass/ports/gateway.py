@@ -19,14 +19,24 @@ import msgspec
 from windlass.protocol import AttemptContext, Defer, Finish, Rendered, Reschedule, Verb, XComSet
 
 
+class WorkloadKind(StrEnum):
+    """What a supervisor is asked to run in a child process."""
+
+    TASK = "task"
+    CALLBACK = "callback"
+    TIMETABLE = "timetable"
+    CONNECTION_TEST = "connection_test"
+
+
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """A child is ready to run task instance ``task`` under this epoch and ticket."""
+    """A child is ready to run task instance ``task`` (or callback ``task``) under this epoch and ticket."""
 
     task: int
     epoch: int
     ticket: str
     pid: int
     hostname: str
+    kind: WorkloadKind = WorkloadKind.TASK
 
 
 class Claimed(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +90,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rendered: Rendered | None = None
     log_size: int = 0
     started_at: datetime | None = None
+    #: A callback's ending is its acknowledgement, or asks for it to be called again.
+    kind: WorkloadKind = WorkloadKind.TASK
 
 
 class Gateway(Protocol):

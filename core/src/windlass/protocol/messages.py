@@ -269,6 +269,10 @@ class AttemptContext(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     resume_event: XComValue | None = None
     triggering_asset_events: list[dict[str, Any]] = msgspec.field(default_factory=list)
     log_path: str | None = None
+    #: Set for a callback, which is no attempt of a task: its event, and why the task or run ended as it did. A run's
+    #: callback has no task: its id is empty.
+    callback: str = ""
+    reason: str = ""
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -49,6 +49,7 @@ def report_of(attempt: Attempt, op_id: str, lost: str | None) -> Report:
         op_id=op_id,
         log_size=attempt.log.size if attempt.log is not None else 0,
         started_at=attempt.started_at,
+        kind=workload.kind,
     )
     rendered = _shown(attempt)
     if attempt.stopped is not None:

@@ -62,9 +62,9 @@ class Ledger:
         """Claim soon; ``then`` gets the lease, or None for a conflict."""
         self._claims.append((claim, then))
 
-    def withdraw(self, task: int, epoch: int) -> None:
+    def withdraw(self, ticket: str) -> None:
         """Forget a claim that has not been made: its child is gone."""
-        self._claims = [(claim, then) for claim, then in self._claims if (claim.task, claim.epoch) != (task, epoch)]
+        self._claims = [(claim, then) for claim, then in self._claims if claim.ticket != ticket]
 
     def report(self, report: Report, then: Written) -> None:
         """Write ``report`` soon; ``then`` gets whether it changed anything."""

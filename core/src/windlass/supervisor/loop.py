@@ -172,7 +172,7 @@ class Supervisor:
         if self._draining:
             return  # they stay queued, and go to the next supervisor
         for workload in workloads:
-            if workload.kind is not WorkloadKind.TASK:
+            if workload.kind not in {WorkloadKind.TASK, WorkloadKind.CALLBACK}:
                 _log.error("workloads of kind %s are not supported by this supervisor", workload.kind)
             elif not self._launcher.has(workload.ticket):
                 self._launcher.launch(workload)
@@ -194,6 +194,7 @@ class Supervisor:
                 ticket=workload.ticket,
                 pid=attempt.pid or 0,
                 hostname=self._host,
+                kind=workload.kind,
             )
             self._ledger.claim(claim, functools.partial(self._on_claimed, attempt))
 
@@ -274,7 +275,12 @@ class Supervisor:
     def on_stillborn(self, workload: Workload, error: str, *, lost: bool) -> None:
         """Claim a workload that has no child, to report why."""
         claim = Claim(
-            task=workload.id, epoch=workload.epoch, ticket=workload.ticket, pid=os.getpid(), hostname=self._host
+            task=workload.id,
+            epoch=workload.epoch,
+            ticket=workload.ticket,
+            pid=os.getpid(),
+            hostname=self._host,
+            kind=workload.kind,
         )
         self._ledger.claim(claim, functools.partial(self._on_stillborn_claimed, workload, error, lost=lost))
 
@@ -295,6 +301,7 @@ class Supervisor:
             ending=ending,
             lost=error if lost else None,
             log_size=log.size,
+            kind=workload.kind,
         )
         self._ledger.report(report, lambda _: None)
 
@@ -327,7 +334,7 @@ class Supervisor:
         if attempt.claimed is not None:
             self._by_lease.pop(attempt.lease, None)
         elif attempt.workload is not None:
-            self._ledger.withdraw(attempt.workload.id, attempt.workload.epoch)
+            self._ledger.withdraw(attempt.workload.ticket)
             if not refused and not self._draining:
                 self._launcher.relaunch(attempt)
                 return
