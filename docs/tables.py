@@ -9,16 +9,16 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import click
 
 from windlass import errors, operators, sensors
 from windlass.authoring.operator import BaseOperator
 from windlass.cli.lazy import LazyGroup
-from windlass.cli.root import COMMANDS
+from windlass.cli.table import COMMANDS
 from windlass.errors import WindlassError
 from windlass.states import RUN_TRANSITIONS, TASK_TRANSITIONS, Actor, RunState, TaskState
 
@@ -27,16 +27,20 @@ _MARK: Final = re.compile(r"(<!-- begin: (\S+) -->\n).*?(<!-- end: \2 -->)", re.
 #: Options that the page explains once for all commands.
 _SHARED: Final = ("-o, --output", "--json")
 
+_State = TypeVar("_State", TaskState, RunState)
+
 
 def _table(head: tuple[str, ...], rows: Iterator[tuple[str, ...]]) -> str:
     lines = [head, ("---",) * len(head), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _transitions(states: type[TaskState | RunState], legal: Mapping[tuple[str, str], frozenset[Actor]]) -> str:
+def _transitions(states: Iterable[_State], legal: Mapping[tuple[_State, _State], frozenset[Actor]]) -> str:
+    known = tuple(states)
+
     def rows() -> Iterator[tuple[str, ...]]:
-        for before in states:
-            afters = [(after, legal[before, after]) for after in states if (before, after) in legal]
+        for before in known:
+            afters = [(after, legal[before, after]) for after in known if (before, after) in legal]
             for actors in dict.fromkeys(actors for _, actors in afters):
                 reached = ", ".join(f"`{after}`" for after, by in afters if by == actors)
                 yield f"`{before}`", reached, ", ".join(actor for actor in Actor if actor in actors)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import compileall
 import contextlib
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -91,11 +90,13 @@ def main(arguments: Sequence[str]) -> int:
         document = report.as_document(description, before, after, measures, [step.as_json() for step in steps])
         report.write_json(chosen.json, document)
     if chosen.write_docs:
-        _write_page(description, notes, measures, peers, steps)
+        shown = [*chosen.workloads, f"--repeat {chosen.repeat}", *(f"--peer {peer.name}" for peer in peers)]
+        _write_page(shown, description, notes, measures, peers, steps)
     return 1 if failures else 0
 
 
 def _write_page(
+    arguments: Sequence[str],
     description: Mapping[str, str],
     notes: Sequence[str],
     measures: Sequence[Measure],
@@ -103,7 +104,7 @@ def _write_page(
     steps: Sequence[breakdown.Step],
 ) -> None:
     """Write the parts of the reference page that were measured; the others stay."""
-    facts = [*description.items(), ("command", f"`python testing/benchmarks {' '.join(sys.argv[1:])}`")]
+    facts = [*description.items(), ("command", f"`python testing/benchmarks {' '.join(arguments)}`")]
     parts = {
         "machine": "\n".join([*(f"- {key}: {value}" for key, value in facts), "", *notes]),
         "measures": report.markdown_table(report.HEAD, report.rows(measures)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,7 @@ def peer_rows(measures: Sequence[Measure]) -> list[tuple[str, ...]]:
             measure.unit,
             peer,
             number(measure.median),
-            number(sorted(samples)[len(samples) // 2]),
+            number(statistics.median(samples)),
             f"{number(min(samples))} - {number(max(samples))}",
             f"{measure.ratio(peer):.2f}",
         )

@@ -26,7 +26,7 @@ from windlass.config import Settings
 from windlass.control.alive import Alive
 from windlass.dagfiles import DagFiles
 from windlass.errors import ConfigError, WindlassError
-from windlass.events import Events
+from windlass.events import Callbacks, Observers
 from windlass.executors.local import LocalExecutor
 from windlass.executors.sequential import SequentialExecutor
 from windlass.registry import PluginModules, registry
@@ -89,7 +89,11 @@ class Server:
             )
             stack.callback(self.dag_files.close)
             observers = PluginModules(registry(), "observers")
-            self._events = Events(self._store.observations, observers, by=f"server:{os.getpid()}")
+            name = f"server:{os.getpid()}"
+            self._observers = Observers(self._store.observations, observers, by=name)
+            errands = self._open_executor()  # another line to the supervisor: this one is another thread's
+            stack.callback(errands.close)
+            self._callbacks = Callbacks(self._store.outbox, errands, by=name)
             self._scheduler = Scheduler(
                 self._store.scheduler,
                 self._executor,
@@ -109,9 +113,12 @@ class Server:
 
     def run(self, ready: Callable[[], None]) -> None:
         """Serve until a signal says stop; ``ready`` is called once work can be taken."""
-        threads = [self._thread("dagfiles", self.dag_files.step, "the DAG files cannot be read")]
-        if self._events:
-            threads.append(self._thread("events", self._events.step, "the observers cannot be told of changes"))
+        threads = [
+            self._thread("dagfiles", self.dag_files.step, "the DAG files cannot be read"),
+            self._thread("callbacks", self._callbacks.step, "callbacks cannot be sent"),
+        ]
+        if self._observers:
+            threads.append(self._thread("observers", self._observers.step, "the observers cannot be told of changes"))
         with _handling(self._on_signal):
             self._await_supervisor()
             for thread in threads:

@@ -167,6 +167,11 @@ class DAG:
         """The ids of all tasks, in the order they were made."""
         return list(self.task_dict)
 
+    def callbacks(self, kind: str) -> list[Callback]:
+        """Return the run's callbacks of a kind: success or failure."""
+        given = getattr(self, f"on_{kind}_callback")
+        return [] if given is None else [*given] if isinstance(given, (list, tuple)) else [given]
+
     def has_task(self, task_id: str) -> bool:
         """Return whether a task has this id."""
         return task_id in self.task_dict

@@ -127,13 +127,18 @@ class Explain:
         )
         return choice.blocked.get(run.id)
 
+    def _reason_of(self, task: TaskFacts) -> tuple[Cause, ...]:
+        """Return why the instance is in its state, where that was written down."""
+        log = self._store.queries.transitions(task.id)
+        return (Cause(fact=log[-1].reason),) if log and log[-1].reason else ()
+
     # -- a task -------------------------------------------------------------------------------------------------
 
     def _task(self, snapshot: _Snapshot, task: TaskFacts) -> Cause:
         name = label(task.task_id, task.map_index)
         fact = f"task {name!r} is {task.state.value}"
         if task.state.is_terminal:
-            return Cause(fact=f"task {name!r} has ended: {task.state.value}")
+            return Cause(fact=f"task {name!r} has ended: {task.state.value}", causes=self._reason_of(task))
         causes: list[Cause] = []
         if snapshot.run.state is RunState.QUEUED:
             obstacle = self._run_obstacle(snapshot.run)

@@ -16,13 +16,13 @@ from windlass.ports.current import current_session as current_session
 from windlass.ports.current import session_scope as session_scope
 from windlass.ports.executor import ExecutorPort as ExecutorPort
 from windlass.ports.executor import Workload as Workload
-from windlass.ports.executor import WorkloadKind as WorkloadKind
 from windlass.ports.gateway import Claim as Claim
 from windlass.ports.gateway import Claimed as Claimed
 from windlass.ports.gateway import Gateway as Gateway
 from windlass.ports.gateway import Report as Report
 from windlass.ports.gateway import StopKind as StopKind
 from windlass.ports.gateway import StopRequest as StopRequest
+from windlass.ports.gateway import WorkloadKind as WorkloadKind
 from windlass.ports.store import Admission as Admission
 from windlass.ports.store import Changes as Changes
 from windlass.ports.store import Committed as Committed

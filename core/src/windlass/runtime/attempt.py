@@ -128,7 +128,11 @@ def prepare(dags: Iterable[DAG]) -> None:
 
 
 def run_attempt(dag: DAG, attempt: AttemptContext, session: TaskSession) -> Ending:
-    """Run the task that ``attempt`` names and return how it ended."""
+    """Run the task, or call the callbacks, that ``attempt`` names and return how it ended."""
+    if attempt.callback:
+        from windlass.runtime.callbacks import run_callbacks  # it builds on this module
+
+        return run_callbacks(dag, attempt, session)
     own = AttemptSession(session)
     run = _Attempt(dag, attempt, own)
     with session_scope(own):

@@ -272,9 +272,8 @@ class Scheduler:
         if tracked is None:
             return
         known = tracked.tasks.get(task.id)
-        if (
-            known is None or known.map_index != task.map_index
-        ):  # another writer expanded it: the plan must be built anew
+        if known is None or known.map_index != task.map_index:
+            # Another writer made or expanded it: the plan must be built anew.
             self._track(tracked.facts)
             return
         if tracked.absorb(task):

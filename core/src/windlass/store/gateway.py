@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from windlass.ports import Claim, Claimed, Report, StopKind, StopRequest
+from windlass.ports import Claim, Claimed, Report, StopKind, StopRequest, WorkloadKind
 from windlass.protocol import Verb
 from windlass.store import transitions
+from windlass.store.callbacks import Callbacks
 from windlass.store.calls import Calls
 from windlass.store.claiming import Claiming
 from windlass.store.credentials import Credentials
@@ -42,6 +43,7 @@ class SqlGateway:
         self._specs = specs or Specs(database)
         self._endings = Endings(database, self._specs)
         self._claiming = Claiming(database)
+        self._callbacks = Callbacks(database, self._specs)
         self._calls = Calls(database, self._specs, credentials)
         self._held: dict[str, Held] = {}
 
@@ -49,6 +51,23 @@ class SqlGateway:
 
     def claim(self, claims: Sequence[Claim], supervisor: str) -> list[Claimed | None]:
         """Move each ``queued`` instance to ``running`` if epoch and ticket still hold; None is a conflict."""
+        tasks = [claim for claim in claims if claim.kind is not WorkloadKind.CALLBACK]
+        granted = self._claim_tasks(tasks, supervisor)
+        if len(tasks) == len(claims):
+            return granted
+        answers = iter(granted)
+        return [
+            self._claim_callback(claim) if claim.kind is WorkloadKind.CALLBACK else next(answers) for claim in claims
+        ]
+
+    def _claim_callback(self, claim: Claim) -> Claimed | None:
+        leased = self._callbacks.claim(claim)
+        if leased is None:
+            return None
+        claimed, self._held[claimed.lease_id] = leased
+        return claimed
+
+    def _claim_tasks(self, claims: Sequence[Claim], supervisor: str) -> list[Claimed | None]:
         candidates = self._claiming.candidates(claims)
         granted = self._claiming.grant([c for c in candidates if c is not None], supervisor)
         result: list[Claimed | None] = []
@@ -82,6 +101,9 @@ class SqlGateway:
             elif kind is not None:
                 stops.append(StopRequest(task=task, run=run, lease_id=lease, kind=StopKind(kind), actor=who or ""))
         unknown = [lease for lease in leases if lease not in known]
+        if unknown:
+            callbacks = self._callbacks.renew(unknown)
+            unknown = [lease for lease in unknown if lease not in callbacks]
         return stops + [
             StopRequest(task=0, run=0, lease_id=u, kind=StopKind.CLEAR, actor="lease lost") for u in unknown
         ]
@@ -90,6 +112,21 @@ class SqlGateway:
 
     def report(self, reports: Sequence[Report], supervisor: str) -> list[bool]:
         """Write the ends of attempts, each in its own right; False is a conflict."""
+        tasks = [report for report in reports if report.kind is not WorkloadKind.CALLBACK]
+        written = self._report_tasks(tasks)
+        if len(tasks) == len(reports):
+            return written
+        answers = iter(written)
+        return [
+            self._report_callback(report) if report.kind is WorkloadKind.CALLBACK else next(answers)
+            for report in reports
+        ]
+
+    def _report_callback(self, report: Report) -> bool:
+        self._held.pop(report.lease_id, None)
+        return self._callbacks.report(report)
+
+    def _report_tasks(self, reports: Sequence[Report]) -> list[bool]:
         if not reports:
             return []
         now = self._database.now()

@@ -28,6 +28,10 @@ _FREE: Final = (
 )
 _CHOOSE: Final = f"SELECT id FROM outbox WHERE {_FREE} ORDER BY id LIMIT :limit FOR_UPDATE"
 _CLAIM: Final = "UPDATE outbox SET claimed_by = :by, claimed_until = :until WHERE id IN IDS(:ids)"
+_IN_FLIGHT: Final = (
+    "SELECT COUNT(*) FROM outbox WHERE consumer = '' AND delivered_at IS NULL AND claimed_by IS NOT NULL"
+    " AND claimed_until >= :now"
+)
 _GIVEN_UP: Final = (
     "SELECT id, event, consumer FROM outbox WHERE delivered_at IS NULL AND failures >= :most"
     " ORDER BY id DESC LIMIT :limit"
@@ -44,6 +48,16 @@ _FAILED: Final = (
     "UPDATE outbox SET failures = failures + 1, claimed_by = NULL, claimed_until = :again"
     " WHERE id = :id AND claimed_by = :by AND delivered_at IS NULL"
 )
+
+
+def ticket_of(by: str, row: int) -> str:
+    """Return the ticket of a callback's workload, which lets a supervisor take over what ``by`` holds."""
+    return f"{by}/{row}"
+
+
+def holder_of(ticket: str) -> str:
+    """Return who held the row when :func:`ticket_of` made this ticket."""
+    return ticket.rpartition("/")[0]
 
 
 class OutboxRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +123,11 @@ class Outbox:
             return ids
 
         return self._database.write(work)
+
+    def in_flight(self) -> int:
+        """Return how many callbacks somebody holds now."""
+        count: int = self._database.rows(_IN_FLIGHT, {"now": self._database.now()})[0][0]
+        return count
 
     def given_up(self, limit: int = 20) -> list[tuple[int, str, str]]:
         """Return what failed too often, the newest first: its id, its event and whose it was ('' = a callback's)."""

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from windlass.app.clocks import SeededRng, VirtualClock
-from windlass.events import Events
+from windlass.events import Observers
 from windlass.registry import Catalog, PluginModules, Provider, Registry
 from windlass.store import Store
 from windlass_testing.hand_driven import HandDriven
 
-Observers = Callable[..., Events]
+Installer = Callable[..., Observers]
 Heard = Callable[..., list[object]]
 
 
@@ -39,12 +39,12 @@ def engine(store: Store, clock: VirtualClock) -> Iterator[HandDriven]:
 
 
 @pytest.fixture
-def observing(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Observers]:
+def observing(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installer]:
     """Install providers, each given as ``name=source of its observers``, and return what tells them."""
     monkeypatch.syspath_prepend(str(tmp_path))
     made: list[str] = []
 
-    def install(by: str = "server:1", **sources: str) -> Events:
+    def install(by: str = "server:1", **sources: str) -> Observers:
         providers = []
         for name, source in sources.items():
             module = f"{name}_observers_{len(made)}"
@@ -52,7 +52,7 @@ def observing(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             (tmp_path / f"{module}.py").write_text(f"from windlass.plugin import hookimpl\nHEARD = []\n\n{source}\n")
             providers.append(Provider(name=name, observers=(module,)))
         registry = Registry(lambda: Catalog(tuple(providers), ()))
-        return Events(store.observations, PluginModules(registry, "observers"), by=by)
+        return Observers(store.observations, PluginModules(registry, "observers"), by=by)
 
     yield install
     for module in made:

@@ -124,7 +124,7 @@ def test_a_report_that_cannot_be_written_becomes_a_loss_and_harms_no_other(ledge
 
 def test_a_claim_of_a_dead_child_is_withdrawn(ledger: Ledger, gateway: Gateway) -> None:
     ledger.claim(claim(1), lambda _: None)
-    ledger.withdraw(1, 1)
+    ledger.withdraw("1")
     ledger.flush()
     assert gateway.calls == []
 

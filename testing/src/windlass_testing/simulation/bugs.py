@@ -18,14 +18,14 @@ import msgspec
 
 from windlass.planning import endings as planned_endings
 from windlass.planning import rules
-from windlass.planning.runs import DagLimit
+from windlass.planning.runs import DagLimit, choose_runs
 from windlass.ports import Changes, Claim, Committed, SignalKind, StopRequest, TaskFacts
 from windlass.scheduler import scheduler as scheduling
 from windlass.scheduler import tracked
 from windlass.scheduler.scheduler import Scheduler
 from windlass.scheduler.tracked import TrackedRun
 from windlass.spec import TriggerRule
-from windlass.states import TaskState
+from windlass.states import Actor, TaskState
 from windlass.store import changes, claiming, commands, endings, gateway, reaping, xcoms
 from windlass.store.database import Database, Row, Savepoint
 from windlass.store.gateway import SqlGateway
@@ -197,7 +197,7 @@ def _overtaken(stack: ExitStack) -> None:
 
 @_bug("any number of a DAG's runs may be active")
 def _any_number_of_runs(stack: ExitStack) -> None:
-    original = scheduling.choose_runs
+    original = choose_runs
 
     def choose(queued: Any, running: Any, dags: dict[str, DagLimit], backfills: Any) -> Any:  # noqa: ANN401
         free = {dag: msgspec.structs.replace(limit, max_active_runs=-1) for dag, limit in dags.items()}
@@ -319,7 +319,7 @@ def _keep_xcoms(stack: ExitStack) -> None:
 
 @_bug("a failure is retried for ever")
 def _endless_retries(stack: ExitStack) -> None:
-    _replace(stack, planned_endings, "after_failure", lambda *_args, retryable: TaskState.UP_FOR_RETRY)
+    _replace(stack, planned_endings, "after_failure", lambda *_args, **_more: TaskState.UP_FOR_RETRY)
 
 
 @_bug("a clear does not wait for the running process")
@@ -330,6 +330,6 @@ def _clear_overlaps(stack: ExitStack) -> None:
     def clear(self: Any, rows: Sequence[Row]) -> None:  # noqa: ANN401 - a private class
         original(self, [row for row in rows if row[3] != "running"])
         running = [(row, TaskState.NONE) for row in rows if row[3] == "running"]
-        self._move(commands._CLEAR, running, commands.Actor.CLEAR, "cleared")  # noqa: SLF001
+        self._move(commands._CLEAR, running, Actor.CLEAR, "cleared")  # noqa: SLF001
 
     _replace(stack, commands._Step, "clear", clear)  # noqa: SLF001

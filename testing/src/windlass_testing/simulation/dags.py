@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
+from typing import Any
 
 from windlass.spec import (
     ConcatLength,
@@ -40,6 +41,7 @@ class _Drawing:
         self._groups: tuple[GroupSpec, ...] = ()
 
     def dag(self) -> DagSpec:
+        """Return the DAG."""
         source = self._random
         size = source.randint(1, 7)
         group_at = source.randrange(2, size) if size > 3 and source.random() < 0.12 else None
@@ -63,7 +65,7 @@ class _Drawing:
             **self._schedule(),
         )
 
-    def _schedule(self) -> dict[str, object]:
+    def _schedule(self) -> dict[str, Any]:
         source = self._random
         if source.random() < 0.6:
             return {"schedule": OnceSpec(), "start_date": START} if source.random() < 0.3 else {}
@@ -108,7 +110,7 @@ class _Drawing:
             )
         )
 
-    def _limits(self) -> dict[str, object]:
+    def _limits(self) -> dict[str, Any]:
         source = self._random
         pool = source.choice(("default_pool", "default_pool", "narrow", "single"))
         return {

@@ -22,7 +22,7 @@ class Faults:
     kill_scheduler: float = 0.004
     kill_supervisor: float = 0.004
     kill_task: float = 0.12
-    linger: float = 0.05
+    linger: float = 0.15
     freeze_scheduler: float = 0.004
     freeze_supervisor: float = 0.008
     busy: float = 0.03

@@ -8,7 +8,7 @@ from typing import Any
 
 from windlass.errors import StoreBusy, StoreError, WindlassError
 from windlass_testing.simulation.faults import Faults
-from windlass_testing.simulation.world import InvariantBroken, Killed, World
+from windlass_testing.simulation.world import Actor, InvariantBroken, Killed, World
 
 
 class LostAnswer(StoreError):
@@ -58,28 +58,30 @@ class Interference:
             self._in_write = False
         elif self._in_write:
             return  # a read by whoever holds the write lock
-        faults = self._faults
         if not world.calm:
-            is_scheduler = actor.name.startswith("scheduler")
-            is_supervisor = actor.name.startswith("supervisor")
-            if is_scheduler or is_supervisor:
-                if world.chance(faults.kill_scheduler if is_scheduler else faults.kill_supervisor):
-                    world.note("is killed")
-                    raise Killed
-                if world.chance(faults.freeze_scheduler if is_scheduler else faults.freeze_supervisor):
-                    # Often for about as long as a lease: that is where the races are.
-                    longest = world.random.choice((30.0, 70.0, 130.0))
-                    actor.freeze(world.random.uniform(0.7 * longest, longest))
-            if sql.startswith("BEGIN"):
-                if world.chance(faults.busy):
-                    world.note("finds the database locked")
-                    raise LockedOut("simulated: the database stayed locked")
-                # What was read before may have changed by now; the reaper writes only what it has seen to be dead.
-                if is_scheduler and world.chance(faults.linger * (10 if "lease_until <" in self._last else 1)):
-                    actor.sleep(world.random.uniform(0.0, 15.0))
-            self._last = sql
+            self._disturb(actor, sql)
         if self._yields and world.random.random() < self._yields:
             actor.sleep(world.random.random() * self._slowness)
+
+    def _disturb(self, actor: Actor, sql: str) -> None:
+        world, faults = self._world, self._faults
+        is_scheduler = actor.name.startswith("scheduler")
+        if is_scheduler or actor.name.startswith("supervisor"):
+            if world.chance(faults.kill_scheduler if is_scheduler else faults.kill_supervisor):
+                world.note("is killed")
+                raise Killed
+            if world.chance(faults.freeze_scheduler if is_scheduler else faults.freeze_supervisor):
+                # Often for about as long as a lease: that is where the races are.
+                longest = world.random.choice((30.0, 70.0, 130.0))
+                actor.freeze(world.random.uniform(0.7 * longest, longest))
+        if sql.startswith("BEGIN"):
+            if world.chance(faults.busy):
+                world.note("finds the database locked")
+                raise LockedOut("simulated: the database stayed locked")
+            # What was read may have changed before it is written; a reaper writes only what it has just seen dead.
+            if is_scheduler and world.chance(faults.linger * (10 if "lease_until <" in self._last else 1)):
+                actor.sleep(world.random.uniform(0.0, 15.0))
+        self._last = sql
 
     def committed(self) -> None:
         """Check what was written; then let its answer get lost, or its writer die."""
@@ -103,7 +105,7 @@ class Watched:
 
     def __init__(self, target: object, allowed: tuple[type[WindlassError], ...] = ()) -> None:
         self._target = target
-        self._allowed = (LostAnswer, LockedOut, *allowed)
+        self._allowed: tuple[type[BaseException], ...] = (LostAnswer, LockedOut, *allowed)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the port has
         method = getattr(self._target, name)

@@ -54,7 +54,8 @@ class Liveness:
         if not self._is_schedule_over():
             return False
         if not open_runs:
-            return True
+            # An ended run may make room for the next.
+            return world.time > self._observer.moved_at + 10.0
         still_for = world.time - max(self._observer.moved_at, self._begun_at, world.thawed_at)
         busy = any(ti.state in _OF_TIME for ti in self._observer.instances())
         if still_for < (STILL if busy else _SETTLED):
@@ -82,11 +83,15 @@ class Liveness:
 
     def _is_schedule_over(self) -> bool:
         """Return whether every scheduled run has been due for a while."""
-        ends = [0.0]
-        for spec in self._specs.values():
-            if isinstance(spec.schedule, DeltaIntervalSpec) and spec.end_date is not None:
-                ends.append((spec.end_date - START).total_seconds() + spec.schedule.delta.seconds)
-        return (self._world.now() - START).total_seconds() > max(ends) + 15.0
+        last = max(
+            (
+                (spec.end_date - START).total_seconds() + spec.schedule.delta.seconds
+                for spec in self._specs.values()
+                if isinstance(spec.schedule, DeltaIntervalSpec) and spec.end_date is not None
+            ),
+            default=0.0,
+        )
+        return (self._world.now() - START).total_seconds() > last + 15.0
 
     def _check_orphans(self) -> None:
         """No process survives its lease by much (15)."""

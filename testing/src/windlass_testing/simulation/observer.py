@@ -274,7 +274,7 @@ class Observer:
         if not queued:
             return
         busy = [ti for ti in self._tis.values() if ti.state in _OCCUPYING]
-        slots = dict(self._database.rows("SELECT name, slots FROM pool"))
+        slots: dict[str, int] = dict(self._database.rows("SELECT name, slots FROM pool"))
         used: Counter[str] = Counter()
         for ti in busy:
             used[ti.pool] += ti.pool_slots

@@ -304,7 +304,7 @@ class Supervisor:
         del self.children[process]
         work = process.workload
         if process.claimed is None:
-            self._ledger.withdraw(work.id, work.epoch)
+            self._ledger.withdraw(work.ticket)
             if not process.refused and self._launches[work.ticket] < _LAUNCHES:
                 self._launch(work)
                 return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from windlass.hooks import BaseHook
 from windlass.operators import BaseOperator, Context
 
@@ -33,7 +35,7 @@ class HelloOperator(BaseOperator):
 
     template_fields = ("name",)
 
-    def __init__(self, *, name: str, hello_conn_id: str = "hello_default", **kwargs: object) -> None:
+    def __init__(self, *, name: str, hello_conn_id: str = "hello_default", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.name = name
         self.hello_conn_id = hello_conn_id

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from windlass.app.clocks import VirtualClock
-from windlass.events import Events
+from windlass.events import Observers
 from windlass.interfaces.views import AssetUpdated, ImportErrorChanged, RunChanged, TaskChanged
 from windlass.ports import Changes, RunMove
 from windlass.protocol import AssetEvent, Outcome
@@ -17,7 +17,7 @@ from windlass.store import ParsedFile, Store
 from windlass.store.outbox import MOST_FAILURES
 from windlass_testing.hand_driven import HandDriven
 
-Observers = Callable[..., Events]
+Installer = Callable[..., Observers]
 Heard = Callable[..., list[object]]
 
 TASKS = """
@@ -60,7 +60,7 @@ THE_WAY_OF_A_TASK = [
 ]
 
 
-def test_a_task_is_observed_all_its_way(engine: HandDriven, observing: Observers, heard: Heard) -> None:
+def test_a_task_is_observed_all_its_way(engine: HandDriven, observing: Installer, heard: Heard) -> None:
     events = observing(acme=TASKS)
     engine.dag("a")
     engine.complete(engine.new_run(), "a")
@@ -72,7 +72,7 @@ def test_a_task_is_observed_all_its_way(engine: HandDriven, observing: Observers
     assert (last.run_id[:11], last.actor, last.at) == ("scheduled__", Actor.TASK, engine.clock.now())
 
 
-def test_a_failure_says_why(engine: HandDriven, observing: Observers, heard: Heard) -> None:
+def test_a_failure_says_why(engine: HandDriven, observing: Installer, heard: Heard) -> None:
     events = observing(acme=TASKS)
     engine.dag("a")
     engine.report(engine.run(engine.ti(engine.new_run())), ending=engine.finish(Outcome.FAIL, reason="boom"))
@@ -82,7 +82,7 @@ def test_a_failure_says_why(engine: HandDriven, observing: Observers, heard: Hea
     assert (change.after, change.reason) == (TaskState.FAILED, "boom")
 
 
-def test_a_command_of_a_person_is_observed_too(engine: HandDriven, observing: Observers, heard: Heard) -> None:
+def test_a_command_of_a_person_is_observed_too(engine: HandDriven, observing: Installer, heard: Heard) -> None:
     events = observing(acme=ALL)
     engine.dag("a")
     run = engine.new_run()
@@ -96,7 +96,7 @@ def test_a_command_of_a_person_is_observed_too(engine: HandDriven, observing: Ob
     assert (change.before, change.after, change.actor) == (TaskState.SUCCESS, TaskState.NONE, Actor.CLEAR)
 
 
-def test_a_run_is_observed_with_its_interval(engine: HandDriven, observing: Observers, heard: Heard) -> None:
+def test_a_run_is_observed_with_its_interval(engine: HandDriven, observing: Installer, heard: Heard) -> None:
     events = observing(acme=RUNS)
     engine.dag("a")
     run = engine.new_run()
@@ -111,7 +111,7 @@ def test_a_run_is_observed_with_its_interval(engine: HandDriven, observing: Obse
 
 
 def test_an_asset_is_observed_with_the_task_that_updated_it(
-    engine: HandDriven, observing: Observers, heard: Heard
+    engine: HandDriven, observing: Installer, heard: Heard
 ) -> None:
     events = observing(acme=ALL)
     engine.dag("a")
@@ -123,7 +123,7 @@ def test_an_asset_is_observed_with_the_task_that_updated_it(
 
 
 def test_a_file_that_breaks_is_observed_once_until_it_is_whole_again(
-    engine: HandDriven, observing: Observers, heard: Heard
+    engine: HandDriven, observing: Installer, heard: Heard
 ) -> None:
     events = observing(acme=ALL)
 
@@ -141,7 +141,7 @@ def test_a_file_that_breaks_is_observed_once_until_it_is_whole_again(
     assert {(change.bundle, change.file) for change in changes} == {("main", "d.py")}
 
 
-def test_nothing_is_written_for_hooks_that_nobody_implements(engine: HandDriven, observing: Observers) -> None:
+def test_nothing_is_written_for_hooks_that_nobody_implements(engine: HandDriven, observing: Installer) -> None:
     observing(acme=RUNS)
     engine.dag("a")
     engine.complete(engine.new_run(), "a")
@@ -149,7 +149,7 @@ def test_nothing_is_written_for_hooks_that_nobody_implements(engine: HandDriven,
 
 
 @pytest.mark.budget
-def test_a_task_that_nobody_observes_costs_no_statement_more(engine: HandDriven, observing: Observers) -> None:
+def test_a_task_that_nobody_observes_costs_no_statement_more(engine: HandDriven, observing: Installer) -> None:
     database = engine.store.db
 
     def cost(day: int) -> int:
@@ -166,7 +166,7 @@ def test_a_task_that_nobody_observes_costs_no_statement_more(engine: HandDriven,
     assert cost(3) == plain + 3, "one per commit: queued, running, ended"
 
 
-def test_what_was_told_is_not_told_again(engine: HandDriven, observing: Observers, heard: Heard) -> None:
+def test_what_was_told_is_not_told_again(engine: HandDriven, observing: Installer, heard: Heard) -> None:
     events = observing(acme=TASKS)
     engine.dag("a")
     engine.complete(engine.new_run(), "a")
@@ -176,7 +176,7 @@ def test_what_was_told_is_not_told_again(engine: HandDriven, observing: Observer
 
 
 def test_a_server_that_died_while_it_told_leaves_the_change_to_the_next(
-    engine: HandDriven, observing: Observers, heard: Heard, clock: VirtualClock
+    engine: HandDriven, observing: Installer, heard: Heard, clock: VirtualClock
 ) -> None:
     observing(acme=TASKS)
     engine.dag("a")
@@ -193,7 +193,7 @@ def test_a_server_that_died_while_it_told_leaves_the_change_to_the_next(
 @pytest.mark.parametrize("source", [FAILING, EXITING], ids=["raises", "exits"])
 def test_an_observer_that_fails_is_told_again_and_given_up_visibly_while_others_hear_once(
     engine: HandDriven,
-    observing: Observers,
+    observing: Installer,
     heard: Heard,
     clock: VirtualClock,
     caplog: pytest.LogCaptureFixture,
@@ -218,7 +218,7 @@ def test_an_observer_that_fails_is_told_again_and_given_up_visibly_while_others_
 
 
 def test_a_change_after_one_that_fails_is_told_all_the_same(
-    engine: HandDriven, observing: Observers, heard: Heard
+    engine: HandDriven, observing: Installer, heard: Heard
 ) -> None:
     events = observing(picky=FAILING.replace("    raise", "    if change.after == 'scheduled':\n        raise"))
     engine.dag("a")
@@ -228,7 +228,7 @@ def test_a_change_after_one_that_fails_is_told_all_the_same(
     assert engine.count("outbox", "delivered_at IS NULL") == 1
 
 
-def test_a_large_backlog_is_told_without_a_pause(engine: HandDriven, observing: Observers, heard: Heard) -> None:
+def test_a_large_backlog_is_told_without_a_pause(engine: HandDriven, observing: Installer, heard: Heard) -> None:
     events = observing(acme=TASKS)
     engine.dag(*(f"t{number}" for number in range(70)))
     run = engine.new_run()
@@ -239,20 +239,20 @@ def test_a_large_backlog_is_told_without_a_pause(engine: HandDriven, observing: 
     assert len(heard("acme")) == 140
 
 
-def test_an_idle_outbox_costs_one_read_and_no_write(store: Store, observing: Observers) -> None:
+def test_an_idle_outbox_costs_one_read_and_no_write(store: Store, observing: Installer) -> None:
     events = observing(acme=ALL)
     statements, commits = store.db.statements, store.db.commits
     events.step()
     assert (store.db.statements - statements, store.db.commits - commits) == (1, 0)
 
 
-def test_without_observers_there_is_nothing_to_step(observing: Observers) -> None:
+def test_without_observers_there_is_nothing_to_step(observing: Installer) -> None:
     assert not observing()
     assert not observing(acme="")
     assert observing(acme=RUNS)
 
 
-def test_a_provider_that_was_uninstalled_is_owed_nothing(engine: HandDriven, observing: Observers) -> None:
+def test_a_provider_that_was_uninstalled_is_owed_nothing(engine: HandDriven, observing: Installer) -> None:
     observing(acme=TASKS, other=TASKS)
     engine.dag("a")
     engine.queue(engine.ti(engine.new_run()))
@@ -261,7 +261,7 @@ def test_a_provider_that_was_uninstalled_is_owed_nothing(engine: HandDriven, obs
     assert engine.count("outbox", "consumer = 'other'") == 2
 
 
-def test_the_run_of_a_deleted_dag_is_owed_to_nobody(engine: HandDriven, observing: Observers, heard: Heard) -> None:
+def test_the_run_of_a_deleted_dag_is_owed_to_nobody(engine: HandDriven, observing: Installer, heard: Heard) -> None:
     events = observing(acme=ALL)
     engine.dag("a")
     engine.complete(engine.new_run(), "a")
@@ -271,7 +271,7 @@ def test_the_run_of_a_deleted_dag_is_owed_to_nobody(engine: HandDriven, observin
 
 
 def test_another_process_learns_within_a_second_who_observes(
-    engine: HandDriven, observing: Observers, clock: VirtualClock
+    engine: HandDriven, observing: Installer, clock: VirtualClock
 ) -> None:
     observing(acme=TASKS)
     engine.store.db.audience.learn(())  # what a process knows that started before the observer was there

@@ -55,7 +55,7 @@ class Outbox(Protocol):
         """Note that telling failed."""
 
 
-class Events:
+class Observers:
     """Tells the installed observers what happened. Create it before anything is scheduled, then step it."""
 
     def __init__(self, outbox: Outbox, observers: PluginModules, *, by: str) -> None:
