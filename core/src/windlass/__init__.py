@@ -7,9 +7,10 @@ imports ``windlass.x`` never loads authoring, and a DAG file pays only for the n
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from windlass.version import __version__ as __version__
+
+# Known to type checkers by its name; importing `typing` would take longer than all the rest of `windlass --version`.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from windlass.authoring.access import Variable as Variable

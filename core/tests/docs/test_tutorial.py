@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,6 +46,9 @@ def test_the_first_dag_is_tried_unpaused_triggered_and_looked_at(installation: L
     assert "12.8 degrees" in installation.windlass("tasks", "logs", "weather", "report", triggered["run_id"])
 
     installation.write("first_dag.py", "# windlass dag\ndef broken(")
-    installation.wait(
-        lambda: "never closed" in installation.windlass_any("dags", "list-import-errors"), "the import error"
-    )
+
+    def errors() -> str:
+        command = installation.command("dags", "list-import-errors")
+        return subprocess.run(command, env=installation.environ, capture_output=True, text=True, check=False).stdout
+
+    installation.wait(lambda: "'(' was never closed" in errors(), "the import error")

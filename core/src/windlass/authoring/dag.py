@@ -279,7 +279,8 @@ def dag(dag_id: str | Callable[..., Any] | None = None, **dag_kwargs: Any) -> An
             parameters.check(function.__name__, args, kwargs)
             values = {**defaults, **dict(zip(parameters.positional, args, strict=False)), **kwargs}
             arguments = {"doc_md": function.__doc__, **dag_kwargs}
-            arguments["params"] = {**dict(_param_items(arguments.get("params"))), **values}
+            declared = dict(_param_items(arguments.get("params")))
+            arguments["params"] = declared | {key: _given(declared.get(key), value) for key, value in values.items()}
             with DAG(name or function.__name__, **arguments) as made:
                 made.fileloc = function.__code__.co_filename
                 function(**{key: made.param(key) for key in parameters.names})
@@ -307,6 +308,13 @@ def _schedule_argument(who: str, schedule: Any, other: dict[str, Any]) -> Any:
 
 def _param_items(params: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
     return list(params.param_items()) if isinstance(params, ParamsDict) else list((params or {}).items())
+
+
+def _given(declared: Any, value: Any) -> Any:
+    """Return the value for a param; one that is declared with a schema keeps it."""
+    if isinstance(declared, Param) and not isinstance(value, Param):
+        return Param(value, declared.description, schema=declared.schema)
+    return value
 
 
 def _own(value: Any) -> Any:

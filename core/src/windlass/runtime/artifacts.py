@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -64,5 +63,6 @@ class Artifacts:
         if target.is_dir():
             target /= Path(artifact.name).name
         with self.open(artifact) as reader, target.open("wb") as writer:
-            shutil.copyfileobj(reader, writer, _PIECE)
+            while piece := reader.read(_PIECE):
+                writer.write(piece)
         return target

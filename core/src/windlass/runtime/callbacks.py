@@ -22,6 +22,7 @@ from windlass.protocol import AttemptContext, Finish, Outcome, Verb, XComSet
 from windlass.runtime.attempt import AttemptSession, trimmed
 from windlass.runtime.context import Context, DagRun
 from windlass.runtime.task_instance import TaskInstance
+from windlass.runtime.templates import Renderer
 
 #: The states in which a task's, or a run's, event finds it.
 _STATES = {"success": "success", "failure": "failed", "retry": "up_for_retry", "skipped": "skipped"}
@@ -58,6 +59,17 @@ class _RunSubject:
         self.params = attempt.params
 
 
+class _Sender:
+    """What the renderer asks of a task instance, when the fields are a notifier's."""
+
+    def __init__(self, notifier: Any, context: Context) -> None:
+        self.task = self
+        self.task_id = context.attempt.task_id or context.attempt.dag_id
+        self.template_ext = tuple(getattr(notifier, "template_ext", ()))
+        self.dag = context["dag"]
+        self.context = context
+
+
 class RunContext(Context):
     """The context of a run's callback: what is a task's is not there."""
 
@@ -85,7 +97,7 @@ def run_callbacks(dag: DAG, attempt: AttemptContext, session: TaskSession) -> Fi
             name = getattr(callback, "__qualname__", None) or type(callback).__name__
             log.info("on_%s_callback: %s", kind, name)
             try:
-                callback(context)
+                _ready(callback, context)(context)
             except Exception as error:  # whatever it raises, the next one is called
                 log.error(  # noqa: TRY400 - the traceback begins in the author's code
                     "on_%s_callback %s failed: %s", kind, name, error,
@@ -99,6 +111,13 @@ def run_callbacks(dag: DAG, attempt: AttemptContext, session: TaskSession) -> Fi
         duration=time.perf_counter() - started,
         reason="; ".join(failures) or None,
     )
+
+
+def _ready(callback: Any, context: Context) -> Any:
+    """Return ``callback``, or for a notifier with templates a copy whose fields are rendered."""
+    if not getattr(callback, "template_fields", ()):
+        return callback
+    return Renderer(cast("TaskInstance", _Sender(callback, context))).render(callback, type(callback).__name__)
 
 
 def _subject(dag: DAG, attempt: AttemptContext, session: AttemptSession) -> tuple[str, Sequence[Any], Context]:

@@ -242,8 +242,6 @@ def become(
 def _leave_the_zygote(log: int, token: str, mark: limits.LeaseMark) -> None:
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, _terminated)
     if os.getpid() != os.getsid(0):
         os.setsid()
     mark.set(token)
@@ -273,6 +271,15 @@ def _run(
             logging.getLogger("windlass").exception("the attempt ended with an error that was not user code's")
             reason = f"{type(error).__name__}: {error}"
     return Finish(outcome=Outcome.FAIL, started_at=started, ended_at=datetime.now(UTC), reason=reason)
+
+
+def inherit_signals() -> None:
+    """Handle signals in the zygote as its children shall, so that none of them has to set that up.
+
+    SIGTERM unwinds user code; SIGINT is Python's own. A zygote itself gets neither: it is ended by closing its line.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _terminated)
 
 
 def _terminated(number: int, _: FrameType | None) -> NoReturn:

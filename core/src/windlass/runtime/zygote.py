@@ -201,7 +201,7 @@ def main(fd: int, parent: int, *, single: bool = False) -> int:
     """Run a zygote on the inherited control socket ``fd`` until its supervisor ``parent`` is done with it."""
     limits.die_with_parent(parent)
     limits.adopt_orphans()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    child.inherit_signals()
     with contextlib.suppress(OSError):  # not Linux: nothing depends on it
         Path("/proc/self/oom_score_adj").write_bytes(_OOM_SCORE)
     child.prepare_output()

@@ -89,6 +89,8 @@ class Outbox:
     def claim(self, by: str, *, limit: int = 100, seconds: float = 60.0) -> list[OutboxRow]:
         """Take the oldest callbacks that nobody holds, for ``seconds``."""
         ids = self.take(by, "", limit=limit, seconds=seconds)
+        if not ids:
+            return []
         return [
             OutboxRow(
                 id=row[0],

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from windlass import DAG, BaseOperator, TaskGroup, dag, task
+from windlass import DAG, BaseOperator, Param, TaskGroup, dag, task
 from windlass.authoring import collect
 from windlass.errors import AuthoringError, CycleError, DuplicateId, TaskNotFound
 from windlass.operators import EmptyOperator
@@ -144,6 +144,13 @@ class TestDagDecorator:
         made = pipeline(count=4)
         assert made.dag_id == "named"
         assert dict(made.params) == {"day": "monday", "count": 4}
+
+    def test_a_parameter_keeps_the_schema_of_the_param_of_its_name(self) -> None:
+        @dag(schedule=None, params={"count": Param(1, "how many", type="integer")})
+        def counted(count: int = 3) -> None: ...
+
+        param = counted().params.get_param("count")
+        assert (param.value, param.description, param.schema) == (3, "how many", {"type": "integer"})
 
     def test_a_missing_argument_is_a_type_error(self) -> None:
         @dag()

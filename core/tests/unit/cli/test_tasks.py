@@ -320,7 +320,7 @@ def test_explain_a_retry(here: Installation, windlass: Windlass) -> None:
     assert cause["fact"] == "try 1 of 2 is over; it goes on at 2026-03-01T12:01:00.000000+00:00"
     here.pass_time(timedelta(minutes=2))
     here.settle()
-    assert windlass("explain", "r", "r", "a").out == "task 'a' has ended: failed\n"
+    assert windlass("explain", "r", "r", "a").out == "task 'a' has ended: failed\n└─ the task failed\n"
 
 
 def test_a_mapped_instance_is_named_by_its_index(here: Installation, windlass: Windlass) -> None:

@@ -9,10 +9,10 @@ import pytest
 from windlass.app.clocks import VirtualClock
 from windlass.errors import Conflict
 from windlass.events import Callbacks
-from windlass.ports import Changes, Claim, Claimed, Report, RunMove, StopRequest, Workload, WorkloadKind
+from windlass.ports import Claim, Claimed, Report, StopRequest, Workload, WorkloadKind
 from windlass.protocol import Finish, Outcome, Query, XComGet, XComSet, XComValue
 from windlass.spec import ParamSpec, TaskSpec
-from windlass.states import Actor, RunState
+from windlass.states import RunState
 from windlass.store.outbox import MOST_FAILURES
 from windlass_testing.hand_driven import HandDriven, result
 
@@ -106,15 +106,9 @@ def test_the_supervisor_learns_what_ended_and_how(engine: HandDriven, callbacks:
 def test_a_run_has_callbacks_without_a_task(engine: HandDriven, callbacks: Callbacks, line: Line) -> None:
     engine.dag("a", callbacks=("failure",), params={"size": ParamSpec(value=3, has_value=True)})
     run = engine.new_run()
-    move = {"run": run.id, "actor": Actor.SCHEDULER}
-    for before, to in ((RunState.QUEUED, RunState.RUNNING), (RunState.RUNNING, RunState.FAILED)):
-        step = RunMove(
-            before=before, to=to, op_id=engine.token(), reason="late" if to is RunState.FAILED else "", **move
-        )
-        engine.scheduler.commit(Changes(run_moves=[step]))
-    engine.store.runs.mark([engine.ti(run).id], engine.ti(run).state.SKIPPED, who="test")
+    engine.store.runs.mark_run("d", run.run_id, RunState.FAILED, who="ada")
     context = sent_and_claimed(engine, callbacks, line).context
-    assert (context.callback, context.reason, context.task_id) == ("run_failure", "late", "")
+    assert (context.callback, context.reason, context.task_id) == ("run_failure", "marked failed by ada", "")
     assert context.params == {"size": 3}
     assert context.log_path is not None
     assert context.log_path.endswith("/callbacks.log")

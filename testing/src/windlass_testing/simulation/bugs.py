@@ -19,7 +19,7 @@ import msgspec
 from windlass.planning import endings as planned_endings
 from windlass.planning import rules
 from windlass.planning.runs import DagLimit, choose_runs
-from windlass.ports import Changes, Claim, Committed, SignalKind, StopRequest, TaskFacts
+from windlass.ports import Changes, Claim, Committed, RunFacts, SignalKind, StopRequest, TaskFacts
 from windlass.scheduler import scheduler as scheduling
 from windlass.scheduler import tracked
 from windlass.scheduler.scheduler import Scheduler
@@ -148,7 +148,7 @@ def _send_then_commit(stack: ExitStack) -> None:
 def _keep_counters(stack: ExitStack) -> None:
     original = Scheduler._track  # noqa: SLF001 - what is patched
 
-    def track(self: Scheduler, facts: Any) -> bool:  # noqa: ANN401 - passed on
+    def track(self: Scheduler, facts: RunFacts) -> bool:
         return facts.id in self._owned.running or original(self, facts)
 
     _replace(stack, Scheduler, "_track", track)
@@ -193,6 +193,51 @@ def _overtaken(stack: ExitStack) -> None:
             self._move(known, task, move.to, move.reason, step, planned=True)
 
     _replace(stack, Scheduler, "_apply", apply)
+
+
+@_bug("decisions of a plan outlive it")
+def _keep_postponed(stack: ExitStack) -> None:
+    original = Scheduler._track  # noqa: SLF001 - what is patched
+
+    def track(self: Scheduler, facts: RunFacts) -> bool:
+        kept = self._postponed.get(facts.id)
+        done = original(self, facts)
+        if kept is not None:
+            self._postponed[facts.id] = kept
+        return done
+
+    _replace(stack, Scheduler, "_track", track)
+
+
+@_bug("the answer to an expansion undoes the moves of the same step")
+def _expansion_undoes(stack: ExitStack) -> None:
+    def take(self: Scheduler, run: TrackedRun, task: TaskFacts) -> None:
+        known = run.tasks.get(task.id)
+        run.expanded([task])
+        self._owned.put(run, known, task)
+
+    _replace(stack, Scheduler, "_take_expansion", take)
+
+
+@_bug("a scheduler takes away the signals of another one's runs")
+def _take_foreign_signals(stack: ExitStack) -> None:
+    original = Scheduler._adopt  # noqa: SLF001 - what is patched
+
+    def adopt(self: Scheduler, runs: Sequence[int]) -> set[int]:
+        original(self, runs)
+        return set()
+
+    _replace(stack, Scheduler, "_adopt", adopt)
+
+
+@_bug("a scheduler that was frozen for longer than its lease goes on with what it remembers")
+def _lapse_unnoticed(stack: ExitStack) -> None:
+    original = Scheduler._renew  # noqa: SLF001 - what is patched
+
+    def renew(self: Scheduler, **_lapsed: bool) -> None:
+        original(self, lapsed=False)
+
+    _replace(stack, Scheduler, "_renew", renew)
 
 
 @_bug("any number of a DAG's runs may be active")

@@ -28,6 +28,7 @@ class Operator:
         self._rng = rng
         self._observer = observer
         self._dag_ids = dag_ids
+        self._actor: Actor | None = None
         #: Keys of the triggers that were sent.
         self.triggered: list[str] = []
         self._commands: tuple[Callable[[str], Callable[[], object] | None], ...] = (
@@ -45,10 +46,12 @@ class Operator:
 
     def start(self) -> None:
         """Go to work."""
-        Actor(self._world, "operator", self._work)
+        self._actor = Actor(self._world, "operator", self._work)
 
     def calm_down(self) -> None:
-        """Undo what would keep runs from ending."""
+        """Go home, and undo what would keep runs from ending."""
+        if self._actor is not None:
+            self._actor.kill()
         for dag_id in self._dag_ids:
             self._dags.set_paused(dag_id, False)
         for name, slots in POOLS.items():

@@ -83,9 +83,15 @@ class MemoryStore:
     # -- what a test or the gateway puts in ---------------------------------------------------------------------------
 
     def add_dag(
-        self, spec: DagSpec, *, code_version: str = "inproc", bundle: str = "inproc", paused: bool = False
+        self,
+        spec: DagSpec,
+        *,
+        code_version: str = "inproc",
+        bundle: str = "inproc",
+        paused: bool = False,
+        stale: bool = False,
     ) -> None:
-        """Store a DAG, or its next version."""
+        """Store a DAG, or its next version. A stale one has no scheduled runs."""
         version = spec_version(spec)
         self._specs[spec.dag_id, version] = spec
         known = self._dags.get(spec.dag_id)
@@ -96,6 +102,7 @@ class MemoryStore:
             spec_version=version,
             code_version=code_version,
             paused=paused,
+            stale=stale,
             last_interval_start=None if known is None else known.last_interval_start,
             last_interval_end=None if known is None else known.last_interval_end,
         )
