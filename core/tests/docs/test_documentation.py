@@ -107,7 +107,12 @@ def test_every_room_has_a_short_readme() -> None:
     for room in rooms:
         readme = room / "README.md"
         assert readme.is_file(), f"{room.name} has no README.md"
-        assert len(readme.read_text(encoding="utf-8").splitlines()) <= 20, f"{readme} is too long"
+        text = readme.read_text(encoding="utf-8")
+        assert len(text.splitlines()) <= 20, f"{readme} is too long"
+        for file in re.findall(r"`([\w/]+\.py)`", text):
+            assert (room / file).is_file() or (ROOT / file).is_file(), f"{readme} points at {file}"
+        for tests in re.findall(r"core/tests/[\w/.]+", text):
+            assert (ROOT / tests).exists(), f"{readme} points at {tests}"
 
 
 def run_tests(folder: Path, environ: dict[str, str]) -> None:

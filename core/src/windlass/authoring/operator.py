@@ -26,6 +26,8 @@ from windlass.errors import AuthoringError, TaskDeferred
 from windlass.states import TriggerRule, WeightRule
 
 if TYPE_CHECKING:
+    from logging import Logger
+
     from windlass.authoring.dag import DAG
     from windlass.authoring.mapped import OperatorPartial
     from windlass.authoring.task_group import TaskGroup
@@ -231,6 +233,13 @@ class BaseOperator(Dependable, metaclass=OperatorMeta):
         self.on_failure_fail_dagrun = False
 
     # --- What a subclass may write ----------------------------------------------------------------------------
+
+    @property
+    def log(self) -> Logger:
+        """The logger of the running task; its records go to the task's log."""
+        from logging import getLogger
+
+        return getLogger("windlass.task")
 
     def execute(self, context: Context) -> Any:
         """Do the work and return the result, which becomes the task's ``return_value``."""

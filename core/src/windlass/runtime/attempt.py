@@ -349,11 +349,11 @@ _OURS = str(Path(windlass.__file__).parent) + "/"
 
 
 def trimmed(traceback: TracebackType | None) -> TracebackType | None:
-    """Return ``traceback`` from the first frame on that is not Windlass's own; whole if it has no other."""
+    """Return ``traceback`` from the first frame on that is not Windlass's own; None if it has no other."""
     current = traceback
     while current is not None and current.tb_frame.f_code.co_filename.startswith(_OURS):
         current = current.tb_next
-    return current or traceback
+    return current
 
 
 def _reason(error: BaseException) -> str:

@@ -11,12 +11,12 @@ _MACHINERY = ("<frozen importlib",)
 
 
 def user_traceback(error: BaseException) -> str:
-    """Return the traceback of ``error`` from the author's first line on (all of it, when there is none)."""
+    """Return the traceback of ``error`` from the author's first line on; the error alone where none is theirs."""
     first = error.__traceback__
     while first is not None and _is_machinery(first):
         first = first.tb_next
     try:
-        return "".join(traceback.format_exception(type(error), error, first or error.__traceback__))
+        return "".join(traceback.format_exception(type(error), error, first))
     except RecursionError:
         return f"{type(error).__name__}: {error}\n"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -153,3 +154,7 @@ def test_a_result_set_on_a_field_later_is_a_dependency_too() -> None:
         late = Load(task_id="late")
         late.table = first.output
     assert made.to_spec().by_id["late"].upstream == ("first",)
+
+
+def test_an_operator_has_the_logger_of_the_task() -> None:
+    assert EmptyOperator(task_id="a").log is logging.getLogger("windlass.task")

@@ -121,6 +121,47 @@ def test_only_one_claim_of_a_callback_succeeds(engine: HandDriven, callbacks: Ca
     assert claim(engine, line.sent[0]) is None
 
 
+class Rival:
+    """A second supervisor that claims the same callback between the first one's look and its write."""
+
+    def __init__(self, engine: HandDriven, workload: Workload) -> None:
+        self.granted: Claimed | None = None
+        self._engine = engine
+        self._workload = workload
+        self._waits = True
+
+    def statement(self, sql: str, *, writing: bool) -> None:
+        if self._waits and sql == self._engine.store.db.dialect.begin:
+            self._waits = False
+            self.granted = claim(self._engine, self._workload)
+
+    def committed(self) -> None:
+        pass
+
+
+def test_of_two_claims_at_the_same_time_one_succeeds(engine: HandDriven, callbacks: Callbacks, line: Line) -> None:
+    failed_tasks(engine, "a")
+    callbacks.step()
+    rival = engine.store.db.probe = Rival(engine, line.sent[0])
+    assert claim(engine, line.sent[0]) is None
+    assert rival.granted is not None
+    assert report(engine, rival.granted)
+
+
+def test_a_callback_is_about_the_try_that_ended_though_another_one_runs(
+    engine: HandDriven, callbacks: Callbacks, line: Line, clock: VirtualClock
+) -> None:
+    engine.dag(TaskSpec(task_id="a", callbacks=("retry",), retries=1))
+    run = engine.new_run()
+    engine.report(engine.run(engine.ti(run)), ending=engine.finish(Outcome.FAIL))
+    clock.advance(3600)
+    engine.run(engine.ti(run))
+    assert engine.ti(run).try_number == 2
+    claimed = sent_and_claimed(engine, callbacks, line)
+    assert (claimed.context.callback, claimed.context.try_number) == ("retry", 1)
+    assert claimed.log_path.endswith("attempt=1.log")
+
+
 def test_an_acknowledged_callback_is_over(
     engine: HandDriven, callbacks: Callbacks, line: Line, clock: VirtualClock
 ) -> None:

@@ -40,6 +40,12 @@ class Faults:
                 setattr(faults, field.name, 0.0)
         return faults
 
+    @property
+    def harmless_to_queued(self) -> bool:
+        """Whether all that can happen to a queued instance is that its supervisor is started again."""
+        lossy = self.lose_workload + self.delay_workload + self.kill_task + self.jump + self.linger
+        return not lossy + self.kill_scheduler + self.freeze_scheduler + self.freeze_supervisor
+
     def names(self) -> list[str]:
         """Return what is switched on."""
         return [field.name for field in fields(self) if getattr(self, field.name)]

@@ -21,8 +21,8 @@ _SETTLED: Final = 45.0
 _ENDED: Final = frozenset(state.value for state in TERMINAL_RUN_STATES)
 _OF_TIME: Final = frozenset({"scheduled", "queued", "running", "up_for_retry", "up_for_reschedule", "deferred"})
 _WELL: Final = frozenset({"success", "skipped"})
-#: How long a process may live on after its lease was closed: a heartbeat, the grace, and some.
-_ORPHAN: Final = 30.0
+#: How long a process may live on after its lease was closed or a stop was asked for: a few heartbeats and the grace.
+_ORPHAN: Final = 45.0
 
 
 class Liveness:
@@ -36,6 +36,13 @@ class Liveness:
         self._begun_at = 0.0
         self._next_look = 0.0
         self._orphans: dict[str, float] = {}
+
+    def is_time(self, end: float) -> bool:
+        """Return whether ``end`` has come; until then look after orphans now and then."""
+        if self._world.time >= self._next_look:
+            self._next_look = self._world.time + 5.0
+            self._check_orphans()
+        return self._world.time >= end
 
     def begin(self) -> None:
         """Note that the world is calm from now on."""
@@ -94,17 +101,19 @@ class Liveness:
         return (self._world.now() - START).total_seconds() > last + 15.0
 
     def _check_orphans(self) -> None:
-        """No process survives its lease by much (15)."""
+        """No process survives its lease, or a stop that was asked for, by much (15)."""
         now = self._world.time
+        if now < self._world.thawed_at + 15.0:
+            return
         orphans = {}
         for lease, process in self._register.by_lease.items():
             if not process.alive or process.reported:
                 continue
             ti = self._observer.instance(process.workload.id)
-            if ti is None or ti.lease_id != lease:
+            if ti is None or ti.lease_id != lease or ti.stop_kind is not None:
                 orphans[lease] = self._orphans.get(lease, now)
                 if now - orphans[lease] > _ORPHAN:
-                    raise InvariantBroken("15 orphan", f"{process.name} runs on without a lease")
+                    raise InvariantBroken("15 orphan", f"{process.name} runs on, though it was stopped or has no lease")
         self._orphans = orphans
 
     def _waits_for_past(self, run: Run) -> bool:

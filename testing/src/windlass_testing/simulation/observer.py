@@ -91,6 +91,8 @@ class Observer:
     def __init__(self, world: World, database: Database, register: Register, specs: dict[str, DagSpec]) -> None:
         #: Whether one scheduler starts all runs; several do not know of each other's.
         self.one_scheduler = True
+        #: Whether a queued instance has no excuse to wait for its timeout.
+        self.nothing_gets_lost = False
         self._world = world
         self._database = database
         self._register = register
@@ -209,6 +211,8 @@ class Observer:
     def _check_step(self, old: Ti | None, ti: Ti, step: Step, what: str) -> None:
         if step.before == "running" and old is not None:
             self._check_end(old, ti, step, what)
+        elif step.before == "queued" and step.actor == Who.REAPER and self.nothing_gets_lost:
+            raise InvariantBroken("10 queued", f"{what}, though only supervisors were started again")
         elif step.before == "none" and step.actor == Who.SCHEDULER:
             self._check_rule(ti, step, what)
         if step.after == "none" and step.actor == Who.CLEAR and ti.max_tries != ti.try_number + ti.retries:

@@ -124,6 +124,7 @@ class _Simulation:
             )
             for name in names
         ]
+        self.observer.nothing_gets_lost = self.faults.harmless_to_queued and len(names) == 1
         parallelism = source.choice((2, 8, 32))
         poll = source.choice((1.0, 5.0))
         owners = ("a", "b") if source.random() < 0.3 else ("a",)
@@ -146,7 +147,7 @@ class _Simulation:
             world.at(source.uniform(5.0, 60.0), world.jump, source.uniform(31.0, 400.0))
         liveness = Liveness(world, self.observer, self._register, self._specs)
         calm_at = source.uniform(20.0, 120.0)
-        world.run(lambda: world.time >= calm_at)
+        world.run(lambda: liveness.is_time(calm_at))
         world.note("the world is calm now")
         operator.calm_down()
         world.calm = True
