@@ -18,10 +18,15 @@ pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
 TASKS = """
 import ctypes, os, sys
 from windlass import DAG, task
+from windlass.errors import TaskDeferred
 from windlass.hooks import BaseHook
 
 class Unknown:
     pass
+
+class Trigger:
+    def serialize(self):
+        return "somewhere.Trigger", {}
 
 with DAG("wrong", schedule=None, is_paused_upon_creation=False):
     @task
@@ -55,7 +60,11 @@ with DAG("wrong", schedule=None, is_paused_upon_creation=False):
     def fine():
         print("fine")
         sys.stdout.write("no newline at the end")
-    unserialisable(); missing_connection(); missing_name(); leaves(); crashes(); raises(); branches() >> fine()
+    @task
+    def defers():
+        raise TaskDeferred(trigger=Trigger(), method_name="resume")
+    unserialisable(); defers(); missing_connection(); missing_name(); leaves(); crashes(); raises()
+    branches() >> fine()
     each.expand(x=not_a_list())
 """
 #: Task -> what its log must say.
@@ -79,6 +88,7 @@ def test_each_mistake_in_a_task_is_told_in_its_log_and_the_others_go_on(installa
     states = {task["task_id"]: task["state"] for task in run["tasks"]}
     assert states == dict.fromkeys(EXPECTED, "failed") | {
         "not_a_list": "failed",
+        "defers": "failed",
         "each": "upstream_failed",
         "fine": "upstream_failed",
     }
@@ -86,6 +96,7 @@ def test_each_mistake_in_a_task_is_told_in_its_log_and_the_others_go_on(installa
         log = installation.windlass("tasks", "logs", "wrong", task_id, run_id)
         for sentence in sentences:
             assert sentence in log, f"{task_id}: {log}"
+    assert "no trigger host" in installation.windlass("explain", "wrong", run_id, "defers")
     assert "neither a list nor a dict" in installation.windlass("explain", "wrong", run_id, "not_a_list")
 
 

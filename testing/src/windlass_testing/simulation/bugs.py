@@ -209,16 +209,6 @@ def _keep_postponed(stack: ExitStack) -> None:
     _replace(stack, Scheduler, "_track", track)
 
 
-@_bug("the answer to an expansion undoes the moves of the same step")
-def _expansion_undoes(stack: ExitStack) -> None:
-    def take(self: Scheduler, run: TrackedRun, task: TaskFacts) -> None:
-        known = run.tasks.get(task.id)
-        run.expanded([task])
-        self._owned.put(run, known, task)
-
-    _replace(stack, Scheduler, "_take_expansion", take)
-
-
 @_bug("a scheduler takes away the signals of another one's runs")
 def _take_foreign_signals(stack: ExitStack) -> None:
     original = Scheduler._adopt  # noqa: SLF001 - what is patched
@@ -228,16 +218,6 @@ def _take_foreign_signals(stack: ExitStack) -> None:
         return set()
 
     _replace(stack, Scheduler, "_adopt", adopt)
-
-
-@_bug("a scheduler that was frozen for longer than its lease goes on with what it remembers")
-def _lapse_unnoticed(stack: ExitStack) -> None:
-    original = Scheduler._renew  # noqa: SLF001 - what is patched
-
-    def renew(self: Scheduler, **_lapsed: bool) -> None:
-        original(self, lapsed=False)
-
-    _replace(stack, Scheduler, "_renew", renew)
 
 
 @_bug("any number of a DAG's runs may be active")
@@ -304,11 +284,6 @@ def _local_clocks(stack: ExitStack) -> None:
         return original(self) + (70 * SECOND if ahead else 0)
 
     _replace(stack, Database, "now", now)
-
-
-@_bug("the reaper ends a lease that was renewed after it had looked")
-def _reap_without_comparing(stack: ExitStack) -> None:
-    _without(stack, reaping, "_STILL", " AND lease_until < :now")
 
 
 @_bug("the reaper trusts a calendar that has jumped")
