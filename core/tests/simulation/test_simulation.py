@@ -26,6 +26,7 @@ NOTICES = {
     "overtaken": 409,
     "report-any-lease": 333,
     "take-foreign-signals": 20,
+    "unlearn": 28,
 }
 
 

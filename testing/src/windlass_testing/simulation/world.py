@@ -20,7 +20,7 @@ from greenlet import GreenletExit, getcurrent, greenlet
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 #: More than any run needs that comes to an end.
-MOST_STEPS: Final = 20_000
+MOST_STEPS: Final = 8_000
 #: Ends the actor that raises it, as kill -9 would.
 Killed = GreenletExit
 
