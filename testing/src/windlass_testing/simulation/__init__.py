@@ -2,9 +2,10 @@
 
 ``simulate(seed)`` puts the real scheduler, planning and store (SQL on SQLite in memory) into a world of virtual time,
 lets a random subset of faults loose on it, checks what holds after every commit, calms down, and sees whether
-everything ends. Read on in ``run`` (how a run is put together), ``world`` (time and actors), ``interference`` (where the
-database lets others in), ``faults``, ``supervisor`` and ``processes`` (what stands for the real ones), ``observer`` and
-``liveness`` (what is checked), ``evaluator`` (the trigger rules once more, naively) and ``bugs`` (what must be noticed).
+everything ends. Read on in ``run`` (how a run is put together), ``world`` (time and actors), ``interference`` (where
+the database lets others in), ``faults``, ``supervisor`` and ``processes`` (what stands for the real ones), ``observer``
+and ``liveness`` (what is checked), ``evaluator`` (the trigger rules once more, naively) and ``bugs`` (what must be
+noticed).
 """
 
 from __future__ import annotations
