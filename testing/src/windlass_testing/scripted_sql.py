@@ -54,8 +54,12 @@ class SqlScriptedEngine(ScriptedEngine):
 
     def __init__(self) -> None:
         super().__init__()
-        services = Store.memory(self.clock, self.rng)
+        self._services = services = Store.memory(self.clock, self.rng)
         services.db.probe = _Invariants(services.db)
         self.store = SqlScriptedStore(services)  # type: ignore[assignment]
         self.executor = ScriptedExecutor(services.gateway, self.clock)
         self.scheduler = self.new_scheduler()
+
+    def close(self) -> None:
+        """Close the database."""
+        self._services.close()

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,11 @@ Windlass = Callable[..., Outcome]
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installation:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
     monkeypatch.setenv("WINDLASS_HOME", str(tmp_path / "home"))
-    return Installation(tmp_path / "home")
+    made = Installation(tmp_path / "home")
+    yield made
+    made.close()
 
 
 @pytest.fixture

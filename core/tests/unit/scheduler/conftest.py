@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from windlass_testing.scripted import ScriptedEngine
@@ -7,7 +9,9 @@ from windlass_testing.scripted_sql import SqlScriptedEngine
 
 
 @pytest.fixture(params=[ScriptedEngine, SqlScriptedEngine], ids=["memory", "sql"])
-def world(request: pytest.FixtureRequest) -> ScriptedEngine:
+def world(request: pytest.FixtureRequest) -> Iterator[ScriptedEngine]:
     """Return an engine; what holds over one store holds over the other."""
     engine: ScriptedEngine = request.param()
-    return engine
+    yield engine
+    if isinstance(engine, SqlScriptedEngine):
+        engine.close()

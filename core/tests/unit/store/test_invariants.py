@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from windlass.app.clocks import SeededRng, VirtualClock
+from windlass.app.clocks import VirtualClock
 from windlass.protocol import Outcome
 from windlass.spec import TaskSpec
 from windlass.store import Store, invariant_violations
@@ -58,9 +58,9 @@ def planted(name: str, store: Store, names: dict[str, int]) -> None:
 
 
 @pytest.fixture
-def busy(clock: VirtualClock) -> HandDriven:
+def busy(store: Store, clock: VirtualClock) -> HandDriven:
     """Return an engine in the middle of things: a task in most states."""
-    engine = HandDriven(Store.memory(clock, SeededRng(1)), clock)
+    engine = HandDriven(store, clock)
     engine.dag(
         TaskSpec(task_id="done", retries=1, callbacks=("success",)),
         TaskSpec(task_id="failed"),

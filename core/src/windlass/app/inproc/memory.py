@@ -327,8 +327,9 @@ class MemoryStore:
             except _RunRefused:
                 self._restore(run, saved)
                 conflicts.add(run)
-        for number in changes.signals:
-            self._signals.pop(number, None)
+        for number in changes.signals:  # those of a refused run stay, for whoever owns it now
+            if number in self._signals and self._signals[number].run not in conflicts:
+                del self._signals[number]
         return Committed(
             conflicts=frozenset(conflicts),
             expanded=tuple(expanded),

@@ -268,6 +268,7 @@ def load_dag(settings: Settings, dag_id: str, file: Path | None = None) -> DAG:
             continue
         root = folder if path.is_relative_to(folder) else path.absolute().parent
         add_root(str(root))
+        scope.collect()  # forget what this process has defined before
         dags = scope.collect(load_dag_file(str(root), str(path.absolute().relative_to(root.absolute())), source))
         for dag in dags:
             if dag.dag_id == dag_id:
