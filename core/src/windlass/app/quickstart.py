@@ -186,11 +186,16 @@ def _summarise(control: Control, settings: Settings, run: RunRow, output: Path) 
     _say(
         "\nNext:\n"
         f"  edit       {settings.core.dags_folder / _FILES[0]}, or put a DAG file of your own beside it\n"
-        "  start      windlass standalone             (keeps running; finds changed files by itself)\n"
-        f"  trigger    windlass dags trigger {DAG_ID} --wait\n"
-        f"  look       windlass runs list {DAG_ID}\n"
-        f"             windlass tasks logs {DAG_ID} extract {run.run_id}"
+        f"  start      {_command()} standalone             (keeps running; finds changed files by itself)\n"
+        f"  trigger    {_command()} dags trigger {DAG_ID} --wait\n"
+        f"  look       {_command()} runs list {DAG_ID}\n"
+        f"             {_command()} tasks logs {DAG_ID} extract {run.run_id}"
     )
+
+
+def _command() -> str:
+    """Return how the reader starts a command: as this one was started."""
+    return "uv run windlass" if "UV_RUN_RECURSION_DEPTH" in os.environ else "windlass"
 
 
 def _name(task: TaskRow) -> str:
