@@ -70,9 +70,7 @@ def seattle_weather() -> None:
     @task.branch
     def check_quality(summaries: list[dict[str, Any]]) -> str:
         """A year with missing days is not worth a report."""
-        complete = all(
-            summary["days"] == DAYS_OF_A_YEAR + calendar.isleap(summary["year"]) for summary in summaries
-        )
+        complete = all(summary["days"] == DAYS_OF_A_YEAR + calendar.isleap(summary["year"]) for summary in summaries)
         return "load" if complete else "quarantine"
 
     @task
