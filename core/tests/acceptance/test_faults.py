@@ -220,16 +220,16 @@ with DAG("seattle_weather", schedule=None, default_args={"retries": 3}):
     wait()
 """,
     )
-    quickstart = subprocess.Popen(
+    with subprocess.Popen(
         installation.command("quickstart"),
         env=installation.environ,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    wait_for_start(installation, "wait")
-    quickstart.send_signal(signal.SIGINT)
-    output, error = quickstart.communicate(timeout=40)
+    ) as quickstart:
+        wait_for_start(installation, "wait")
+        quickstart.send_signal(signal.SIGINT)
+        output, error = quickstart.communicate(timeout=60)
     assert quickstart.returncode == 130, output + error
     assert "Traceback" not in error
     assert installation.processes() == {}

@@ -103,6 +103,12 @@ def _serving(settings: Settings, control: Control) -> Iterator[None]:
             _await_ready(server, log_file)
             _say(f"Server:        standalone, process {server.pid}")
             yield
+        except KeyboardInterrupt:
+            server.terminate()
+            time.sleep(
+                _LOOK
+            )  # two signals merge if the first was not taken yet; the second stops running tasks at once
+            raise
         finally:
             server.terminate()
             server.wait()

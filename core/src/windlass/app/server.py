@@ -60,6 +60,7 @@ class Server:
         self._next_look = 0.0
         self._stopping = threading.Event()
         self._signals = 0
+        self._bell: DatagramBell | None = None
         self._resources = ExitStack()
 
     def __enter__(self) -> Self:
@@ -68,11 +69,13 @@ class Server:
         :raises AlreadyRunning: if another scheduler serves this home; the message names its pid.
         """
         with ExitStack() as stack:
+            # From here to the very end: a signal between two blocks must not kill us and orphan the supervisor.
+            stack.enter_context(_handling(self._on_signal))
             prepare_home(self._settings)
             held = lock.acquire(self._settings.home / "run" / "scheduler.lock")
             stack.callback(os.close, held)
-            self._bell = DatagramBell(bell_path(self._settings), listen=True)
-            stack.callback(self._bell.close)
+            bell = self._bell = DatagramBell(bell_path(self._settings), listen=True)
+            stack.callback(bell.close)
             self._ensure_supervisor()
             self._store = open_services(self._settings, checkpoints=True)
             stack.callback(self._store.close)
@@ -119,21 +122,21 @@ class Server:
         ]
         if self._observers:
             threads.append(self._thread("observers", self._observers.step, "the observers cannot be told of changes"))
-        with _handling(self._on_signal):
-            self._await_supervisor()
-            for thread in threads:
-                thread.start()
+        self._await_supervisor()
+        for thread in threads:
+            thread.start()
+        if not self._stopping.is_set():
             ready()
-            try:
-                while not self._stopping.is_set():
-                    self._ensure_supervisor()
-                    pause = self._scheduler.step()
-                    if pause > 0:
-                        self._bell.wait(pause)
-            finally:
-                self._stopping.set()
-                for thread in threads:
-                    thread.join(timeout=5.0)
+        try:
+            while not self._stopping.is_set():
+                self._ensure_supervisor()
+                pause = self._scheduler.step()
+                if pause > 0 and self._bell is not None:
+                    self._bell.wait(pause)
+        finally:
+            self._stopping.set()
+            for thread in threads:
+                thread.join(timeout=5.0)
 
     def stop_supervisor(self) -> None:
         """Have the supervisor that this server started finish what runs, then end it; an adopted one is left alone."""
@@ -143,9 +146,8 @@ class Server:
             client = SupervisorClient(self._socket, __version__)
             client.drain()
             deadline = time.monotonic() + _DRAIN_PATIENCE
-            with _handling(self._on_signal):
-                while self._supervisor.poll() is None and time.monotonic() < deadline and self._signals < 2:
-                    self._wait_for_supervisor(0.05)
+            while self._supervisor.poll() is None and time.monotonic() < deadline and self._signals < 2:
+                self._wait_for_supervisor(0.05)
             if self._supervisor.poll() is None:
                 log.warning("tasks are still running: they are stopped now, and run again at the next start")
                 client.shut_down()
@@ -222,7 +224,8 @@ class Server:
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._signals += 1
         self._stopping.set()
-        self._bell.ring()
+        if self._bell is not None:
+            self._bell.ring()
 
 
 @contextmanager
