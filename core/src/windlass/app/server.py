@@ -217,6 +217,9 @@ class Server:
                 except WindlassError as error:
                     log.error("%s, and this is tried again: %s", trouble, error)  # noqa: TRY400 - a sentence
                     pause = 1.0
+                except Exception:
+                    log.exception("%s, and this is tried again", trouble)
+                    pause = 1.0
                 self._stopping.wait(pause)
 
         return threading.Thread(target=steps, name=name, daemon=True)

@@ -13,6 +13,10 @@ from windlass.ports import RunFacts, TaskFacts
 from windlass.protocol import AttemptContext, XComValue
 from windlass.spec import DagSpec
 
+#: Bytes of a name in a path: file systems take 255, the word before it included.
+_LONGEST_NAME = 200
+_PREFIX = 120
+
 
 def attempt_context(
     run: RunFacts,
@@ -132,4 +136,8 @@ def log_path_of(dag_id: str, run_id: str, task_id: str, map_index: int, try_numb
 
 
 def _quoted(name: str) -> str:
-    return quote(name, safe="+:@=, ")
+    """Return ``name`` as part of a file name, shortened to a prefix and a hash where no file system would take it."""
+    quoted = quote(name, safe="+:@=, ")
+    if len(quoted) <= _LONGEST_NAME:
+        return quoted
+    return f"{quoted[:_PREFIX]}~{hashlib.sha256(name.encode()).hexdigest()[:32]}"

@@ -15,7 +15,7 @@ from windlass.planning.mapping import check_map_length
 from windlass.planning.retries import after_failure, retry_delay
 from windlass.ports import Report, StopKind
 from windlass.protocol import Defer, Finish, Outcome, Reschedule
-from windlass.spec import DagSpec
+from windlass.spec import DagSpec, TaskSpec
 from windlass.states import Actor, TaskState
 
 RESULT_KEY: Final = "return_value"
@@ -53,7 +53,8 @@ def ending_of(  # noqa: C901 - one table of what can happen
         if state is not TaskState.UP_FOR_RETRY:
             return Ending(state=state, actor=actor, reason=reason)
         if delay is None:
-            delay = retry_delay(spec.by_id[task_id], key, try_number)
+            task = spec.by_id.get(task_id) or TaskSpec(task_id=task_id)  # the run may be of another version by now
+            delay = retry_delay(task, key, try_number)
         return Ending(state=state, actor=actor, reason=reason, not_before=now + timedelta(seconds=delay))
 
     if report.stopped is not None:

@@ -226,9 +226,13 @@ def become(
     try:
         _leave_the_zygote(log, token, mark)
         session = PipeSession(sock)
+        me = os.getpid()
         context = session.hello()
         if context is not None:
             ending = _run(dags, run, context, session)
+            if os.getpid() != me:  # a process that user code forked came back here: it may not speak for the task
+                flush_output()
+                os._exit(0 if isinstance(ending, Finish) and ending.outcome is Outcome.SUCCESS else 1)
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             flush_output()
             session.end(ending)

@@ -81,7 +81,7 @@ class OwnedRuns:
         if after is not None:
             if after.state in OCCUPYING_STATES:
                 self._occupy(tracked, after, 1)
-            elif after.state is TaskState.SCHEDULED:
+            elif after.state is TaskState.SCHEDULED and after.task_id in tracked.spec.by_id:  # else the plan removes it
                 self.admissions.push(after.id, tracked.lane(after), tracked.order(after))
             elif after.state in WAITING_FOR_TIME:
                 due = after.not_before or datetime.min.replace(tzinfo=UTC)

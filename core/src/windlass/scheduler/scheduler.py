@@ -94,6 +94,8 @@ class Scheduler:
         self._for_past: dict[str, set[int]] = {}
         #: Decisions, by run, that had to wait for the commit of an expansion; none of a run overtakes another.
         self._postponed: dict[int, list[Move]] = {}
+        #: Whether anything has happened that may let a queued run start.
+        self._may_start = True
         self._loaded = False
         self._next_reap = 0.0
         self._next_renewal = 0.0
@@ -111,8 +113,10 @@ class Scheduler:
             return self._step()
         except StoreError as error:
             log.error("the scheduler cannot use the database and tries again: %s", error)  # noqa: TRY400 - no trace
-            self._loaded = False
-            return self._settings.error_pause
+        except Exception:
+            log.exception("a step of the scheduler failed; everything is read again, and it goes on")
+        self._loaded = False
+        return self._settings.error_pause
 
     def _step(self) -> float:
         now = self._clock.now()
@@ -144,6 +148,7 @@ class Scheduler:
         self._owned, self._for_past, self._postponed = OwnedRuns(), {}, {}
         self._dags = {dag.dag_id: dag for dag in self._store.dags()}
         self._due_dags = dict.fromkeys(self._dags)
+        self._may_start = True
         self._load_pools()
         self._next_renewal = self._clock.monotonic() + self._settings.run_lease / 3
         self._adopt([run.id for run in self._store.open_runs()])
@@ -163,6 +168,7 @@ class Scheduler:
             lapsed = now >= self._next_renewal + self._settings.run_lease * 2 / 3
             self._next_renewal = now + self._settings.run_lease / 3
             self._renew(lapsed=lapsed)
+            self._may_start = True
             # The run before may belong to another scheduler, which tells nobody.
             for dag_id in list(self._for_past):
                 self._wake_past(dag_id)
@@ -220,6 +226,7 @@ class Scheduler:
         These are forgotten, as is what has ended.
         """
         adopted = self._store.adopt(runs, self._settings.owner, self._settings.run_lease) if runs else []
+        self._may_start = self._may_start or bool(runs)
         foreign: set[int] = set()
         for run in runs:
             facts = self._store.run(run)
@@ -259,6 +266,7 @@ class Scheduler:
 
     def _refresh_dag(self, dag_id: str) -> None:
         dag = self._store.dag(dag_id)
+        self._may_start = True
         if dag is None or dag.stale:
             self._dags.pop(dag_id, None)
             self._owned.timers.cancel(("dag", dag_id))
@@ -321,7 +329,8 @@ class Scheduler:
             if info.run_after > now:
                 self._owned.timers.set(("dag", dag_id), info.run_after)
                 continue
-            created = self._store.create_run(
+            # The inbox brings it to us, to be adopted like any other.
+            self._store.create_run(
                 NewRun(
                     dag_id=dag_id,
                     run_type=RunType.SCHEDULED,
@@ -336,8 +345,6 @@ class Scheduler:
             self._dags[dag_id] = msgspec.structs.replace(
                 dag, last_interval_start=info.data_interval.start, last_interval_end=info.data_interval.end
             )
-            if created is not None:
-                self._adopt([created.id])
             self._due_dags[dag_id] = None
 
     def _has_all_runs(self, dag_id: str, spec: DagSpec) -> bool:
@@ -349,10 +356,12 @@ class Scheduler:
     def _start_runs(self, now: datetime, changes: Changes) -> None:
         """Start the queued runs that max_active_runs has room for."""
         queued = self._owned.queued
-        if not queued:
+        if not queued or not self._may_start:
             return
+        self._may_start = False
         running = [tracked.facts for tracked in self._owned.running.values()]
-        limits = {run.dag_id: limit for run in queued.values() if (limit := self._limit(run)) is not None}
+        one_of_each = {run.dag_id: run for run in queued.values()}
+        limits = {dag_id: limit for dag_id, run in one_of_each.items() if (limit := self._limit(run)) is not None}
         for facts in choose_runs(queued.values(), running, limits, {}).started:
             changes.run_moves.append(self._run_move(facts, RunState.RUNNING, "started"))
             changes.generations[facts.id] = facts.generation
@@ -405,23 +414,41 @@ class Scheduler:
     def _plan(self, changes: Changes) -> None:
         """Ask every touched plan what follows; conclude the runs that have nothing left."""
         postponed, self._postponed = self._postponed, {}
-        for run, moves in postponed.items():
-            for move in moves:
-                self._apply(run, move, changes)
-            self._owned.dirty[run] = None
-        dirty, self._owned.dirty = list(self._owned.dirty), {}
+        dirty, self._owned.dirty = dict.fromkeys([*postponed, *self._owned.dirty]), {}
         for run in dirty:
             tracked = self._owned.running.get(run)
             if tracked is None:
                 continue
-            if tracked.facts.ending is None:
+            try:
+                self._advance(tracked, postponed.get(run, ()), changes)
+            except StoreError:
+                raise
+            except Exception:
+                log.exception("run %s of DAG %s cannot go on", tracked.facts.run_id, tracked.facts.dag_id)
+                self._set_aside(run, changes)
+
+    def _set_aside(self, run: int, changes: Changes) -> None:
+        """Let a run that cannot be decided about stand still, and harm no other: none of its changes are written."""
+        self._owned.forget(run)
+        self._postponed.pop(run, None)
+        changes.generations.pop(run, None)
+        changes.run_moves = [move for move in changes.run_moves if move.run != run]
+        changes.expansions = [expansion for expansion in changes.expansions if expansion.run != run]
+        changes.task_moves = [move for move in changes.task_moves if move.run != run]
+        changes.stops = [stop for stop in changes.stops if stop.run != run]
+
+    def _advance(self, tracked: TrackedRun, postponed: Sequence[Move], changes: Changes) -> None:
+        """Add everything that follows for one run."""
+        for move in postponed:
+            self._apply(tracked.facts.id, move, changes)
+        if tracked.facts.ending is None:
+            self._decide(tracked, changes)
+            if self._answer_past(tracked):
                 self._decide(tracked, changes)
-                if self._answer_past(tracked):
-                    self._decide(tracked, changes)
-                self._fail_fast(tracked, changes)
-            else:
-                self._skip_rest(tracked, changes)
-            self._conclude(tracked, changes)
+            self._fail_fast(tracked, changes)
+        else:
+            self._skip_rest(tracked, changes)
+        self._conclude(tracked, changes)
 
     def _decide(self, tracked: TrackedRun, changes: Changes) -> None:
         run = tracked.facts.id
@@ -519,6 +546,7 @@ class Scheduler:
         changes.run_moves.append(self._run_move(facts, state, reason))
         changes.generations[facts.id] = facts.generation
         self._owned.forget(facts.id)
+        self._may_start = True
         self._due_dags[facts.dag_id] = None
         self._wake_past(facts.dag_id)
 

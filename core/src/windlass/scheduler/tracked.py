@@ -148,7 +148,7 @@ class TrackedRun:
             id=task.id,
             epoch=task.epoch,
             ticket=ticket,
-            queue=self.spec.by_id[task.task_id].queue,
+            queue=spec.queue if (spec := self.spec.by_id.get(task.task_id)) is not None else "default",
             code_version=self.facts.code_version,
             bundle=self.facts.bundle,
             file=self.facts.file,

@@ -14,6 +14,7 @@ describes the tables for migrations but is not loaded here: it would cost every 
 
 from __future__ import annotations
 
+import logging
 import random
 import sqlite3
 import threading
@@ -28,6 +29,8 @@ from windlass.ports import Clock, Doorbell, Rng
 from windlass.store.audience import KNOWN, Audience
 from windlass.store.dialect import Dialect, MemoryDialect, SqliteDialect, sqlite_path
 from windlass.store.instants import micros
+
+log = logging.getLogger(__name__)
 
 LOCK_TIMEOUT: Final = 10.0
 #: Seconds between two tries at a locked database: at first less than a commit takes, since that is what is waited for.
@@ -247,7 +250,10 @@ class Database:
             return
         with self._writing:
             self._since_checkpoint = 0
-            self._connection().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            try:
+                self._connection().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            except sqlite3.Error as error:  # what was committed is safe in the log, which only grows until the next try
+                log.warning("the database's log cannot be emptied now: %s", error)
 
     # --- Connections
 

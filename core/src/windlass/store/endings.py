@@ -8,14 +8,17 @@ took effect, because the person was told that it would; the guard on ``stop_kind
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
 
+from windlass.errors import DagNotFound, SpecError
 from windlass.planning.endings import Ending, ending_of
 from windlass.ports import Report, SignalKind, StopKind
 from windlass.protocol import Defer, Finish, Outcome, Rendered, Reschedule, XComValue, encode
+from windlass.spec import DagSpec
 from windlass.states import TaskState
 from windlass.store import transitions, xcoms
 from windlass.store.assets import record_events
@@ -24,6 +27,8 @@ from windlass.store.facts import to_json
 from windlass.store.instants import SECOND, instant, micros
 from windlass.store.specs import Specs
 from windlass.store.transitions import Values
+
+log = logging.getLogger(__name__)
 
 _END: Final = (
     "UPDATE ti SET state = :to, lease_id = NULL, ticket = NULL, end_date = :end_date, duration_us = :duration,"
@@ -104,7 +109,7 @@ class Endings:
             )
         key = f"{held.dag_id}/{held.run_id}/{held.task_id}/{held.map_index}"
         ending = ending_of(
-            self._specs.get(held.dag_id, held.spec_version),
+            self._spec_of(held),
             held.task_id,
             key,
             report,
@@ -113,6 +118,14 @@ class Endings:
             now=instant(now),
         )
         return Closing(held, report, ending, knows_stop)
+
+    def _spec_of(self, held: Held) -> DagSpec:
+        """Return the DAG; one that cannot be read must not keep an attempt from ending, so it is an empty one then."""
+        try:
+            return self._specs.get(held.dag_id, held.spec_version)
+        except (SpecError, DagNotFound) as error:
+            log.error("task %s of run %s ends without its DAG: %s", held.task_id, held.run_id, error)  # noqa: TRY400
+            return DagSpec(dag_id=held.dag_id)
 
 
 def write_endings(transaction: Transaction, closings: Sequence[Closing], now: int) -> bool:

@@ -7,15 +7,17 @@ reads afresh and is then written, recognised as done before, or refused, each on
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any, Final
 
+from windlass.errors import DagNotFound, SpecError
 from windlass.ports import Claim, Claimed, Report, StopKind, StopRequest, WorkloadKind
 from windlass.protocol import Verb
 from windlass.store import transitions
 from windlass.store.callbacks import Callbacks
 from windlass.store.calls import Calls
-from windlass.store.claiming import Claiming
+from windlass.store.claiming import Candidate, Claiming
 from windlass.store.credentials import Credentials
 from windlass.store.database import Database, Transaction
 from windlass.store.endings import Closing, Endings, Held, write_endings
@@ -23,6 +25,8 @@ from windlass.store.facts import to_json
 from windlass.store.instants import SECOND
 from windlass.store.reaping import LEASE, close_lost
 from windlass.store.specs import Specs
+
+log = logging.getLogger(__name__)
 
 _RENEW: Final = (
     "UPDATE attempt SET lease_until = :until WHERE lease_id IN NAMES(:leases) AND supervisor = :supervisor"
@@ -68,7 +72,7 @@ class SqlGateway:
         return claimed
 
     def _claim_tasks(self, claims: Sequence[Claim], supervisor: str) -> list[Claimed | None]:
-        candidates = self._claiming.candidates(claims)
+        candidates = [self._runnable(candidate) for candidate in self._claiming.candidates(claims)]
         granted = self._claiming.grant([c for c in candidates if c is not None], supervisor)
         result: list[Claimed | None] = []
         for claim, candidate in zip(claims, candidates, strict=True):
@@ -80,6 +84,17 @@ class SqlGateway:
             spec = self._specs.get(candidate.run.dag_id, candidate.run.spec_version)
             result.append(candidate.claimed(lease, spec))
         return result
+
+    def _runnable(self, candidate: Candidate | None) -> Candidate | None:
+        """Return the candidate if its DAG can be read; else its claim is refused, and those of others go on."""
+        if candidate is None:
+            return None
+        try:
+            self._specs.get(candidate.run.dag_id, candidate.run.spec_version)
+        except (SpecError, DagNotFound) as error:
+            log.error("a task of run %s cannot start: %s", candidate.run.run_id, error)  # noqa: TRY400 - a sentence
+            return None
+        return candidate
 
     def heartbeat(self, leases: Sequence[str], supervisor: str) -> list[StopRequest]:
         """Renew the leases and return what must stop now."""

@@ -2,13 +2,15 @@
 
 Leases are compared with database time only. When that clock jumps forward against the monotonic one (a laptop woke up,
 somebody set the date), every lease looks expired though its process may live: reaping then pauses for one lease, so
-that the living can renew first.
+that the living can renew first. So it does, for long enough that every supervisor has tried, when nothing could be
+written or nobody reaped for a while: then the living could not renew either.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from windlass.errors import StoreError
 from windlass.ports import Report, SignalKind
 from windlass.states import Actor, TaskState
 from windlass.store import transitions
@@ -19,6 +21,8 @@ from windlass.store.instants import SECOND
 
 LEASE: Final = 60.0
 _JUMP: Final = 30.0
+#: Seconds within which a living supervisor renews, with some to spare.
+_RENEWAL: Final = 15.0
 
 _EXPIRED: Final = (
     "SELECT lease_id FROM attempt WHERE ended_at IS NULL AND lease_until < :now ORDER BY lease_until LIMIT 500"
@@ -49,18 +53,27 @@ class Reaper:
     def reap(self, queued_timeout: float) -> int:
         """End what is dead and return how many task instances changed."""
         now = self._database.now()
-        if self._clock_jumped(now):
+        if self._must_wait(now):
             return 0
-        return self._reap_leases(now) + self._reap_queued(now, queued_timeout)
+        try:
+            return self._reap_leases(now) + self._reap_queued(now, queued_timeout)
+        except StoreError:
+            self._pause(_RENEWAL)
+            raise
 
-    def _clock_jumped(self, now: int) -> bool:
+    def _must_wait(self, now: int) -> bool:
         monotonic = self._database.clock.monotonic()
         if self._last is not None:
-            passed = (now - self._last[0]) / SECOND
-            if passed - (monotonic - self._last[1]) > _JUMP:
-                self._paused_until = monotonic + LEASE
+            passed, elapsed = (now - self._last[0]) / SECOND, monotonic - self._last[1]
+            if passed - elapsed > _JUMP:
+                self._pause(LEASE)
+            elif elapsed > _JUMP:
+                self._pause(_RENEWAL)
         self._last = (now, monotonic)
         return monotonic < self._paused_until
+
+    def _pause(self, seconds: float) -> None:
+        self._paused_until = max(self._paused_until, self._database.clock.monotonic() + seconds)
 
     def _reap_leases(self, now: int) -> int:
         expired = [row[0] for row in self._database.rows(_EXPIRED, {"now": now})]

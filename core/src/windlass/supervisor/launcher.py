@@ -141,7 +141,7 @@ class Launcher:
     def reaped(self, pid: int, status: int) -> None:
         """Take note of a process that the supervisor itself has reaped: a zygote, or the child of a dead one."""
         if not self.pool.exited(pid, status):
-            self.on_exited(pid, status, orphans=False)
+            self.on_exited(pid, status, orphans=True)
 
     # What zygotes say.
 

@@ -21,6 +21,8 @@ _log = logging.getLogger(__name__)
 
 #: Pauses between two tries, in seconds; the last one repeats.
 _PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0)
+#: Failures in a row after which a report itself may be what cannot be written.
+_SUSPICIOUS = 4
 #: At most this many in one call: what is larger takes the loop away from its children for too long.
 _BATCH = 100
 #: The report itself is at fault: trying it again cannot help.
@@ -95,6 +97,9 @@ class Ledger:
                 self._reports = [(_reduced(batch[0][0], error), batch[0][1]), *rest]
         except Exception as error:  # noqa: BLE001 - whatever the gateway's trouble is, results outlive it
             self._suspend("reporting", error)
+            if self._failures >= _SUSPICIOUS:  # it may be the fault of one of them: the others go before it
+                self._one_by_one = True
+                self._reports = [*rest, *batch]
         else:
             self._reports = rest
             self._failures = 0

@@ -109,7 +109,7 @@ class Supervisor:
         welcome = wire.Welcome(
             version=self._settings.version, supervisor=self._id, instance=self._rng.token(), pid=os.getpid()
         )
-        server = Server(self._settings.socket, self._reactor, welcome, self.obey)
+        server = Server(self._settings.socket, self._reactor, welcome, self.obey, self._on_greeted)
         self._recover()
         self._heartbeat()
         self._tidy()
@@ -130,6 +130,11 @@ class Supervisor:
         if self._recovered:
             self._ledger.flush()
         self._launcher.refill()
+
+    def _on_greeted(self) -> None:
+        """Stay: a server has come that counts on us, and the one that wanted us to drain is gone."""
+        if self._leaving_at is None:
+            self._draining = False
 
     def obey(self, order: wire.Order) -> wire.Answer | None:
         """Do what a server asks."""

@@ -26,7 +26,10 @@ Obey = Callable[[wire.Order], wire.Answer | None]
 class Server:
     """Listens on the socket and passes orders on."""
 
-    def __init__(self, path: Path, reactor: Reactor, welcome: wire.Welcome, obey: Obey) -> None:
+    def __init__(
+        self, path: Path, reactor: Reactor, welcome: wire.Welcome, obey: Obey, on_greeted: Callable[[], None]
+    ) -> None:
+        self._on_greeted = on_greeted
         self._path = path
         self._reactor = reactor
         self._welcome = welcome
@@ -67,10 +70,12 @@ class Server:
             if (order.version, order.wire) != (self._welcome.version, wire.WIRE_VERSION):
                 reason = (
                     f"the supervisor is of version {self._welcome.version} (wire {wire.WIRE_VERSION}), the server of "
-                    f"{order.version} (wire {order.wire}); drain the old supervisor, then start the server again"
+                    f"{order.version} (wire {order.wire}); end the old supervisor with `kill {self._welcome.pid}` (its "
+                    "tasks are stopped, and run again), then start the server again"
                 )
                 return wire.Refused(reason=reason)
             connection.greeted = True
+            self._on_greeted()
             return self._welcome
         if not connection.greeted:
             return wire.Refused(reason="the first message must be a greeting")

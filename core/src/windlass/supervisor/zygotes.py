@@ -232,8 +232,13 @@ class Zygote:
 
     def _answer(self, answer: Answer, secrets: Sequence[str]) -> None:
         self.secrets += secrets
-        if not self.gone:
-            self._send(_Outgoing(datagram(answer)))
+        if self.gone:
+            return
+        try:
+            data = datagram(answer)
+        except ProtocolError as error:
+            data = datagram(Answer(error=f"the answer cannot be sent to a DAG file: {error}", code=error.code))
+        self._send(_Outgoing(data))
 
     def _send(self, outgoing: _Outgoing) -> None:
         self._outgoing.append(outgoing)

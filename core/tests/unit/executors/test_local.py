@@ -24,7 +24,7 @@ class Listener:
         self.orders: list[wire.Order] = []
         self._reactor = Reactor(time.monotonic)
         welcome = wire.Welcome(version=version, supervisor="s", instance="i", pid=1)
-        self._server = Server(path, self._reactor, welcome, self._obey)
+        self._server = Server(path, self._reactor, welcome, self._obey, lambda: None)
         self._open = True
         self._thread = threading.Thread(target=self._run)
         self._thread.start()

@@ -5,10 +5,11 @@ from datetime import timedelta
 import pytest
 
 from windlass.errors import StoreError
-from windlass.ports import Changes, Committed, PoolFacts, StopKind
+from windlass.ports import Changes, Committed, PoolFacts, Signal, StopKind
 from windlass.protocol import Outcome
 from windlass.spec import CronIntervalSpec, DagSpec, LiteralLength, MapSpec, TaskSpec, TriggerRule, XComLength
 from windlass_testing.scripted import START, Result, ScriptedEngine
+from windlass_testing.scripted_sql import SqlScriptedEngine
 
 
 def task(task_id: str, *upstream: str, **settings: object) -> TaskSpec:
@@ -209,5 +210,58 @@ def test_a_database_error_is_survived(world: ScriptedEngine, monkeypatch: pytest
         return real(changes)
 
     monkeypatch.setattr(world.store, "commit", failing)
+    world.settle()
+    assert world.state(run) == "success"
+
+
+def test_a_retry_of_a_task_that_the_newest_version_lacks_is_removed() -> None:
+    world = SqlScriptedEngine()
+    world.add(DagSpec(dag_id="d", tasks=(task("stays"), task("goes", retries=1, retry_delay=60.0))))
+    run = world.trigger("d")
+    world.scheduler.step()
+    claimed = [found for found in (world.executor.claim(), world.executor.claim()) if found is not None]
+    running = {work.task_id: (work, lease) for work, lease in claimed}
+    world.executor.finish(*running["stays"], Result())
+    world.settle()
+    world.add(DagSpec(dag_id="d", tasks=(task("stays"),)))
+    stays = next(found for found in world.store.tasks_of(run.id) if found.task_id == "stays")
+    world._services.runs.clear([stays.id], who="test", latest=True)
+    world.executor.finish(*running["goes"], Result(Outcome.FAIL))
+    world.pass_time(timedelta(minutes=2))
+    assert world.states(run) == {"stays": "success", "goes": "removed"}
+    assert world.state(run) == "success"
+    world.close()
+
+
+def test_a_run_that_cannot_be_decided_about_stands_still_and_harms_no_other(
+    world: ScriptedEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unreadable(*_: object, **__: object) -> None:
+        raise KeyError("of an older release")
+
+    monkeypatch.setattr(world.store, "previous", unreadable)
+    world.add(DagSpec(dag_id="bad", tasks=(task("a", depends_on_past=True),)))
+    world.add(chain(2, "good"))
+    bad, good = world.trigger("bad"), world.trigger("good")
+    world.settle()
+    assert world.state(good) == "success"
+    assert world.states(bad) == {"a": "none"}
+    assert "of DAG bad cannot go on" in caplog.text
+
+
+def test_no_error_ends_the_scheduler(world: ScriptedEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.add(chain(1))
+    run = world.trigger("chain")
+    real, failures = world.store.signals, [2]
+
+    def failing(limit: int = 1000) -> list[Signal]:
+        if failures[0]:
+            failures[0] -= 1
+            raise RuntimeError("nobody expected this")
+        return real(limit)
+
+    monkeypatch.setattr(world.store, "signals", failing)
+    for _ in range(2):
+        assert world.scheduler.step() > 0
     world.settle()
     assert world.state(run) == "success"

@@ -99,13 +99,24 @@ def test_a_task_that_is_new_has_no_earlier_instance(engine: HandDriven) -> None:
     assert (fresh.state, fresh.has_earlier_instance) == (None, False)
 
 
-def test_an_expired_lease_is_lost_and_the_run_signalled(engine: HandDriven, clock: VirtualClock) -> None:
+def test_after_a_time_without_reaping_the_living_may_renew_first(engine: HandDriven, clock: VirtualClock) -> None:
     engine.dag(TaskSpec(task_id="a", retries=1))
     run = engine.new_run()
     engine.run(engine.ti(run))
     assert engine.scheduler.reap(queued_timeout=600) == 0
-    clock.advance(59)
+    clock.advance(61)  # a full disk, say: nobody could renew, and nobody could reap
     assert engine.scheduler.reap(queued_timeout=600) == 0
+    clock.advance(16)
+    assert engine.scheduler.reap(queued_timeout=600) == 1
+
+
+def test_an_expired_lease_is_lost_and_the_run_signalled(engine: HandDriven, clock: VirtualClock) -> None:
+    engine.dag(TaskSpec(task_id="a", retries=1))
+    run = engine.new_run()
+    engine.run(engine.ti(run))
+    for seconds in (0, 29, 30):
+        clock.advance(seconds)
+        assert engine.scheduler.reap(queued_timeout=600) == 0
     clock.advance(2)
     assert engine.scheduler.reap(queued_timeout=600) == 1
     assert engine.state(run) is S.UP_FOR_RETRY

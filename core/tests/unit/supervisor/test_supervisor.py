@@ -299,7 +299,8 @@ class TestZygotes:
         home.write_code(
             code("""
             def waits(context, session):
-                say("pids", f"{os.getpid()} {os.getppid()}")
+                grandchild = subprocess.Popen(["sleep", "60"])
+                say("pids", f"{os.getpid()} {os.getppid()} {grandchild.pid}")
                 time.sleep(60)
             def quick(context, session):
                 pass
@@ -307,10 +308,11 @@ class TestZygotes:
         )
         home.start()
         workload = home.submit("waits")
-        child, zygote = map(int, home.file("pids").split())
+        child, zygote, grandchild = map(int, home.file("pids").split())
         os.kill(zygote, signal.SIGKILL)
         assert "the process that had forked the task was killed" in home.report(workload)["lost"]
         assert is_gone(child)
+        assert is_gone(grandchild)
         assert home.report(home.submit("quick"))["ending"]["outcome"] == "success"
 
     @pytest.mark.parametrize(
@@ -507,6 +509,37 @@ class TestLife:
         home.start()
         wait_for(lambda: len(home.journal("recover")) == 2, "the successor to recover")
         assert all(is_gone(pid) for pid in pids)
+
+    def test_a_process_that_a_task_forked_may_not_end_the_attempt(self, home: Home) -> None:
+        home.write_code(
+            code("""
+            def forks(context, session):
+                if os.fork() == 0:
+                    raise ValueError("from the fork")
+                os.wait()
+                return 42
+        """)
+        )
+        home.start()
+        assert home.report(home.submit("forks"))["ending"]["outcome"] == "success"
+
+    def test_a_draining_supervisor_stays_when_a_new_server_comes(self, home: Home) -> None:
+        home.write_code(
+            code("""
+            def waits(context, session):
+                say("started", os.getpid())
+                time.sleep(60)
+            def quick(context, session):
+                pass
+        """)
+        )
+        home.start()
+        home.submit("waits")
+        home.file("started")
+        home.client.drain()
+        home.client.close()
+        home.connect()
+        assert home.report(home.submit("quick"))["ending"]["outcome"] == "success"
 
     def test_draining_finishes_what_runs_and_takes_nothing_new(self, home: Home) -> None:
         home.write_code(

@@ -288,7 +288,7 @@ def _local_clocks(stack: ExitStack) -> None:
 
 @_bug("the reaper trusts a calendar that has jumped")
 def _trust_the_calendar(stack: ExitStack) -> None:
-    _replace(stack, Reaper, "_clock_jumped", lambda _self, _now: False)
+    _replace(stack, Reaper, "_must_wait", lambda _self, _now: False)
 
 
 @_bug("a supervisor that starts ends the leases of all supervisors")
