@@ -18,7 +18,7 @@ from windlass.ports import Admission, Changes, Committed, Expansion, RunMove, Ta
 from windlass.ports.gateway import StopRequest
 from windlass.states import TERMINAL_RUN_STATES, TERMINAL_TASK_STATES, Actor, RunState, TaskState
 from windlass.store import transitions
-from windlass.store.database import Database, Transaction
+from windlass.store.database import VIOLATION, Database, Transaction
 from windlass.store.expansion import expand
 from windlass.store.facts import to_json
 from windlass.store.instants import instant
@@ -212,7 +212,7 @@ def _apply(transaction: Transaction, step: _Step, runs: list[int], outcome: _Out
     try:
         with transaction.savepoint():
             _straight(transaction, step, Room.read(transaction) if admits else Room(), straight, now)
-    except _Mismatch:
+    except (_Mismatch, VIOLATION):  # the second: an op_id is there already, and since then the states came round again
         room = Room.read(transaction) if admits else Room()
         for run in runs:
             careful = _Outcome()

@@ -40,6 +40,9 @@ _LONGER: Final = 1.2
 #: Commits between two checkpoints of a database that makes them.
 CHECKPOINT_EVERY: Final = 1000
 
+#: What a driver raises when a row would break a constraint, such as a second row with the same op_id.
+VIOLATION: Final = sqlite3.IntegrityError
+
 Row = tuple[Any, ...]
 Params = Mapping[str, Any]
 T = TypeVar("T")

@@ -259,3 +259,15 @@ def test_an_illegal_move_is_an_error_of_the_engine_and_writes_nothing(engine: Ha
     with pytest.raises(StoreError, match="scheduler may not move task instance"):
         engine.scheduler.commit(Changes(task_moves=[engine.move(engine.ti(run), S.SUCCESS)]))
     assert engine.state(run) is S.NONE
+
+
+def test_an_old_step_sent_again_after_a_clear_brought_its_states_back_changes_nothing(engine: HandDriven) -> None:
+    engine.dag("a")
+    run = engine.new_run()
+    step = Changes(task_moves=[engine.move(engine.ti(run), S.SCHEDULED)])
+    engine.scheduler.commit(step)
+    engine.store.runs.clear([engine.ti(run).id], who="test")
+    assert engine.state(run) is S.NONE
+    assert engine.scheduler.commit(step).conflicts == frozenset()
+    assert engine.state(run) is S.NONE
+    assert engine.violations() == []
