@@ -6,6 +6,7 @@ For tests of what only the shipped processes together can show; for those of the
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -116,7 +117,8 @@ class LiveInstallation:
         for server in self.servers:
             server.wait(timeout=PATIENCE)
         for pid in self.processes():
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it was ending by itself
+                os.kill(pid, signal.SIGKILL)
 
     # --- Waiting and looking
 
