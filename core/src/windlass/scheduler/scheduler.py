@@ -25,18 +25,14 @@ from datetime import datetime
 
 import msgspec
 
-from windlass.errors import DagNotFound, SpecError, StoreError
-from windlass.planning.calendar import active_runs_limit, next_run
+from windlass.errors import StoreError
 from windlass.planning.decisions import Expand, Move
 from windlass.planning.past import past_allows
 from windlass.planning.queueing import Lane
-from windlass.planning.runs import DagLimit, choose_runs
 from windlass.ports import (
     Changes,
     Clock,
-    DagFacts,
     ExecutorPort,
-    NewRun,
     Rng,
     RunFacts,
     RunMove,
@@ -47,10 +43,10 @@ from windlass.ports import (
     StorePort,
     TaskFacts,
 )
+from windlass.scheduler.calendar import Calendar
 from windlass.scheduler.owned import WAITING_FOR_TIME, OwnedRuns
 from windlass.scheduler.tracked import TrackedRun
-from windlass.spec import DagSpec
-from windlass.states import Actor, RunState, RunType, TaskState
+from windlass.states import Actor, RunState, TaskState
 
 log = logging.getLogger(__name__)
 
@@ -86,16 +82,12 @@ class Scheduler:
         self._rng = rng
         self._settings = settings
         self._owned = OwnedRuns()
-        self._dags: dict[str, DagFacts] = {}
+        self._calendar: Calendar
         self._pools: dict[str, int] = {}
-        #: DAGs whose next run must be looked at.
-        self._due_dags: dict[str, None] = {}
         #: Runs with tasks that wait for an earlier run, by DAG.
         self._for_past: dict[str, set[int]] = {}
         #: Decisions, by run, that had to wait for the commit of an expansion; none of a run overtakes another.
         self._postponed: dict[int, list[Move]] = {}
-        #: Whether anything has happened that may let a queued run start.
-        self._may_start = True
         self._loaded = False
         self._next_reap = 0.0
         self._next_renewal = 0.0
@@ -125,13 +117,13 @@ class Scheduler:
         signals = self._store.signals(_INBOX)
         self._read(signals, changes)
         self._fire_timers(now, changes)
-        self._create_runs(now)
+        self._calendar.create_due(now)
         self._start_runs(now, changes)
         self._plan(changes)
         self._admit(changes)
         if changes:
             self._commit(changes)
-        if len(signals) == _INBOX or self._owned.dirty or self._due_dags or self._postponed:
+        if len(signals) == _INBOX or self._owned.dirty or self._postponed or not self._calendar.is_idle:
             return 0.0
         return self._pause()
 
@@ -146,9 +138,7 @@ class Scheduler:
     def _load(self) -> None:
         """Read everything anew: DAGs, pools, the runs that can be owned; then submit what is queued once more."""
         self._owned, self._for_past, self._postponed = OwnedRuns(), {}, {}
-        self._dags = {dag.dag_id: dag for dag in self._store.dags()}
-        self._due_dags = dict.fromkeys(self._dags)
-        self._may_start = True
+        self._calendar = Calendar(self._store, self._owned)
         self._load_pools()
         self._next_renewal = self._clock.monotonic() + self._settings.run_lease / 3
         self._adopt([run.id for run in self._store.open_runs()])
@@ -168,7 +158,7 @@ class Scheduler:
             lapsed = now >= self._next_renewal + self._settings.run_lease * 2 / 3
             self._next_renewal = now + self._settings.run_lease / 3
             self._renew(lapsed=lapsed)
-            self._may_start = True
+            self._calendar.may_start = True
             # The run before may belong to another scheduler, which tells nobody.
             for dag_id in list(self._for_past):
                 self._wake_past(dag_id)
@@ -216,7 +206,7 @@ class Scheduler:
         foreign = self._adopt(list(runs))
         changes.signals += [signal.id for signal in signals if signal.run not in foreign]
         for dag_id in dags:
-            self._refresh_dag(dag_id)
+            self._calendar.refresh(dag_id)
         for task in self._store.tasks(tasks) if tasks else ():
             self._absorb(task)
 
@@ -226,7 +216,8 @@ class Scheduler:
         These are forgotten, as is what has ended.
         """
         adopted = self._store.adopt(runs, self._settings.owner, self._settings.run_lease) if runs else []
-        self._may_start = self._may_start or bool(runs)
+        if runs:
+            self._calendar.may_start = True
         foreign: set[int] = set()
         for run in runs:
             facts = self._store.run(run)
@@ -249,30 +240,12 @@ class Scheduler:
     def _track(self, facts: RunFacts) -> bool:
         # The new plan decides again what the old one had postponed.
         self._postponed.pop(facts.id, None)
-        spec = self._spec(facts.dag_id, facts.spec_version)
+        spec = self._calendar.spec(facts.dag_id, facts.spec_version)
         if spec is None:
             self._owned.forget(facts.id)
             return False
         self._owned.track(facts, spec, self._store.tasks_of(facts.id))
         return True
-
-    def _spec(self, dag_id: str, spec_version: str) -> DagSpec | None:
-        """Return a stored spec. One that cannot be read is logged, and only its own runs stand still."""
-        try:
-            return self._store.spec(dag_id, spec_version)
-        except (SpecError, DagNotFound) as error:
-            log.error("runs of DAG %s cannot go on: %s", dag_id, error)  # noqa: TRY400 - the sentence is the message
-            return None
-
-    def _refresh_dag(self, dag_id: str) -> None:
-        dag = self._store.dag(dag_id)
-        self._may_start = True
-        if dag is None or dag.stale:
-            self._dags.pop(dag_id, None)
-            self._owned.timers.cancel(("dag", dag_id))
-        else:
-            self._dags[dag_id] = dag
-            self._due_dags[dag_id] = None
 
     def _absorb(self, task: TaskFacts) -> None:
         """Take over what the store says of one task instance."""
@@ -295,7 +268,7 @@ class Scheduler:
     def _fire_timers(self, now: datetime, changes: Changes) -> None:
         for key in self._owned.timers.pop_due(now):
             if key[0] == "dag":
-                self._due_dags[key[1]] = None
+                self._calendar.look_at(key[1])
             elif key[1] not in self._owned.running:
                 continue
             elif key[0] == "timeout":
@@ -314,71 +287,12 @@ class Scheduler:
 
     # -- runs -------------------------------------------------------------------------------------------------------
 
-    def _create_runs(self, now: datetime) -> None:
-        """Create the scheduled runs that are due, one per DAG and step."""
-        due, self._due_dags = list(self._due_dags), {}
-        for dag_id in due:
-            self._owned.timers.cancel(("dag", dag_id))
-            dag = self._dags.get(dag_id)
-            spec = None if dag is None or dag.paused else self._spec(dag_id, dag.spec_version)
-            if dag is None or spec is None or self._has_all_runs(dag_id, spec):
-                continue
-            info = next_run(dag, spec, now)
-            if info is None:
-                continue
-            if info.run_after > now:
-                self._owned.timers.set(("dag", dag_id), info.run_after)
-                continue
-            # The inbox brings it to us, to be adopted like any other.
-            self._store.create_run(
-                NewRun(
-                    dag_id=dag_id,
-                    run_type=RunType.SCHEDULED,
-                    logical_date=info.logical_date,
-                    data_interval_start=info.data_interval.start,
-                    data_interval_end=info.data_interval.end,
-                    run_after=info.run_after,
-                    spec_version=dag.spec_version,
-                    code_version=dag.code_version,
-                )
-            )
-            self._dags[dag_id] = msgspec.structs.replace(
-                dag, last_interval_start=info.data_interval.start, last_interval_end=info.data_interval.end
-            )
-            self._due_dags[dag_id] = None
-
-    def _has_all_runs(self, dag_id: str, spec: DagSpec) -> bool:
-        """Return whether the DAG has as many open scheduled runs as it may; the next is created when one ends."""
-        limit = active_runs_limit(spec)
-        mine = sum(run.dag_id == dag_id and run.run_type is RunType.SCHEDULED for run in self._owned.facts())
-        return 0 <= limit <= mine
-
     def _start_runs(self, now: datetime, changes: Changes) -> None:
         """Start the queued runs that max_active_runs has room for."""
-        queued = self._owned.queued
-        if not queued or not self._may_start:
-            return
-        self._may_start = False
-        running = [tracked.facts for tracked in self._owned.running.values()]
-        one_of_each = {run.dag_id: run for run in queued.values()}
-        limits = {dag_id: limit for dag_id, run in one_of_each.items() if (limit := self._limit(run)) is not None}
-        for facts in choose_runs(queued.values(), running, limits, {}).started:
+        for facts in self._calendar.startable():
             changes.run_moves.append(self._run_move(facts, RunState.RUNNING, "started"))
             changes.generations[facts.id] = facts.generation
             self._track(msgspec.structs.replace(facts, state=RunState.RUNNING, start_date=now))
-
-    def _limit(self, run: RunFacts) -> DagLimit | None:
-        """Return what bounds the runs of this run's DAG: its newest version, or the run's own if the DAG is gone."""
-        dag = self._dags.get(run.dag_id)
-        spec = self._spec(run.dag_id, run.spec_version if dag is None else dag.spec_version)
-        if spec is None:
-            return None
-        return DagLimit(max_active_runs=active_runs_limit(spec), is_paused=dag is not None and dag.paused)
-
-    def _is_held(self, facts: RunFacts) -> bool:
-        """Return whether the run stands still because its DAG is paused; a backfill goes on."""
-        dag = self._dags.get(facts.dag_id)
-        return dag is not None and dag.paused and facts.run_type is not RunType.BACKFILL
 
     def _run_move(self, facts: RunFacts, to: RunState, reason: str) -> RunMove:
         return RunMove(
@@ -546,8 +460,7 @@ class Scheduler:
         changes.run_moves.append(self._run_move(facts, state, reason))
         changes.generations[facts.id] = facts.generation
         self._owned.forget(facts.id)
-        self._may_start = True
-        self._due_dags[facts.dag_id] = None
+        self._calendar.run_ended(facts.dag_id)
         self._wake_past(facts.dag_id)
 
     # -- writing ----------------------------------------------------------------------------------------------------
@@ -558,7 +471,7 @@ class Scheduler:
 
         def closed(lane: Lane) -> bool:
             # What waits may be decided against: its decision has not been written down yet.
-            return lane.run in self._postponed or self._is_held(owned.running[lane.run].facts)
+            return lane.run in self._postponed or self._calendar.is_held(owned.running[lane.run].facts)
 
         for task_id, lane in owned.admissions.pick(owned.occupancy, self._pools, self._executor.parallelism, closed):
             tracked = owned.running[lane.run]

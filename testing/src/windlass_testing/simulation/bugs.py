@@ -20,8 +20,7 @@ from windlass.planning import endings as planned_endings
 from windlass.planning import rules
 from windlass.planning.runs import DagLimit, choose_runs
 from windlass.ports import Changes, Claim, Committed, RunFacts, SignalKind, StopRequest, TaskFacts
-from windlass.scheduler import scheduler as scheduling
-from windlass.scheduler import tracked
+from windlass.scheduler import calendar, tracked
 from windlass.scheduler.scheduler import Scheduler
 from windlass.scheduler.tracked import TrackedRun
 from windlass.spec import TriggerRule
@@ -228,7 +227,7 @@ def _any_number_of_runs(stack: ExitStack) -> None:
         free = {dag: msgspec.structs.replace(limit, max_active_runs=-1) for dag, limit in dags.items()}
         return original(queued, running, free, backfills)
 
-    _replace(stack, scheduling, "choose_runs", choose)
+    _replace(stack, calendar, "choose_runs", choose)
 
 
 @_bug("a reschedule is charged as a new try")

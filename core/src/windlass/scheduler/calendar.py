@@ -1,0 +1,131 @@
+"""Which runs there should be: the DAGs as the scheduler knows them, the runs that are due, and those that may start.
+
+A DAG is looked at when something happened to it (it was stored or unpaused, a run of it ended, its timer fired), never
+because time has passed. A created run comes back through the inbox, to be adopted like any other; until then the DAG's
+facts here remember it, so that it is not created twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+import msgspec
+
+from windlass.errors import DagNotFound, SpecError
+from windlass.planning.calendar import active_runs_limit, next_run
+from windlass.planning.runs import DagLimit, choose_runs
+from windlass.ports import DagFacts, NewRun, RunFacts, StorePort
+from windlass.scheduler.owned import OwnedRuns
+from windlass.spec import DagSpec
+from windlass.states import RunType
+
+log = logging.getLogger(__name__)
+
+
+class Calendar:
+    """A cache over the store, made anew with the runs that are ``owned``."""
+
+    def __init__(self, store: StorePort, owned: OwnedRuns) -> None:
+        self._store = store
+        self._owned = owned
+        self._dags = {dag.dag_id: dag for dag in store.dags()}
+        #: DAGs whose next run must be looked at.
+        self._due = dict.fromkeys(self._dags)
+        #: Whether anything has happened that may let a queued run start.
+        self.may_start = True
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no DAG is waiting to be looked at."""
+        return not self._due
+
+    def spec(self, dag_id: str, spec_version: str) -> DagSpec | None:
+        """Return a stored spec. One that cannot be read is logged, and only its own runs stand still."""
+        try:
+            return self._store.spec(dag_id, spec_version)
+        except (SpecError, DagNotFound) as error:
+            log.error("runs of DAG %s cannot go on: %s", dag_id, error)  # noqa: TRY400 - the sentence is the message
+            return None
+
+    def refresh(self, dag_id: str) -> None:
+        """Read a DAG again."""
+        dag = self._store.dag(dag_id)
+        self.may_start = True
+        if dag is None or dag.stale:
+            self._dags.pop(dag_id, None)
+            self._owned.timers.cancel(("dag", dag_id))
+        else:
+            self._dags[dag_id] = dag
+            self.look_at(dag_id)
+
+    def look_at(self, dag_id: str) -> None:
+        """Let the next run of a DAG be looked at in this step or the next."""
+        self._due[dag_id] = None
+
+    def run_ended(self, dag_id: str) -> None:
+        """Take note that there is room for another run."""
+        self.may_start = True
+        self.look_at(dag_id)
+
+    def is_held(self, facts: RunFacts) -> bool:
+        """Return whether the run stands still because its DAG is paused; a backfill goes on."""
+        dag = self._dags.get(facts.dag_id)
+        return dag is not None and dag.paused and facts.run_type is not RunType.BACKFILL
+
+    def create_due(self, now: datetime) -> None:
+        """Create the scheduled runs that are due, one per DAG and step; set a timer for those to come."""
+        due, self._due = list(self._due), {}
+        for dag_id in due:
+            self._owned.timers.cancel(("dag", dag_id))
+            dag = self._dags.get(dag_id)
+            spec = None if dag is None or dag.paused else self.spec(dag_id, dag.spec_version)
+            if dag is None or spec is None or self._has_all_runs(dag_id, spec):
+                continue
+            info = next_run(dag, spec, now)
+            if info is None:
+                continue
+            if info.run_after > now:
+                self._owned.timers.set(("dag", dag_id), info.run_after)
+                continue
+            self._store.create_run(
+                NewRun(
+                    dag_id=dag_id,
+                    run_type=RunType.SCHEDULED,
+                    logical_date=info.logical_date,
+                    data_interval_start=info.data_interval.start,
+                    data_interval_end=info.data_interval.end,
+                    run_after=info.run_after,
+                    spec_version=dag.spec_version,
+                    code_version=dag.code_version,
+                )
+            )
+            self._dags[dag_id] = msgspec.structs.replace(
+                dag, last_interval_start=info.data_interval.start, last_interval_end=info.data_interval.end
+            )
+            self.look_at(dag_id)
+
+    def startable(self) -> list[RunFacts]:
+        """Return the queued runs that max_active_runs has room for, in the order of their start."""
+        queued = self._owned.queued
+        if not queued or not self.may_start:
+            return []
+        self.may_start = False
+        running = [tracked.facts for tracked in self._owned.running.values()]
+        one_of_each = {run.dag_id: run for run in queued.values()}
+        limits = {dag_id: limit for dag_id, run in one_of_each.items() if (limit := self._limit(run)) is not None}
+        return choose_runs(queued.values(), running, limits, {}).started
+
+    def _has_all_runs(self, dag_id: str, spec: DagSpec) -> bool:
+        """Return whether the DAG has as many open scheduled runs as it may; the next is created when one ends."""
+        limit = active_runs_limit(spec)
+        mine = sum(run.dag_id == dag_id and run.run_type is RunType.SCHEDULED for run in self._owned.facts())
+        return 0 <= limit <= mine
+
+    def _limit(self, run: RunFacts) -> DagLimit | None:
+        """Return what bounds the runs of this run's DAG: its newest version, or the run's own if the DAG is gone."""
+        dag = self._dags.get(run.dag_id)
+        spec = self.spec(run.dag_id, run.spec_version if dag is None else dag.spec_version)
+        if spec is None:
+            return None
+        return DagLimit(max_active_runs=active_runs_limit(spec), is_paused=dag is not None and dag.paused)
