@@ -15,7 +15,7 @@ import msgspec
 from windlass.errors import DagNotFound, SpecError
 from windlass.planning.calendar import active_runs_limit, next_run
 from windlass.planning.runs import DagLimit, choose_runs
-from windlass.ports import DagFacts, NewRun, RunFacts, StorePort
+from windlass.ports import NewRun, RunFacts, StorePort
 from windlass.scheduler.owned import OwnedRuns
 from windlass.spec import DagSpec
 from windlass.states import RunType
