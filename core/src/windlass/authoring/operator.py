@@ -134,6 +134,7 @@ class BaseOperator(Dependable, metaclass=OperatorMeta):
     task_group: TaskGroup | None
     _default_args: dict[str, Any]
     _init_kwargs: dict[str, Any]
+    _reference_fields: tuple[str, ...] | None = None
 
     def __init__(
         self,
@@ -351,13 +352,18 @@ class BaseOperator(Dependable, metaclass=OperatorMeta):
                 self.set_upstream(upstream)
 
     def reference_fields(self) -> tuple[str, ...]:
-        """Return the attributes to resolve before ``execute``: templated ones, and arguments that hold references."""
-        extra = [
-            name
-            for name, value in self._init_kwargs.items()
-            if name not in self.template_fields and name in self.__dict__ and has_references(value)
-        ]
-        return (*self.template_fields, *extra)
+        """Return the attributes to resolve before ``execute``: templated ones, and arguments that hold references.
+
+        Found once: a zygote asks every operator before it forks, so that no child has to look.
+        """
+        if self._reference_fields is None:
+            extra = [
+                name
+                for name, value in self._init_kwargs.items()
+                if name not in self.template_fields and name in self.__dict__ and has_references(value)
+            ]
+            self._reference_fields = (*self.template_fields, *extra)
+        return self._reference_fields
 
     # --- Setup and teardown -----------------------------------------------------------------------------------
 

@@ -121,20 +121,25 @@ def _warm_up(operator_class: type[BaseOperator]) -> None:
 def prepare(dags: Iterable[DAG]) -> None:
     """Get ready what the tasks of ``dags`` will need besides; called in the zygote when their file is loaded."""
     for dag in dags:
+        for task in dag.tasks:
+            task.reference_fields()
         if needs_jinja(dag):
             from windlass.runtime import jinja
 
             jinja.environment(dag)
 
 
-def run_attempt(dag: DAG, attempt: AttemptContext, session: TaskSession) -> Ending:
-    """Run the task, or call the callbacks, that ``attempt`` names and return how it ended."""
+def run_attempt(dag: DAG, attempt: AttemptContext, session: TaskSession, *, last: bool = False) -> Ending:
+    """Run the task, or call the callbacks, that ``attempt`` names and return how it ended.
+
+    ``last`` says that this process runs nothing of ``dag`` afterwards, so that the operator itself may be rendered.
+    """
     if attempt.callback:
         from windlass.runtime.callbacks import run_callbacks  # it builds on this module
 
         return run_callbacks(dag, attempt, session)
     own = AttemptSession(session)
-    run = _Attempt(dag, attempt, own)
+    run = _Attempt(dag, attempt, own, last=last)
     with session_scope(own):
         try:
             return run.run()
@@ -157,8 +162,9 @@ def render_attempt(dag: DAG, attempt: AttemptContext, session: TaskSession) -> d
 class _Attempt:
     """The steps of one attempt, and the clock around user code."""
 
-    def __init__(self, dag: DAG, attempt: AttemptContext, session: AttemptSession) -> None:
+    def __init__(self, dag: DAG, attempt: AttemptContext, session: AttemptSession, *, last: bool = False) -> None:
         self._dag = dag
+        self._last = last
         self._attempt = attempt
         self._session = session
         self._started_at = datetime.now(UTC)
@@ -176,8 +182,11 @@ class _Attempt:
         context = ti.context = Context(ti, self._attempt, self._session)
         ti.params = self._params(task)
         self._session.context = context
-        # Rendering changes fields; the DAG's own operator stays as it was written, for a next attempt in `dag.test()`.
-        task = self._unmapped(task, ti) if isinstance(task, MappedOperator) else copy(task)
+        if isinstance(task, MappedOperator):
+            task = self._unmapped(task, ti)
+        elif not self._last:
+            # Rendering changes fields; the DAG's own operator stays as it was written, for a next attempt.
+            task = copy(task)
         self._task = ti.task = task
         self._rendered = Renderer(ti).render_fields(task)
         return task, ti
@@ -201,7 +210,7 @@ class _Attempt:
             label = str(Renderer(ti).render(task.map_index_template, "map_index_template"))
             self._session.tell(Rendered(fields=self._rendered, map_index_label=label))
         self._push(task, result)
-        return self._finish(Outcome.SUCCESS, skip_targets=ti.skip_targets, outlets=context.outlet_events.messages())
+        return self._finish(Outcome.SUCCESS, skip_targets=ti.skip_targets, outlets=context.outlet_messages())
 
     def _params(self, task: BaseOperator) -> Mapping[str, Any]:
         """Return the run's params: of the DAG, over them the task's, over them the run's conf."""

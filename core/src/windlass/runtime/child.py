@@ -13,6 +13,7 @@ record separator (RFC 7464), so that the supervisor can tell them from text.
 # ruff: noqa: ANN401 - DAGs are authoring's, results are JSON
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import signal
@@ -20,7 +21,7 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from types import FrameType
 from typing import Any, NoReturn, Protocol
@@ -49,6 +50,11 @@ from windlass.protocol import (
     recv_frame,
 )
 from windlass.runtime import limits
+
+#: ``signal.signal`` as the interpreter has it. Python's wrapper makes enums of everything; a child has to do without
+#: what it need not, because each function that it runs first is a page that it copies.
+_handle: Callable[[int, Any], Any] = importlib.import_module("_signal").signal
+_SIGCHLD, _SIGTERM, _DEFAULT, _IGNORE = map(int, (signal.SIGCHLD, signal.SIGTERM, signal.SIG_DFL, signal.SIG_IGN))
 
 #: Exit status of a child whose own machinery, not user code, failed.
 BROKEN = 70
@@ -233,7 +239,7 @@ def become(
             if os.getpid() != me:  # a process that user code forked came back here: it may not speak for the task
                 flush_output()
                 os._exit(0 if isinstance(ending, Finish) and ending.outcome is Outcome.SUCCESS else 1)
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            _handle(_SIGTERM, _IGNORE)
             flush_output()
             session.end(ending)
         status = 0
@@ -245,7 +251,7 @@ def become(
 
 def _leave_the_zygote(log: int, token: str, mark: limits.LeaseMark) -> None:
     signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    _handle(_SIGCHLD, _DEFAULT)
     if os.getpid() != os.getsid(0):
         os.setsid()
     mark.set(token)

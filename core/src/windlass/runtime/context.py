@@ -18,7 +18,7 @@ from windlass.errors import ConnectionNotDefined, UsageError, VariableNotDefined
 from windlass.interfaces.connection import Connection
 from windlass.moment import moment
 from windlass.ports import TaskSession
-from windlass.protocol import AttemptContext
+from windlass.protocol import AssetEvent, AttemptContext
 from windlass.runtime.artifacts import Artifacts
 from windlass.runtime.asset_events import InletEvents, OutletEvents
 from windlass.runtime.macros import MACROS
@@ -115,6 +115,10 @@ class Context(MutableMapping[str, Any]):
     def outlet_events(self) -> OutletEvents:
         """What the task says about the assets it updates."""
         return OutletEvents(self.ti.task.outlets)
+
+    def outlet_messages(self) -> tuple[AssetEvent, ...]:
+        """Return the events to record when the task has succeeded."""
+        return self.outlet_events.messages() if self.ti.task.outlets else ()
 
     def __getitem__(self, key: str) -> Any:
         try:

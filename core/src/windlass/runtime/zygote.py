@@ -11,6 +11,7 @@ threads behind, where a fork would copy a lock that nobody will ever release.
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import importlib
 import logging
@@ -114,7 +115,7 @@ class Zygote:
         except BaseException as error:  # noqa: BLE001 - SystemExit at the top level of a file is an error in that file
             self._fail(user_traceback(error))
             return False
-        self._run = attempt.run_attempt
+        self._run = functools.partial(attempt.run_attempt, last=True)
         child.flush_output()
         threads = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
         if not threads:

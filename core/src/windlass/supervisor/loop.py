@@ -54,8 +54,6 @@ _log = logging.getLogger(__name__)
 
 #: Seconds between two looks at a dead predecessor's leftovers.
 _LOOK = 0.02
-#: Seconds between two rounds of housekeeping.
-_TIDY = 10.0
 #: How long leftovers of a dead predecessor may take to die, in seconds.
 _SWEEP = 10.0
 #: Descriptors wanted: three per attempt.
@@ -384,7 +382,7 @@ class Supervisor:
                 self._stopper.kill(attempt)
 
     def _tidy(self) -> None:
-        self._reactor.after(_TIDY, self._tidy)
+        self._reactor.after(self._settings.tidy, self._tidy)
         self._launcher.pool.prewarm()
         self._launcher.pool.tidy(lambda zygote: not zygote.children - {zygote.spare or ""})
 

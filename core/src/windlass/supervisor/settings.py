@@ -32,6 +32,8 @@ class SupervisorSettings:
     #: Between SIGTERM and SIGKILL, and between a child's last word and its end.
     grace: float = 5.0
     heartbeat: float = 10.0
+    #: Between two rounds of housekeeping.
+    tidy: float = 10.0
     #: Kill everything when no heartbeat has succeeded for this long; None where the lock is the lease (one host).
     fence_after: float | None = None
     #: The level of ``logging`` in tasks.

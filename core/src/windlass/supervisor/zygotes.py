@@ -2,7 +2,8 @@
 
 A zygote is started when a run is created (``prepare``) or when work for it comes, stays while it is used, and leaves
 when it has been idle for long, has forked often, holds values that grow stale, or is the least recently used of too
-many. A zygote with living children is never stopped: they would die with it.
+many. A zygote with living children is never stopped: they would die with it. One *blank* zygote, which has imported
+everything but a file, is kept ready for the next file that is needed.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ from windlass.supervisor.settings import SupervisorSettings
 
 #: (bundle, file, code_version)
 Key = tuple[str, str, str]
+#: Seconds after which a blank zygote that was used is replaced: its own first tasks come before the next file's.
+_REFILL = 0.3
 #: Bytes of a zygote's own output that are kept for its obituary.
 _OUTPUT = 16 << 10
 
@@ -320,6 +323,7 @@ class ZygotePool:
         if zygote is None:
             self._make_room()
             zygote, self._blank = self._blank or self._start(), None
+            self._reactor.after(_REFILL, self.prewarm)
             zygote.load(key, self._settings)
             self._by_key[key] = zygote
         return zygote

@@ -52,6 +52,18 @@ def is_gone(pid: int) -> bool:
         return True
 
 
+def zygotes(home: Home) -> set[int]:
+    """Return the processes that the supervisor itself has started."""
+    return {pid for pid in home.children() if parent_of(pid) == home.process.pid}
+
+
+def parent_of(pid: int) -> int:
+    try:
+        return int((Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
+    except FileNotFoundError:
+        return 0
+
+
 class TestEndings:
     def test_a_task_runs_and_its_result_is_reported(self, home: Home) -> None:
         home.write_code(
@@ -590,13 +602,14 @@ class TestPressure:
         for workload in workloads:
             assert home.report(workload)["ending"]["outcome"] == "success"
 
-    def test_a_blank_zygote_waits_for_new_code(self, home: Home) -> None:
-        home.start(blank=True)
+    def test_a_blank_zygote_waits_for_new_code_and_is_replaced_when_it_is_used(self, home: Home) -> None:
+        home.start(blank=True, tidy=3600)
         wait_for(home.children, "the blank zygote")
         (blank,) = home.children()
         home.write_code(code("def parent(context, session): return os.getppid()"))
         report = home.report(home.submit("parent"))
         assert msgspec.json.decode(base64.b64decode(report["xcoms"][0]["value"]["data"])) == blank
+        wait_for(lambda: len(zygotes(home) - {blank}) == 1, "the next blank zygote")
 
     def test_many_at_once_all_run_once(self, home: Home) -> None:
         home.write_code(
