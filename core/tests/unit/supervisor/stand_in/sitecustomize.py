@@ -23,7 +23,7 @@ def collect(module: types.ModuleType) -> list[StandInDag]:
     return [StandInDag(module)]
 
 
-def run_attempt(dag: StandInDag, context: Any, session: Any, *, last: bool) -> Any:  # noqa: ARG001 - as the real one
+def run_attempt(dag: StandInDag, context: Any, session: Any, *, last: bool) -> Any:
     import msgspec
 
     from windlass.protocol import Finish, Outcome, XComSet, XComValue
