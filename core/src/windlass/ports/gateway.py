@@ -90,6 +90,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rendered: Rendered | None = None
     log_size: int = 0
     started_at: datetime | None = None
+    #: The process is still on its way out. A stop that wins over the ending refuses such a report, so that what a
+    #: clear starts anew never meets the old process; it is sent again when the process tree is gone.
+    early: bool = False
     #: A callback's ending is its acknowledgement, or asks for it to be called again.
     kind: WorkloadKind = WorkloadKind.TASK
 

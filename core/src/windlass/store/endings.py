@@ -103,7 +103,7 @@ class Endings:
 
     def decide(self, held: Held, report: Report, now: int, *, knows_stop: bool = False) -> Closing:
         """Return what becomes of the task instance that ``held`` describes."""
-        if knows_stop and held.stop is not None and held.stop != report.stopped and _stop_wins(held.stop, report):
+        if knows_stop and is_overruled(held, report):
             report = msgspec.structs.replace(
                 report, stopped=held.stop, ending=None, lost=None, timed_out=None, xcoms=()
             )
@@ -162,8 +162,13 @@ def _held(row: Row) -> Held:
     )
 
 
+def is_overruled(held: Held, report: Report) -> bool:
+    """Return whether a stop that was asked for, but that the report does not know, decides instead of its ending."""
+    return held.stop is not None and held.stop != report.stopped and _stop_wins(held.stop, report)
+
+
 def _stop_wins(stop: StopKind, report: Report) -> bool:
-    """Whether a stop that was asked for, but not reported, decides: always a person's, else unless it ended well."""
+    """Whether the stop is stronger than the ending: always a person's, else unless it ended well."""
     well = isinstance(report.ending, Finish) and report.ending.outcome in {Outcome.SUCCESS, Outcome.SKIP}
     return stop in _PERSONS or not well
 

@@ -20,7 +20,7 @@ from windlass.store.calls import Calls
 from windlass.store.claiming import Candidate, Claiming
 from windlass.store.credentials import Credentials
 from windlass.store.database import Database, Transaction
-from windlass.store.endings import Closing, Endings, Held, write_endings
+from windlass.store.endings import Closing, Endings, Held, is_overruled, write_endings
 from windlass.store.facts import to_json
 from windlass.store.instants import SECOND
 from windlass.store.reaping import LEASE, close_lost
@@ -176,6 +176,8 @@ class SqlGateway:
         held = self._endings.held([report.lease_id], transaction).get(report.lease_id)
         if held is None or held.epoch != report.epoch or held.task != report.task:
             return transitions.is_done(transaction, report.op_id)
+        if report.early and is_overruled(held, report):
+            return False
         closing = self._endings.decide(held, report, now, knows_stop=True)
         return write_endings(transaction, [closing], now)
 

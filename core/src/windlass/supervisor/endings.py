@@ -36,8 +36,11 @@ def loss(attempt: Attempt, *, out_of_memory: bool) -> str:
     return f"the task's process exited with status {code} without saying how the task ended"
 
 
-def report_of(attempt: Attempt, op_id: str, lost: str | None) -> Report:
-    """Return the report of a claimed attempt: stopped, timed out, ended by itself, or ``lost``, in this order."""
+def report_of(attempt: Attempt, op_id: str, lost: str | None, *, early: bool = False) -> Report:
+    """Return the report of a claimed attempt: stopped, timed out, ended by itself, or ``lost``, in this order.
+
+    ``early`` says that its process may still be there.
+    """
     workload = attempt.workload
     if workload is None:
         msg = f"attempt {attempt.token} has no workload to report"
@@ -49,6 +52,7 @@ def report_of(attempt: Attempt, op_id: str, lost: str | None) -> Report:
         op_id=op_id,
         log_size=attempt.log.size if attempt.log is not None else 0,
         started_at=attempt.started_at,
+        early=early,
         kind=workload.kind,
     )
     rendered = _shown(attempt)

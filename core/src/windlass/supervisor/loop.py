@@ -218,7 +218,7 @@ class Supervisor:
         """Report a success now; give anything else, and a child that lingers, the grace to end."""
         if endings.is_success(attempt):
             attempt.drain_all()
-            self._report(attempt)
+            self._report(attempt, early=True)
         if not attempt.stopping:
             self._stopper.expect_end(attempt)
 
@@ -343,7 +343,7 @@ class Supervisor:
                 return
         self._launcher.forget(attempt)
 
-    def _report(self, attempt: Attempt) -> None:
+    def _report(self, attempt: Attempt, *, early: bool = False) -> None:
         lost = None
         if attempt.stopped is None and attempt.timed_out is None and (attempt.ending is None or attempt.halted):
             killed = processes.out_of_memory_kills()
@@ -352,7 +352,15 @@ class Supervisor:
             if attempt.log is not None:
                 attempt.log.note("ERROR", lost)
         attempt.reported = True
-        self._ledger.report(endings.report_of(attempt, self._rng.token(), lost), lambda _: None)
+        report = endings.report_of(attempt, self._rng.token(), lost, early=early)
+        self._ledger.report(report, functools.partial(self._on_reported, attempt, early=early))
+
+    def _on_reported(self, attempt: Attempt, written: bool, *, early: bool) -> None:  # noqa: FBT001 - of the ledger
+        """Report once more what came too early for somebody's stop, when the process tree is gone."""
+        if early and not written:
+            attempt.reported = False
+            if attempt.phase is Phase.GONE:
+                self._report(attempt)
 
     # Housekeeping.
 

@@ -326,6 +326,11 @@ def _result_overrules_stop(stack: ExitStack) -> None:
     _replace(stack, endings, "_stop_wins", lambda _stop, _report: False)
 
 
+@_bug("a success that a clear overrules frees its task instance before its process is gone")
+def _overruled_too_early(stack: ExitStack) -> None:
+    _replace(stack, gateway, "is_overruled", lambda _held, _report: False)
+
+
 @_bug("a callback is forgotten")
 def _no_outbox(stack: ExitStack) -> None:
     _replace(stack, endings, "_outbox", lambda _closing, _now: None)

@@ -42,11 +42,8 @@ class Process:
     betrayed: bool = False
 
     def believes(self, now: float) -> bool:
-        """Return whether it lives and holds a lease that, as far as its supervisor knows, has not expired.
-
-        A success is reported while its process is leaving: with its last word it has given the lease back.
-        """
-        return self.alive and not self.reported and not self.betrayed and now < self.renewed_at + LEASE
+        """Return whether it lives and holds a lease that, as far as its supervisor knows, has not expired."""
+        return self.alive and not self.betrayed and now < self.renewed_at + LEASE
 
     @property
     def name(self) -> str:
@@ -67,9 +64,14 @@ class Register:
     reports: dict[str, Process] = field(default_factory=dict)
 
     def add(self, lease: str, process: Process, now: float) -> None:
-        """Note that a process was given a lease; no other that lives may believe in one for the same task instance."""
+        """Note that a process was given a lease; no other that lives may believe in one for the same task instance.
+
+        A success is written while its process is leaving: only then has it given the lease back before its end.
+        """
         for other in self.by_lease.values():
-            if other.workload.id == process.workload.id and other.believes(now) and process.believes(now):
+            if other.workload.id != process.workload.id or (other.workload.id, other.workload.epoch) in self.winners:
+                continue
+            if other.believes(now) and process.believes(now):
                 raise InvariantBroken("14 one live lease", f"{process.name} and {other.name} both live and hold one")
         if process.claimed is not None and process.claimed.context.epoch != process.workload.epoch:
             raise InvariantBroken("14 a ticket is for one epoch", f"{process.name}: {process.claimed.context.epoch}")

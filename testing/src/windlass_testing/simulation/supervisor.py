@@ -283,7 +283,7 @@ class Supervisor:
     def _on_ending(self, process: Process) -> None:
         ending = process.ending
         if isinstance(ending, Finish) and ending.outcome is Outcome.SUCCESS and not process.stopping:
-            self._report(process)
+            self._report(process, early=True)
 
     def _on_timeout(self, process: Process, seconds: float) -> None:
         if process.alive and process.ending is None and not process.stopping:
@@ -310,7 +310,7 @@ class Supervisor:
                 return
         self._launches.pop(work.ticket, None)
 
-    def _report(self, process: Process) -> None:
+    def _report(self, process: Process, *, early: bool = False) -> None:
         claimed = process.claimed
         if claimed is None:
             return
@@ -320,6 +320,7 @@ class Supervisor:
             lease_id=claimed.lease_id,
             epoch=process.workload.epoch,
             op_id=self._host.rng.token(),
+            early=early,
         )
         if process.stopped is not None:
             report = msgspec.structs.replace(report, stopped=process.stopped)
@@ -330,7 +331,11 @@ class Supervisor:
         else:
             report = msgspec.structs.replace(report, lost="killed by signal 9")
         self._host.register.reports[report.op_id] = process
-        self._ledger.report(report, functools.partial(self._on_written, process))
+        self._ledger.report(report, functools.partial(self._on_written, process, early=early))
 
-    def _on_written(self, process: Process, written: bool) -> None:  # noqa: FBT001 - the ledger's callback
+    def _on_written(self, process: Process, written: bool, *, early: bool) -> None:  # noqa: FBT001 - the ledger's
         self._world.note(f"reports {process.name}: {'written' if written else 'conflict'}")
+        if early and not written:
+            process.reported = False
+            if process not in self.children:
+                self._report(process)
