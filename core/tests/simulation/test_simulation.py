@@ -24,7 +24,7 @@ NOTICES = {
     "lapse-unnoticed": 2733,
     "move-any-state": 404,
     "no-resubmission": 345,
-    "no-second-look": 2571,
+    "no-second-look": 491,
     "overtaken": 409,
     "report-any-lease": 333,
     "take-foreign-signals": 20,
