@@ -75,6 +75,8 @@ class _AssetBoolean(AssetExpression):
     """A condition over several expressions."""
 
     def __init__(self, *parts: AssetExpression) -> None:
+        if not parts:
+            raise AuthoringError(f"{type(self).__name__}() needs at least one asset; without one it could never be met")
         for part in parts:
             if not isinstance(part, AssetExpression):
                 raise AuthoringError(f"an asset condition is made of assets, not {part!r}; write a | b or a & b")

@@ -51,8 +51,10 @@ _TASK_FILTERS: Final = {
 _EVENT_FILTERS: Final = {
     "uri": "a.uri = :uri",
     "uris": "a.uri IN NAMES(:uris)",
+    "alias": "e.alias = :alias",
     "after": "e.at > :after",
     "before": "e.at < :before",
+    "triggered": "e.id IN (SELECT d.event FROM asset_delivery d WHERE d.run = :triggered)",
 }
 
 
@@ -92,6 +94,9 @@ class Asking:
                 row = self._database.row(_PREVIOUS, {"run": held.run, "success": success})
                 return [] if row is None else [run_fields(run_facts(row))]
             case "asset_events":
+                # "triggered" means: this very run.
+                if filters.pop("triggered", False):
+                    filters["triggered"] = held.run
                 return self._asset_events(filters, query)
         raise UsageError(f"no query {query.what!r}; ask for runs, task_states, previous or asset_events")
 
@@ -121,12 +126,13 @@ class Asking:
             for dag_id, run_id, logical_date, task_id, map_index, state, start, end in self._database.rows(sql, values)
         ]
 
-    def _asset_events(self, filters: Mapping[str, Any], query: Query) -> list[dict[str, Any]]:
+    def _asset_events(self, filters: dict[str, Any], query: Query) -> list[dict[str, Any]]:
+        order = "DESC" if filters.pop("newest_first", False) else "ASC"
         where, values = _conditions(filters, _EVENT_FILTERS, query)
         sql = (
             "SELECT a.uri, e.id, e.extra, e.alias, e.source_dag_id, e.source_run_id, e.source_task_id,"
             " e.source_map_index, e.at FROM asset a JOIN asset_event e ON e.asset = a.id"
-            f" WHERE {where} ORDER BY e.id {_PAGE}"
+            f" WHERE {where} ORDER BY e.id {order} {_PAGE}"
         )
         return [
             {
