@@ -248,7 +248,9 @@ class TriggeringEvents(Mapping[Any, list[AssetEventView]]):
         for asset, events in self._by_asset.items():
             if _means(key, asset):
                 return events
-        raise KeyError(f"no event of {key!r} triggered this run; `triggering_asset_events.get({key!r}, [])` allows that")
+        raise KeyError(
+            f"no event of {key!r} triggered this run; `triggering_asset_events.get({key!r}, [])` allows that"
+        )
 
     def __iter__(self) -> Iterator[Asset]:
         return iter(self._by_asset)
@@ -260,7 +262,7 @@ class TriggeringEvents(Mapping[Any, list[AssetEventView]]):
 def _means(key: Any, known: Asset | AssetAlias) -> bool:
     """Return whether ``key``, an asset, an alias, a URI or a name, is ``known``."""
     if isinstance(known, AssetAlias):
-        return bool(key == known or key == known.name)
+        return key in (known, known.name)
     uri = key.uri if isinstance(key, Asset) else key
     return uri == known.uri or (isinstance(key, str) and key == known.name)
 

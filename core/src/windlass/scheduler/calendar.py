@@ -1,8 +1,9 @@
 """Which runs there should be: the DAGs as the scheduler knows them, the runs that are due, and those that may start.
 
-A DAG is looked at when something happened to it (it was stored or unpaused, a run of it ended, its timer fired, an asset
-that it listens to was updated), never because time has passed. A created run comes back through the inbox, to be adopted like any other; until then the DAG's
-facts here remember it, so that it is not created twice.
+A DAG is looked at when something happened to it (it was stored or unpaused, a run of it ended, its timer fired, an
+asset that it listens to was updated), never because time has passed. A created run comes back through the inbox, to be
+adopted like any other; until then the DAG's facts here remember a scheduled one, so that it is not created twice, and
+the events of an asset-triggered one are consumed.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class Calendar:
         return dag is not None and dag.paused and facts.run_type is not RunType.BACKFILL
 
     def create_due(self, now: datetime) -> None:
-        """Create the runs that are due, one of each kind per DAG and step; set a timer for the scheduled one to come."""
+        """Create the runs that are due, one of each kind per DAG and step; set a timer for what is to come."""
         due, self._due = list(self._due), {}
         for dag_id in due:
             self._owned.timers.cancel(("dag", dag_id))

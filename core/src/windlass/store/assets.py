@@ -63,6 +63,7 @@ _WAITING: Final = (
     " JOIN asset a ON a.id = w.asset WHERE w.dag_id = :dag_id AND w.run IS NULL ORDER BY e.id"
 )
 
+
 def record_events(
     transaction: Transaction,
     events: Sequence[AssetEvent],
