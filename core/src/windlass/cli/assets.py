@@ -11,6 +11,7 @@ from windlass.cli.failing import NOTHING_MATCHED, OK
 from windlass.cli.options import dry_run_option, json_object, page_options
 from windlass.cli.output import Format, emit, emit_one, output_option, say
 from windlass.cli.session import Session, pass_session
+from windlass.control import AssetEventRow, AssetRow
 
 _COLUMNS = ("uri", "name", "is_alias", "producers", "consumers", "updated_at")
 _EVENT_COLUMNS = ("id", "uri", "alias", "timestamp", "source_dag_id", "source_task_id", "extra", "consumed")
@@ -37,12 +38,19 @@ def show(session: Session, asset: str, output: Format) -> None:
 
     ASSET is a URI or a name.
     """
-    emit_one(session.control.assets.details(asset), output)
+    found = session.control.assets.details(asset)
+    if output in {Format.JSON, Format.YAML}:
+        emit_one(found, output)
+        return
+    emit_one({name: getattr(found, name) for name in AssetRow.__struct_fields__}, output)
+    if found.waits:
+        click.echo()
+        emit(found.waits, ("dag_id", "paused", "waits_for"), output)
 
 
 #: The same by Airflow's name.
 details = copy(show)
-details.name = "details"
+details.name, details.hidden = "details", True
 
 
 @click.command("events")
@@ -56,10 +64,19 @@ def events(
 ) -> int:
     """List the events of assets, newest first, with the runs that consumed them."""
     page = session.control.assets.events(asset=asset, run=run, cursor=cursor, limit=limit)
-    emit(page.items, _EVENT_COLUMNS, output)
+    if output in {Format.JSON, Format.YAML}:
+        emit(page.items, _EVENT_COLUMNS, output)
+    else:
+        emit([_shown(event) for event in page.items], _EVENT_COLUMNS, output)
     if page.next is not None:
         say(f"there are more: --cursor {page.next}")
     return OK if page.items or (asset is None and run is None) else NOTHING_MATCHED
+
+
+def _shown(event: AssetEventRow) -> dict[str, Any]:
+    """Return an event for people: in ``consumed`` only the DAGs, those that have still to run marked."""
+    fields = {name: getattr(event, name) for name in _EVENT_COLUMNS}
+    return {**fields, "consumed": [dag if run else f"{dag} (waits)" for dag, run in event.consumed.items()]}
 
 
 @click.command("create-event")

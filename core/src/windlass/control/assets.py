@@ -190,7 +190,7 @@ class Assets:
         named = [key for key, found in known.items() if found.name == asset]
         if named:
             return named[0]
-        hint = did_you_mean(asset, [name for key, found in known.items() for name in (key.name, found.name)])
+        hint = did_you_mean(asset, {name for key, found in known.items() for name in (key.name, found.name)})
         raise NotFound(f"asset {asset!r} is not known.{hint} `windlass assets list` shows all")
 
     def _uri(self, asset: str, alias: str | None, visible: Visible) -> str:

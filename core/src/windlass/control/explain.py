@@ -106,8 +106,12 @@ class Explain:
         condition = condition_of(spec.schedule) or AssetCondition()
         rest = still_missing(condition, self._store.scheduler.updated_assets(spec.dag_id))
         if rest is not None:
-            causes = tuple(self._missing_asset(name, visible) for name in cheapest(rest))
-            return Cause(fact=f"it waits for an update of {describe(rest)}", causes=causes)
+            causes = [self._missing_asset(name, visible) for name in cheapest(rest)]
+            ignored = sum(not event.counts for event in self._store.scheduler.waiting_events(spec.dag_id))
+            if ignored:
+                while_paused = f"{ignored} event(s) came while the DAG was paused: they call for no run"
+                causes.append(Cause(fact=f"{while_paused}, and go to the next one"))
+            return Cause(fact=f"it waits for an update of {describe(rest)}", causes=tuple(causes))
         fact, limit = "its assets have been updated", active_runs_limit(spec)
         mine = sum(run.run_type is RunType.ASSET_TRIGGERED for run in open_runs)
         if 0 <= limit <= mine:

@@ -178,10 +178,11 @@ class EventList(Sequence[AssetEventView]):
         while self._most is None or seen < self._most:
             size = _PAGE if self._most is None else min(_PAGE, self._most - seen)
             page = self._page(seen, size, newest_first=bool(self._filters.get("newest_first", False)))
-            yield from page
-            seen += len(page)
-            if len(page) < size:
+            if not page:
                 return
+            yield from page
+            # A short page is no end: events with much to say fill a message sooner.
+            seen += len(page)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

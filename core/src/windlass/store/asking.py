@@ -16,7 +16,7 @@ from windlass.errors import RunNotFound, UsageError
 from windlass.planning.attempts import run_fields
 from windlass.ports import RunFacts
 from windlass.protocol import Query
-from windlass.store.database import Database
+from windlass.store.database import Database, Row
 from windlass.store.endings import Held
 from windlass.store.facts import RUN_COLUMNS, columns_of, run_facts, to_dict, to_json
 from windlass.store.instants import instant, micros
@@ -28,6 +28,8 @@ _PREVIOUS: Final = (
     " WHERE r.id = :run AND (:success = 0 OR p.state = 'success') ORDER BY p.logical_date DESC LIMIT 1"
 )
 _MOST: Final = 1000
+#: Characters of extra in one answer about asset events, which has to fit into a message.
+_MOST_EXTRA: Final = 500_000
 
 #: Each filter's condition on ``run r``; a list of names arrives as a JSON array.
 _RUN_FILTERS: Final = {
@@ -134,20 +136,28 @@ class Asking:
             " e.source_map_index, e.at FROM asset a JOIN asset_event e ON e.asset = a.id"
             f" WHERE {where} ORDER BY e.id {order} {_PAGE}"
         )
-        return [
-            {
-                "uri": row[0],
-                "id": row[1],
-                "extra": to_dict(row[2]),
-                "alias": row[3],
-                "source_dag_id": row[4],
-                "source_run_id": row[5],
-                "source_task_id": row[6],
-                "source_map_index": row[7],
-                "timestamp": instant(row[8]),
-            }
-            for row in self._database.rows(sql, values)
-        ]
+        answer: list[dict[str, Any]] = []
+        size = 0
+        for row in self._database.rows(sql, values):
+            size += len(row[2])
+            if answer and size > _MOST_EXTRA:  # the rest is on the next page: a message has its limit
+                break
+            answer.append(_event_fields(row))
+        return answer
+
+
+def _event_fields(row: Row) -> dict[str, Any]:
+    return {
+        "uri": row[0],
+        "id": row[1],
+        "extra": to_dict(row[2]),
+        "alias": row[3],
+        "source_dag_id": row[4],
+        "source_run_id": row[5],
+        "source_task_id": row[6],
+        "source_map_index": row[7],
+        "timestamp": instant(row[8]),
+    }
 
 
 _PAGE: Final = "LIMIT :limit OFFSET :offset"
