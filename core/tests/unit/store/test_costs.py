@@ -104,7 +104,14 @@ def test_no_statement_of_the_engine_reads_history(file_engine: HandDriven) -> No
     engine.report(other, ending=engine.finish(outlets=outlets))
     engine.scheduler.updated_assets("fed")
     waiting = engine.scheduler.waiting_events("fed")
-    fed = engine.new_run("fed", day=4, run_type=RunType.ASSET_TRIGGERED, asset_events=tuple(w.id for w in waiting))
+    fed = engine.new_run(
+        "fed",
+        run_type=RunType.ASSET_TRIGGERED,
+        logical_date=waiting[-1].at,
+        data_interval_start=waiting[0].at,
+        data_interval_end=waiting[-1].at,
+        asset_events=tuple(event.id for event in waiting),
+    )
     reader = engine.run(engine.ti(fed, "c"), dag_id="fed")
     for filters in ({"uri": "s3://x"}, {"alias": "al"}, {"triggered": True}):
         engine.gateway.call(reader.lease_id, Query(what="asset_events", filters=filters))
