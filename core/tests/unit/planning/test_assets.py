@@ -196,7 +196,7 @@ def test_what_is_missing_leaves_out_what_is_met() -> None:
 
 
 def test_the_schedules_that_have_a_condition() -> None:
-    time = CronIntervalSpec(expression="@daily")
+    time = CronIntervalSpec(expression="0 0 * * *")
     assert condition_of(AssetScheduleSpec(condition=A)) == A
     assert condition_of(AssetOrTimeSpec(condition=B, timetable=time)) == B
     assert condition_of(time) is None
