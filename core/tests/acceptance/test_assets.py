@@ -1,4 +1,4 @@
-"""A producer and its consumers in real processes, with the scheduler killed between an event and the runs it calls for."""
+"""A producer and its consumers in real processes; the scheduler is killed between an event and the runs it calls for."""
 
 from __future__ import annotations
 

@@ -104,3 +104,10 @@ def leaves(expression: AssetExpression) -> Iterator[Asset | AssetAlias]:
     elif isinstance(expression, _AssetBoolean):
         for part in expression.parts:
             yield from leaves(part)
+
+
+#: What Airflow 2 called them.
+Dataset = Asset
+DatasetAlias = AssetAlias
+DatasetAll = AssetAll
+DatasetAny = AssetAny

@@ -105,9 +105,10 @@ class EventsTimetable(Schedule):
 
 
 class AssetOrTimeSchedule(Schedule):
-    """Runs by asset events, and besides by a timetable."""
+    """Runs by asset events, and besides by a timetable. ``datasets`` is Airflow 2's word for ``assets``."""
 
-    def __init__(self, *, timetable: Any, assets: Any) -> None:
+    def __init__(self, *, timetable: Any, assets: Any = None, datasets: Any = None) -> None:
+        assets = datasets if assets is None else assets
         spec, summary = schedule("AssetOrTimeSchedule", timetable, "UTC")
         if isinstance(spec, (NullSpec, AssetScheduleSpec, AssetOrTimeSpec)) or not hasattr(spec, "__struct_fields__"):
             raise AuthoringError("AssetOrTimeSchedule needs a timetable that follows time, such as a cron string")
