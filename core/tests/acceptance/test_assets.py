@@ -1,4 +1,4 @@
-"""A producer and its consumers in real processes; the scheduler is killed between an event and the runs it calls for."""
+"""A producer and its consumers in real processes, and a scheduler that is killed between an event and its runs."""
 
 from __future__ import annotations
 

@@ -33,6 +33,7 @@ class AssetDefinition(Asset):
     dag: DAG
 
     def __call__(self, *_args: Any, **_kwargs: Any) -> Any:
+        """Refuse to be called."""
         raise AuthoringError(f"@asset {self.name!r} is not called: its DAG {self.dag.dag_id!r} runs the function")
 
 

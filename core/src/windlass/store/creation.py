@@ -76,20 +76,20 @@ class Creation:
 
         None if the id or the logical date is taken, or an event: then nothing is written.
         """
-        with transaction.savepoint() as point:
-            run = self._insert_run(transaction)
-            if run is not None and not self._take_events(transaction, run):
-                point.undo()
-                run = None
+        run = self._insert_with_events(transaction) if self.new.asset_events else self._insert_run(transaction)
         if run is None:
             return None
         transaction.many(INSERT_TASK, task_rows(self._spec, run, self._values["code_version"]))
         signal(transaction, SignalKind.RUN, dag_id=self.new.dag_id, run=run)
         return run_facts(transaction.rows(_READ, {"id": run})[0])
 
-    def _take_events(self, transaction: Transaction, run: int) -> bool:
-        new = self.new
-        return not new.asset_events or consume_events(transaction, new.dag_id, run, new.asset_events)
+    def _insert_with_events(self, transaction: Transaction) -> int | None:
+        with transaction.savepoint() as point:
+            run = self._insert_run(transaction)
+            if run is not None and consume_events(transaction, self.new.dag_id, run, self.new.asset_events):
+                return run
+            point.undo()
+        return None
 
     def _insert_run(self, transaction: Transaction) -> int | None:
         new = self.new
