@@ -20,6 +20,8 @@ CHUNKS = 20
 FIRST = 1000
 #: Where to look first for bugs that few seeds notice; a seed that has lost its point costs only time.
 NOTICES = {
+    "consume-unseen": 337,
+    "count-while-paused": 265,
     "ignore-generation": 563,
     "lapse-unnoticed": 2733,
     "move-any-state": 404,

@@ -67,6 +67,23 @@ _POOLS: Final = {
     "delete": Entry("windlass.cli.pools:delete", "Delete a pool."),
 }
 
+_ASSETS: Final = {
+    "list": Entry(
+        "windlass.cli.assets:list_assets", "List the assets and aliases, with who produces and who awaits them."
+    ),
+    "show": Entry("windlass.cli.assets:show", "Show an asset or alias, and what the DAGs that await it still lack."),
+    "details": Entry(
+        "windlass.cli.assets:details",
+        "Show an asset or alias, and what the DAGs that await it still lack.",
+        hidden=True,
+    ),
+    "events": Entry(
+        "windlass.cli.assets:events", "List the events of assets, newest first, with the runs that consumed them."
+    ),
+    "create-event": Entry("windlass.cli.assets:create_event", "Record that an asset was updated by something outside."),
+    "materialize": Entry("windlass.cli.assets:materialize", "Run the DAG that produces an asset."),
+}
+
 _PROVIDERS: Final = {
     "list": Entry("windlass.cli.providers:list_providers", "List the installed providers."),
     "show": Entry("windlass.cli.providers:show", "Show what a provider brings."),
@@ -94,6 +111,7 @@ COMMANDS: Final = {
     "dags": Entry(_DAGS, "List, trigger, pause and inspect DAGs."),
     "tasks": Entry(_TASKS, "Inspect, clear and try out tasks."),
     "runs": Entry(_RUNS, "List and inspect runs."),
+    "assets": Entry(_ASSETS, "List assets and their events, and say that one was updated."),
     "explain": Entry("windlass.cli.explain:explain", "Say why a DAG, a run or a task has not run."),
     "connections": Entry(_CONNECTIONS, "Manage stored connections."),
     "variables": Entry(_VARIABLES, "Manage stored variables."),

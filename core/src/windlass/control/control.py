@@ -19,6 +19,7 @@ from windlass.ports import Clock
 from windlass.store import Store
 
 if TYPE_CHECKING:
+    from windlass.control.assets import Assets
     from windlass.control.explain import Explain
 
 
@@ -46,11 +47,18 @@ class Control:
         self.dagfiles = DagFiles(store)
 
     @cached_property
+    def assets(self) -> Assets:
+        """The queries and commands about assets, imported when first asked for."""
+        from windlass.control.assets import Assets
+
+        return Assets(self.store, self.dags, self.runs)
+
+    @cached_property
     def explain(self) -> Explain:
         """The query for causes; its planning is imported when first asked for, since triggering must start fast."""
         from windlass.control.explain import Explain
 
-        return Explain(self.store, self._clock, self.dags, self.runs, self.tasks, self.alive)
+        return Explain(self.store, self._clock, self.dags, self.runs, self.tasks, self.assets, self.alive)
 
     def why_idle(self, dag_id: str) -> str | None:
         """Return what keeps every new run of a DAG from starting, as a sentence with the way out; None if nothing."""

@@ -189,6 +189,30 @@ INVARIANTS: Final[dict[str, Invariant]] = {
         " UNION ALL SELECT t.id, t.state, w.live FROM trigger_wait w JOIN ti t ON t.id = w.ti_id"
         " WHERE w.live = 1 AND t.state <> 'deferred'",
     ),
+    "23 delivered-once": Invariant(
+        promise="an event is delivered to a DAG once, and so consumed by one run of it at most",
+        sql="SELECT event, dag_id FROM asset_delivery GROUP BY event, dag_id HAVING COUNT(*) > 1",
+    ),
+    "23 consumer": Invariant(
+        promise="an event is consumed by an asset-triggered run of the DAG that it was delivered to",
+        sql="SELECT d.event, d.dag_id, r.dag_id, r.run_type FROM asset_delivery d JOIN run r ON r.id = d.run"
+        " WHERE r.dag_id <> d.dag_id OR r.run_type <> 'asset_triggered'",
+    ),
+    "23 asset-run": Invariant(
+        promise="an asset-triggered run has consumed events, and its data interval spans them",
+        sql="SELECT r.id, r.interval_start, r.interval_end, MIN(e.at), MAX(e.at) FROM run r"
+        " LEFT JOIN asset_delivery d ON d.run = r.id LEFT JOIN asset_event e ON e.id = d.event"
+        " WHERE r.run_type = 'asset_triggered' GROUP BY r.id, r.interval_start, r.interval_end, r.logical_date"
+        " HAVING COUNT(e.id) = 0 OR r.interval_start <> MIN(e.at) OR r.interval_end <> MAX(e.at)"
+        " OR r.logical_date < MIN(e.at)",
+    ),
+    "23 waits-for": Invariant(
+        promise="an event waits only for a DAG that listens to it",
+        sql="SELECT w.event, w.dag_id FROM asset_delivery w JOIN asset a ON a.id = w.asset"
+        " JOIN dag g ON g.dag_id = w.dag_id AND g.stale = 0 WHERE w.run IS NULL AND NOT EXISTS"
+        " (SELECT 1 FROM asset_listener l WHERE l.dag_id = w.dag_id"
+        " AND ((l.is_alias = 0 AND l.name = a.uri) OR (l.is_alias = 1 AND l.name = w.alias)))",
+    ),
 }
 
 

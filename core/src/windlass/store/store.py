@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Self
 
 from windlass.ports import Clock, Doorbell, Rng
+from windlass.store.catalogue import Assets
 from windlass.store.commands import RunCommands
 from windlass.store.credentials import Credentials
 from windlass.store.dags import Dags
@@ -35,6 +36,7 @@ class Store:
         self.queries = Queries(database, specs)
         self.dags = Dags(database)
         self.pools = Pools(database)
+        self.assets = Assets(database)
         self.outbox = Outbox(database)
         self.observations = Observations(database, self.outbox)
 

@@ -9,6 +9,8 @@ from windlass.dagfiles import checks
 from windlass.dagfiles.checks import checked
 from windlass.errors import ParamInvalid, SpecError, WindlassError
 from windlass.spec import (
+    AssetCondition,
+    AssetScheduleSpec,
     CronIntervalSpec,
     CustomTimetableSpec,
     DagSpec,
@@ -102,3 +104,18 @@ class TestParams:
         task = TaskSpec(task_id="load", params={"n": ParamSpec(has_value=False)})
         data = dag(tasks=(task,), params={"n": ParamSpec(value=1)}, schedule=DAILY, start_date=MONDAY)
         assert checked(data, "etl.py").dag_id == "etl"
+
+
+@pytest.mark.parametrize(
+    "condition", [AssetCondition(), AssetCondition(all_of=(AssetCondition(asset="a"), AssetCondition()))]
+)
+def test_an_asset_schedule_that_names_no_asset_is_refused(condition: AssetCondition) -> None:
+    spec = DagSpec(dag_id="d", schedule=AssetScheduleSpec(condition=condition))
+    with pytest.raises(SpecError, match="the asset schedule of DAG 'd' can never be met"):
+        checked(encode_spec(spec), "f.py")
+
+
+def test_an_asset_with_a_name_that_no_column_holds_is_refused() -> None:
+    spec = DagSpec(dag_id="d", schedule=AssetScheduleSpec(condition=AssetCondition(asset="a" * 251)))
+    with pytest.raises(SpecError, match="has 251 characters; it must have 1 to 250"):
+        checked(encode_spec(spec), "f.py")

@@ -19,6 +19,7 @@ from windlass.states import Actor as Who
 from windlass.store import invariant_violations
 from windlass.store.database import Database
 from windlass_testing.simulation import evaluator
+from windlass_testing.simulation.assets import AssetWatch
 from windlass_testing.simulation.processes import Register, read_mark
 from windlass_testing.simulation.world import InvariantBroken, World
 
@@ -98,6 +99,7 @@ class Observer:
         self._database = database
         self._register = register
         self._specs = specs
+        self.assets = AssetWatch(world, database, specs)
         self._rows: list[tuple[object, ...]] = []
         self._tis: dict[int, Ti] = {}
         self._open: dict[str, tuple[int, int]] = {}
@@ -122,6 +124,7 @@ class Observer:
         """Read what was committed and check it."""
         self.commits += 1
         self._look_at_runs()
+        self.assets.look()
         rows = self._database.rows(_TIS)
         opened = {lease: (task, epoch) for lease, task, epoch in self._database.rows(_OPEN)}
         if rows != self._rows or opened != self._open:
