@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
+from windlass.control.declared import check_declared
 from windlass.control.views import ConnectionRow
 from windlass.control.visibility import did_you_mean
 from windlass.errors import ConnectionNotDefined, UsageError
 from windlass.interfaces.connection import Connection
 from windlass.store import Store
+
+_LONGEST_ID: Final = 250
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,12 +58,10 @@ class Connections:
     ) -> None:
         """Store a connection.
 
+        :raises UsageError: if it is not what its type declares.
         :raises Conflict: if it exists and ``overwrite`` is not set.
         """
-        if not connection.conn_id.strip() or len(connection.conn_id) > 250:
-            raise UsageError("a connection's id needs 1 to 250 characters")
-        if not connection.conn_type:
-            raise UsageError(f"connection {connection.conn_id!r} has no type; name one, for example postgres")
+        _check(connection)
         fields = {"conn_id": connection.conn_id, **connection.to_fields(), "description": description or ""}
         self._store.credentials.set_connection(fields, overwrite)
 
@@ -77,6 +78,8 @@ class Connections:
     ) -> Imported:
         """Store many connections, each a URI or an object of fields; all are checked before the first is stored."""
         parsed = {conn_id: _parsed(conn_id, value) for conn_id, value in values.items()}
+        for connection in parsed.values():
+            _check(connection)
         existing = set(self._ids())
         stored = [conn_id for conn_id in parsed if overwrite or conn_id not in existing]
         for conn_id in [] if dry_run else stored:
@@ -111,6 +114,14 @@ class Connections:
                 "environment, files and secrets backends may define others"
             )
         return fields
+
+
+def _check(connection: Connection) -> None:
+    if not connection.conn_id.strip() or len(connection.conn_id) > _LONGEST_ID:
+        raise UsageError(f"a connection's id needs 1 to {_LONGEST_ID} characters")
+    if not connection.conn_type:
+        raise UsageError(f"connection {connection.conn_id!r} has no type; name one, for example postgres")
+    check_declared(connection)
 
 
 def _parsed(conn_id: str, value: object) -> Connection:
