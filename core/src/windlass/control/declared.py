@@ -31,7 +31,9 @@ def check_declared(connection: Connection) -> None:
         value = values.get(field.name)
         if value is None or value == "":
             if field.required and field.default is None:
-                raise UsageError(f"{who} has no {_labelled(field.name, field.label)}, which it needs; {_way(field.name)}")
+                raise UsageError(
+                    f"{who} has no {_labelled(field.name, field.label)}, which it needs; {_way(field.name)}"
+                )
         elif field.choices and str(value) not in field.choices:
             raise UsageError(f"{who}: {field.name} is none of {', '.join(field.choices)}; choose one of these")
     _check_extra(kind, extra.keys(), who)

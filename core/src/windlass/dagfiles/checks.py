@@ -12,7 +12,7 @@ import msgspec
 from windlass.errors import DuplicateId, ParamInvalid, SpecError
 from windlass.planning.timetables import timetable
 from windlass.spec import CustomTimetableSpec, DagSpec, NullSpec, ParamSpec, decode_spec
-from windlass.spec.params import schema_problem
+from windlass.spec.schemas import schema_problem
 
 #: Every reader of a DAG decodes the whole of it.
 MAX_BYTES: Final = 8 << 20
