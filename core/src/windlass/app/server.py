@@ -31,6 +31,7 @@ from windlass.executors.local import LocalExecutor
 from windlass.executors.sequential import SequentialExecutor
 from windlass.registry import PluginModules, registry
 from windlass.scheduler import Scheduler, SchedulerSettings
+from windlass.secrets.policies import ConnectionPolicies, PolicedSecrets
 from windlass.secrets.resolver import open_resolver
 from windlass.store.doorbell import DatagramBell
 from windlass.supervisor import lock
@@ -88,7 +89,7 @@ class Server:
                 self._store.dags,
                 code=self._settings.home / "code",
                 clock=SystemClock(),
-                secrets=secrets,
+                secrets=PolicedSecrets(secrets, ConnectionPolicies(PluginModules(registry(), "policies"))),
             )
             stack.callback(self.dag_files.close)
             observers = PluginModules(registry(), "observers")

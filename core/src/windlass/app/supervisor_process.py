@@ -13,6 +13,8 @@ from windlass.app.server_log import configure
 from windlass.app.services import StoredSecrets, open_services, prepare_home
 from windlass.config import Settings
 from windlass.control.configuration import load_settings
+from windlass.registry import PluginModules, registry
+from windlass.secrets.policies import ConnectionPolicies
 from windlass.secrets.resolver import open_resolver, resolve_settings
 from windlass.supervisor.loop import Supervisor
 from windlass.supervisor.settings import SupervisorSettings
@@ -36,6 +38,7 @@ def run(settings: Settings) -> int:
             lookups=resolver,
             clock=SystemClock(),
             rng=SystemRng(),
+            policy=ConnectionPolicies(PluginModules(registry(), "policies")).check,
         ).run()
     finally:
         resolver.close()

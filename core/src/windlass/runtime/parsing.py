@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from windlass.errors import AuthoringError, ContextUnavailable, ProtocolError
+from windlass.errors import AuthoringError, ContextUnavailable, PolicyViolation, ProtocolError
 from windlass.ports import session_scope
 from windlass.protocol import GetConnection, Variable, Verb, recv_frame
 from windlass.protocol.parsing import (
@@ -34,6 +34,7 @@ from windlass.protocol.parsing import (
 )
 from windlass.runtime import limits, loader
 from windlass.runtime.child import error_of, flush_output
+from windlass.runtime.policies import Policies, load_policies
 from windlass.runtime.trace import user_traceback, where
 from windlass.spec import DagSpec, encode_spec
 
@@ -172,6 +173,7 @@ def become(request: ParseRequest, source: bytes, sock: socket.socket, output: in
 
 def parse(request: ParseRequest, source: bytes, session: AskingSession) -> ParseResult:
     """Import the file and return its DAGs' specs, or the error; inputs in both cases."""
+    policies = load_policies()  # before any of the author's code can take their place
     inputs = Inputs(request.root)
     inputs.watch()
     loader.import_fresh(request.root)
@@ -182,7 +184,7 @@ def parse(request: ParseRequest, source: bytes, session: AskingSession) -> Parse
         warnings.simplefilter("default")
         try:
             with session_scope(session):
-                specs = _specs(loader.load_dag_file(request.root, request.file, source), request.file)
+                specs = _specs(loader.load_dag_file(request.root, request.file, source), request.file, policies)
         except BaseException as problem:  # noqa: BLE001 - SystemExit at the top level of a file is an error in that file
             reserve = None
             specs = []
@@ -203,9 +205,9 @@ def parse(request: ParseRequest, source: bytes, session: AskingSession) -> Parse
     )
 
 
-def _specs(module: types.ModuleType, file: str) -> list[DagSpec]:
+def _specs(module: types.ModuleType, file: str, policies: Policies) -> list[DagSpec]:
     authoring = importlib.import_module("windlass.authoring")
-    return [dag.to_spec(file=file) for dag in authoring.collect(module)]
+    return [policies.applied(dag.to_spec(file=file)) for dag in authoring.collect(module)]
 
 
 def _error(problem: BaseException, request: ParseRequest) -> str:
@@ -220,6 +222,8 @@ def _error(problem: BaseException, request: ParseRequest) -> str:
         sentence = f"it calls sys.exit({problem.code!r}) when it is imported"
     elif isinstance(problem, SyntaxError):
         sentence = f"{type(problem).__name__}: {problem.msg}"
+    elif isinstance(problem, PolicyViolation):
+        return f"{place}: {problem}"  # the traceback is the policy's, and none of the author's business
     elif isinstance(problem, AuthoringError):
         sentence = str(problem)
     else:
