@@ -26,7 +26,7 @@ from windlass.config import Settings
 from windlass.control.alive import Alive
 from windlass.dagfiles import DagFiles
 from windlass.errors import ConfigError, WindlassError
-from windlass.events import Callbacks, Observers
+from windlass.events import Callbacks, Observers, Trimming
 from windlass.executors.local import LocalExecutor
 from windlass.executors.sequential import SequentialExecutor
 from windlass.registry import PluginModules, registry
@@ -120,6 +120,7 @@ class Server:
         threads = [
             self._thread("dagfiles", self.dag_files.step, "the DAG files cannot be read"),
             self._thread("callbacks", self._callbacks.step, "callbacks cannot be sent"),
+            self._thread("trimming", Trimming(self._store.outbox).step, "delivered events cannot be removed"),
         ]
         if self._observers:
             threads.append(self._thread("observers", self._observers.step, "the observers cannot be told of changes"))

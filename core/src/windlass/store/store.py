@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Self
 
 from windlass.ports import Clock, Doorbell, Rng
+from windlass.store.cleaning import Cleaning
 from windlass.store.commands import RunCommands
 from windlass.store.credentials import Credentials
 from windlass.store.dags import Dags
@@ -36,6 +37,7 @@ class Store:
         self.dags = Dags(database)
         self.pools = Pools(database)
         self.outbox = Outbox(database)
+        self.cleaning = Cleaning(database)
         self.observations = Observations(database, self.outbox)
 
     @classmethod

@@ -46,7 +46,7 @@ PLANTED = {
     "18 outbox": "DELETE FROM outbox",
     "18 run-outbox": "UPDATE run SET callbacks = 'success,failure'; "
     "INSERT INTO run_transition (run, from_state, to_state, actor, op_id, reason, at) "
-    "SELECT id, 'queued', 'failed', 'mark', 'planted', '', 0 FROM run LIMIT 1",
+    "SELECT id, 'queued', 'failed', 'mark', 'planted', '', queued_at FROM run LIMIT 1",
     "19 deferred": "UPDATE trigger_wait SET live = 0",
 }
 
