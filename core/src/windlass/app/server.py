@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -108,6 +109,8 @@ class Server:
                     queued_timeout=self._settings.scheduler.task_queued_timeout,
                 ),
             )
+            job = self._store.jobs.start("scheduler", socket.gethostname(), os.getpid())
+            stack.callback(self._store.jobs.end, job)
             self._resources = stack.pop_all()
         return self
 

@@ -132,12 +132,16 @@ class Dags:
 
     # -- commands -----------------------------------------------------------------------------------------------
 
-    def set_paused(self, dag_id: str, *, paused: bool, actor: str, visible: Visible = everything) -> bool:
-        """Pause or unpause a DAG; return whether that changed anything (repeating it is harmless).
+    def set_paused(
+        self, dag_id: str, *, paused: bool, dry_run: bool = False, actor: str, visible: Visible = everything
+    ) -> bool:
+        """Pause or unpause a DAG; return whether that changed anything (repeating it is harmless), or would.
 
         :raises DagNotFound: if there is no such DAG.
         """
-        self.find(dag_id, visible=visible)
+        dag, _ = self.find(dag_id, visible=visible)
+        if dry_run:
+            return dag.paused is not paused
         return self._store.dags.set_paused(dag_id, paused, who=actor)
 
     def delete(self, dag_id: str, *, actor: str, visible: Visible = everything) -> None:

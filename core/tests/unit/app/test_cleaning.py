@@ -142,8 +142,8 @@ class TestLogs:
     ) -> None:
         precious = write(here, tmp_path / "elsewhere" / "precious", OLD)
         log(here, "sales", "manual__gone")
-        os.symlink(precious.parent, here.home / "logs" / "dag_id=sales" / "run_id=link")
-        os.symlink(precious.parent, here.home / "logs" / "dag_id=sales" / "run_id=manual__gone" / "link")
+        (here.home / "logs" / "dag_id=sales" / "run_id=link").symlink_to(precious.parent)
+        (here.home / "logs" / "dag_id=sales" / "run_id=manual__gone" / "link").symlink_to(precious.parent)
         assert sweep("logs") == {"logs": 1}
         assert precious.exists()
 

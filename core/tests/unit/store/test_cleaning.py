@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ def cleaning(engine: HandDriven) -> Cleaning:
     return Cleaning(engine.store.db, lambda _: None)
 
 
-def ended(engine: HandDriven, day: int, state: RunState = RunState.SUCCESS, **fields: object) -> RunFacts:
+def ended(engine: HandDriven, day: int, state: RunState = RunState.SUCCESS, **fields: Any) -> RunFacts:
     """Make a run of one task that has run and left an XCom."""
     run = engine.new_run(day=day, **fields)
     engine.report(engine.run(engine.ti(run)), xcoms=(result("x"),))
@@ -233,7 +234,8 @@ def test_an_error_of_a_file_that_is_still_watched_stays(
                 values,
             )
         transaction.run(
-            "INSERT INTO parsed_file (bundle, file, inputs, dags, parsed_at) VALUES ('main', 'watched.py', '{}', '[]', 0)"
+            "INSERT INTO parsed_file (bundle, file, inputs, dags, parsed_at)"
+            " VALUES ('main', 'watched.py', '{}', '[]', 0)"
         )
 
     engine.store.db.write(broken)
