@@ -59,6 +59,11 @@ def optional_dag_argument(command: AnyCallable) -> AnyCallable:
     return click.argument("dag_id", metavar="[DAG]", required=False, shell_complete=_dag_ids)(command)
 
 
+def lint_argument(command: AnyCallable) -> AnyCallable:
+    """Give ``command`` the argument ``target``: a folder, a file or a DAG, which may be left out."""
+    return click.argument("target", metavar="[TARGET]", required=False, shell_complete=_dag_ids)(command)
+
+
 def task_argument(command: AnyCallable) -> AnyCallable:
     """Give ``command`` the argument ``task_id``."""
     return click.argument("task_id", metavar="TASK", shell_complete=_task_ids)(command)

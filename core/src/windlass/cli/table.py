@@ -22,6 +22,7 @@ _DAGS: Final = {
     "delete": Entry("windlass.cli.dags:delete", "Delete a DAG's runs, logs' records and history."),
     "list-runs": Entry("windlass.cli.runs:list_runs_of", "List the runs of a DAG, newest first."),
     "list-import-errors": Entry("windlass.cli.dagfiles:import_errors", "List the DAG files that could not be read."),
+    "lint": Entry("windlass.cli.linting:lint", "Look for mistakes in DAG files."),
     "report": Entry("windlass.cli.dagfiles:report", "List the DAG files with what they hold and how long they parsed."),
     "reparse": Entry("windlass.cli.dagfiles:reparse", "Have DAG files parsed again although they did not change."),
 }

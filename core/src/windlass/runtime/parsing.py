@@ -161,7 +161,10 @@ def become(request: ParseRequest, source: bytes, sock: socket.socket, output: in
         os.close(output)
         limits.limit_memory(request.memory)
         limits.limit_cpu(request.timeout)
-        result = parse(request, source, AskingSession(sock, request.id))
+        read = parse
+        if request.lint is not None:
+            read = importlib.import_module("windlass.runtime.linting").parse
+        result = read(request, source, AskingSession(sock, request.id))
         flush_output()
         sock.sendall(pack(result))
         status = 0
