@@ -26,6 +26,12 @@ _registered: list[DAG] = []
 _joining = True
 
 
+def blame(error: BaseException | None, dag_id: str) -> None:
+    """Note on an error which DAG was being made when it was raised, for whoever shows it; the innermost DAG stays."""
+    if error is not None and not hasattr(error, "windlass_dag"):
+        error.windlass_dag = dag_id  # type: ignore[attr-defined] # an exception takes any attribute
+
+
 def current_dag() -> DAG | None:
     """Return the DAG whose ``with`` block is open, if any."""
     return _dags[-1] if _dags else None

@@ -231,6 +231,10 @@ def _error(problem: BaseException, request: ParseRequest) -> str:
         sentence = str(problem)
     else:
         sentence = f"{type(problem).__name__}: {problem}"
+    sentence = " ".join([sentence, *getattr(problem, "__notes__", ())])
+    dag_id = getattr(problem, "windlass_dag", None)
+    if dag_id is not None and repr(dag_id) not in sentence:
+        sentence = f"DAG {dag_id!r}: {sentence}"
     return f"{place}: {sentence}\n\n{user_traceback(problem)}".rstrip()
 
 
