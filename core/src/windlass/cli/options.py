@@ -27,9 +27,12 @@ def moment(text: str) -> datetime:
 def age(text: str) -> datetime:
     """Return the UTC datetime that an option names, as a date or as an age such as ``30d`` or ``12h``."""
     units = {"d": "days", "h": "hours", "w": "weeks"}
-    if text[:-1].isdecimal() and text[-1:] in units:
+    if not (text[:-1].isdecimal() and text[-1:] in units):
+        return moment(text)
+    try:
         return datetime.now(tz=UTC) - timedelta(**{units[text[-1]]: int(text[:-1])})
-    return moment(text)
+    except OverflowError:
+        raise click.BadParameter(f"{text} ago was before the year 1") from None
 
 
 def json_object(text: str) -> dict[str, Any]:
