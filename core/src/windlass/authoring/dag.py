@@ -122,7 +122,7 @@ class DAG:
         self.dag_display_name = dag_display_name
         self.auto_register = auto_register
         self.min_file_process_interval = min_file_process_interval
-        self.fileloc = _caller_file()
+        self.fileloc, self.lineno = _caller()
         self.task_dict: dict[str, BaseOperator] = {}
         self.group_dict: dict[str, TaskGroup] = {}
         self.partials: list[OperatorPartial] = []
@@ -263,7 +263,7 @@ class DAG:
         try:
             return dag_spec(self, file)
         except Exception as error:
-            scope.blame(error, self.dag_id)
+            scope.blame(error, self.dag_id, (self.fileloc, self.lineno))
             raise
 
     def test(self, logical_date: datetime | None = None, conf: Mapping[str, Any] | None = None, **options: Any) -> Any:
@@ -300,7 +300,7 @@ def dag(dag_id: str | Callable[..., Any] | None = None, **dag_kwargs: Any) -> An
             declared = dict(_param_items(arguments.get("params"), f"DAG {name or function.__name__!r}"))
             arguments["params"] = declared | {key: _given(declared.get(key), value) for key, value in values.items()}
             with DAG(name or function.__name__, **arguments) as made:
-                made.fileloc = function.__code__.co_filename
+                made.fileloc, made.lineno = function.__code__.co_filename, function.__code__.co_firstlineno
                 function(**{key: made.param(key) for key in parameters.names})
             return made
 
@@ -377,12 +377,12 @@ def _folders(who: str, given: object) -> list[str]:
     return list(folders)
 
 
-def _caller_file() -> str:
-    """Return the file of the code that is making a DAG: the first frame outside this package."""
+def _caller() -> tuple[str, int]:
+    """Return file and line of the code that is making a DAG: the first frame outside this package."""
     frame = sys._getframe(1)  # noqa: SLF001 - the only way to know the caller
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("windlass.authoring"):
         frame = frame.f_back
-    return frame.f_code.co_filename
+    return frame.f_code.co_filename, frame.f_lineno
 
 
 __all__ = ["DAG", "Param", "dag", "default_timezone", "set_default_timezone"]

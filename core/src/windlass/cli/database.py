@@ -118,11 +118,10 @@ def clean(session: Session, before: datetime, tables: str | None, output: Format
     control = session.control
     if not dry_run:
         confirm(f"Remove what is older than {before:%Y-%m-%d %H:%M} UTC ({', '.join(wanted)})?", yes=yes)
-    rows = []
-    for cleaned in clean_home(control.store, session.settings, before=before, tables=wanted, dry_run=dry_run):
-        rows.append(cleaned)
-        say(f"{cleaned.table}: {cleaned.removed} {'would go' if dry_run else 'removed'}")
+    rows = list(clean_home(control.store, session.settings, before=before, tables=wanted, dry_run=dry_run))
     emit(rows, ("table", "removed", "note"), output)
+    if dry_run:
+        say("nothing was removed")
 
 
 @click.command("rotate-fernet-key")

@@ -97,7 +97,8 @@ def open_shell(settings: Settings, arguments: Sequence[str]) -> NoReturn:
     if program is None:
         raise ConfigError("the shell of SQLite is not installed; install sqlite3, for example with apt or brew")
     # Only the scheduler moves the log into the database; a shell that is left open must not make others wait.
-    setup = ("PRAGMA wal_autocheckpoint=0", "PRAGMA foreign_keys=ON", ".timeout 10000")
+    quiet = (".output /dev/null", "PRAGMA wal_autocheckpoint=0", ".output")
+    setup = (*quiet, "PRAGMA foreign_keys=ON", ".timeout 10000")
     options = [word for command in setup for word in ("-cmd", command)]
     sys.stdout.flush()
     os.execv(program, ["sqlite3", *options, str(path), *arguments])  # noqa: S606 - it is what was asked for

@@ -35,7 +35,7 @@ from windlass.protocol.parsing import (
 from windlass.runtime import limits, loader
 from windlass.runtime.child import error_of, flush_output
 from windlass.runtime.policies import Policies, load_policies
-from windlass.runtime.trace import user_traceback, where
+from windlass.runtime.trace import made_at, user_traceback, where
 from windlass.spec import DagSpec, encode_spec
 
 #: Address space kept free for reporting that memory ran out.
@@ -216,7 +216,8 @@ def _specs(module: types.ModuleType, file: str, policies: Policies) -> list[DagS
 def _error(problem: BaseException, request: ParseRequest) -> str:
     """Return one sentence with file and line, then the author's own traceback."""
     importlib.import_module("windlass.authoring").explain(problem)
-    place = where(problem, request.root) or request.file
+    line = where(problem, request.root)
+    place = line or made_at(problem, request.root) or request.file
     if isinstance(problem, MemoryError):
         sentence = f"it needs more than the {request.memory >> 20} MB of memory that parsing a file may use"
     elif isinstance(problem, RecursionError):
@@ -235,6 +236,8 @@ def _error(problem: BaseException, request: ParseRequest) -> str:
     dag_id = getattr(problem, "windlass_dag", None)
     if dag_id is not None and repr(dag_id) not in sentence:
         sentence = f"DAG {dag_id!r}: {sentence}"
+    if not line and isinstance(problem, AuthoringError):
+        return f"{place}: {sentence}"  # found when all was made: the traceback has no line of the author's
     return f"{place}: {sentence}\n\n{user_traceback(problem)}".rstrip()
 
 

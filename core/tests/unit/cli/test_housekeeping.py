@@ -51,7 +51,8 @@ def test_a_dry_run_counts_and_a_clean_removes(old: Installation, windlass: Windl
     ]
     assert len(windlass("runs", "list", "d", "--json").data) == 3
     done = windlass("db", "clean", "--before", "2026-12-31", "--tables", "runs", "-y")
-    assert (done.code, done.err) == (0, "runs: 2 removed\n")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines() == ["table  removed  note", "runs   2        with 2 task instances"]
     assert [run["run_id"] for run in windlass("runs", "list", "d", "--json").data] == ["r3"]
 
 
