@@ -26,6 +26,8 @@ One :class:`Store` joins the services over one :class:`Database`; ``app`` opens 
                   attempts(task: int) -> list[AttemptRow]    transitions(task: int) -> list[TransitionRow]
                   import_errors() -> list[ImportErrorRow]    xcoms(task: int) -> list[XComRow]
                   spec(dag_id, spec_version=None) -> DagSpec
+    Cleaning      runs(before) outbox(before) specs(before) … -> how many went; artifact_references()
+    Jobs          start(kind, hostname, pid) end(job) list(kind)
     Pools         list() get(name) set(name, slots, description, include_deferred) delete(name)
     Credentials   connection(conn_id) -> dict | None, connections(), set_connection(fields, overwrite),
                   delete_connection(conn_id)
