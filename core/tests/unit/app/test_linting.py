@@ -168,6 +168,25 @@ if time.localtime().tm_year % 100 > (time.time_ns() // 10**9 - 31536000 * 56) //
     assert re.search(r"description is 'at \d+', then 'at \d+'; tasks.load.retries is \d+, then \d+", item.message)
 
 
+@pytest.mark.parametrize(
+    "date",
+    [
+        "datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)",
+        "datetime.combine(date.today(), time.min, tzinfo=UTC) - timedelta(days=2)",
+        "datetime.utcnow().replace(tzinfo=UTC, hour=0, minute=0, second=0, microsecond=0)",
+        "datetime.fromtimestamp(clock() // 86400 * 86400, UTC)",
+        "datetime(localtime().tm_year, 1, 1, tzinfo=UTC)",
+    ],
+)
+def test_a_start_date_that_moves_only_once_a_day_is_found_as_well(linted: Linted, date: str) -> None:
+    source = (
+        "from datetime import UTC, date, datetime, time, timedelta\nfrom time import localtime, time as clock\n"
+        f"from windlass import DAG\nwith DAG('sales', start_date={date}):\n    pass\n"
+    )
+    [item] = linted({"d.py": source})
+    assert (item.code, item.line) == ("WL201", 4)
+
+
 def test_a_file_that_is_fine_has_no_findings(linted: Linted) -> None:
     source = """\
 from datetime import UTC, date, datetime, timedelta
