@@ -41,8 +41,8 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> None:
             "has no token (Access token), which it needs; give it with --conn-extra '{\"token\": …}', or in the extra",
         ),
         (
-            Connection("w", "warehouse", host="h", extra={"token": "s3cret", "regoin": "s3cret"}),
-            "has no field 'regoin'; it knows token, region, tone. Did you mean 'region'?",
+            Connection("w", "warehouse", host="h", extra={"token": "s3cret", "regiom": "s3cret"}),
+            "has no field 'regiom'; it knows token, region, tone. Did you mean 'region'?",
         ),
         (
             Connection("w", "warehouse", host="h", extra={"token": "s3cret", "tone": "rude"}),

@@ -93,7 +93,7 @@ BODIES = {
     "EmptyOperator(task_id='t', depends_on_past='x')": "task 't': depends_on_past must be True or False, not 'x'",
     "EmptyOperator(task_id='t', start_date='x')": "task 't': start_date 'x' is not an ISO 8601 date or datetime",
     "EmptyOperator(task_id='t', retry_exponential_backoff='x')": "must be True, False or a multiplier from 1, not 'x'",
-    "EmptyOperator(task_id='t', max_active_tis_per_dag=-1)": "max_active_tis_per_dag must be a whole number of at leas",
+    "EmptyOperator(task_id='t', max_active_tis_per_dag=-1)": "max_active_tis_per_dag must be a whole number of",
     "EmptyOperator(task_id='t', executor_config=[1])": "task 't': executor_config must be a dict, not [1]",
     "EmptyOperator(task_id='t', inlets=[3])": "task 't': inlets and outlets are assets, not 3; write Asset('3')",
     "EmptyOperator(task_id='t', params={'n': Param('x', type='integer')})": "'x' is not of type 'integer'",
