@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from windlass.cli.arguments import dag_option
 from windlass.cli.failing import NOTHING_MATCHED, OK
 from windlass.cli.options import dry_run_option, json_object, page_options
 from windlass.cli.output import Format, emit, emit_one, output_option, say
@@ -84,6 +85,7 @@ def _shown(event: AssetEventRow) -> dict[str, Any]:
 @click.option("--extra", type=json_object, help="What to tell the consumers, a JSON object.")
 @click.option("--alias", help="Record it through this alias as well; ASSET may then be any URI.")
 @_key_option
+@dry_run_option
 @output_option
 @pass_session
 def create_event(
@@ -93,11 +95,18 @@ def create_event(
     alias: str | None,
     idempotency_key: str | None,
     output: Format,
+    *,
+    dry_run: bool,
 ) -> None:
     """Record that an asset was updated by something outside.
 
     The DAGs that wait for it run, just as if a task had updated it.
     """
+    if dry_run:
+        uri = session.control.assets.check_event(asset, extra=extra, alias=alias)
+        emit_one({"uri": uri, "alias": alias, "extra": extra or {}}, output)
+        say("nothing was recorded")
+        return
     event = session.control.assets.create_event(
         asset, extra=extra, alias=alias, actor=session.actor, idempotency_key=idempotency_key
     )
@@ -108,7 +117,7 @@ def create_event(
 
 @click.command("materialize")
 @_asset_argument
-@click.option("--dag-id", help="The DAG to run, where several produce the asset.")
+@dag_option("The DAG to run, where several produce the asset.")
 @_key_option
 @dry_run_option
 @output_option

@@ -141,14 +141,30 @@ class Assets:
         :raises NotFound: if the asset (or the alias) is not known.
         :raises Conflict: if the key was used for something else.
         """
-        uri = self._uri(asset, alias, visible)
+        uri = self.check_event(asset, extra=extra, alias=alias, visible=visible)
         values = dict(extra or {})
-        size = len(msgspec.json.encode(values))
+        event = self._store.assets.create_event(uri, extra=values, alias=alias, who=actor, key=idempotency_key)
+        return _row(event, visible)
+
+    def check_event(
+        self,
+        asset: str,
+        *,
+        extra: Mapping[str, Any] | None = None,
+        alias: str | None = None,
+        visible: Visible = everything,
+    ) -> str:
+        """Return the URI that :meth:`create_event` would record with the same arguments.
+
+        :raises NotFound: if the asset (or the alias) is not known.
+        :raises UsageError: if the extra is too large.
+        """
+        uri = self._uri(asset, alias, visible)
+        size = len(msgspec.json.encode(dict(extra or {})))
         if size > _MOST_EXTRA:
             text = f"the extra of an event of {uri!r} takes {size:,} bytes, the limit is {_MOST_EXTRA:,}"
             raise UsageError(f"{text}; put the data where the asset is, and its address into the event")
-        event = self._store.assets.create_event(uri, extra=values, alias=alias, who=actor, key=idempotency_key)
-        return _row(event, visible)
+        return uri
 
     def materialize(
         self,

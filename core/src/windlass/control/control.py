@@ -10,6 +10,7 @@ from windlass.control.alive import Alive
 from windlass.control.connections import Connections
 from windlass.control.dagfiles import DagFiles
 from windlass.control.dags import Dags
+from windlass.control.jobs import Jobs
 from windlass.control.logs import Logs
 from windlass.control.pools import Pools
 from windlass.control.runs import Runs
@@ -45,6 +46,7 @@ class Control:
         self.connections = Connections(store)
         self.variables = Variables(store)
         self.dagfiles = DagFiles(store)
+        self.jobs = Jobs(store, self.alive)
 
     @cached_property
     def assets(self) -> Assets:

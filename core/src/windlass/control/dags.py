@@ -127,18 +127,26 @@ class Dags:
         except DagNotFound:
             pass
         hint = did_you_mean(dag_id, self.ids(visible=visible))
-        broken = len(self._store.queries.import_errors())
-        trouble = f" {broken} DAG file(s) could not be read: `windlass dags list-import-errors`." if broken else ""
+        errors = [row for row in self._store.queries.import_errors() if row.severity == "error"]
+        # An error names the DAG that cannot be; its first line is a sentence, and ends without a full stop.
+        mine = next((row.message.partition("\n")[0] for row in errors if repr(dag_id) in row.message), None)
+        trouble = f" {len(errors)} DAG file(s) could not be read: `windlass dags list-import-errors`." if errors else ""
+        if mine is not None and visible(dag_id):
+            trouble = f" Its file could not be read: {mine}."
         raise DagNotFound(f"DAG {dag_id!r} is not known.{hint}{trouble} `windlass dags list` shows all")
 
     # -- commands -----------------------------------------------------------------------------------------------
 
-    def set_paused(self, dag_id: str, *, paused: bool, actor: str, visible: Visible = everything) -> bool:
-        """Pause or unpause a DAG; return whether that changed anything (repeating it is harmless).
+    def set_paused(
+        self, dag_id: str, *, paused: bool, dry_run: bool = False, actor: str, visible: Visible = everything
+    ) -> bool:
+        """Pause or unpause a DAG; return whether that changed anything (repeating it is harmless), or would.
 
         :raises DagNotFound: if there is no such DAG.
         """
-        self.find(dag_id, visible=visible)
+        dag, _ = self.find(dag_id, visible=visible)
+        if dry_run:
+            return dag.paused is not paused
         return self._store.dags.set_paused(dag_id, paused, who=actor)
 
     def delete(self, dag_id: str, *, actor: str, visible: Visible = everything) -> None:

@@ -13,7 +13,7 @@ from windlass.errors import DuplicateId, ParamInvalid, SpecError
 from windlass.planning.assets import condition_of, is_met, names_in
 from windlass.planning.timetables import timetable
 from windlass.spec import CustomTimetableSpec, DagSpec, NullSpec, ParamSpec, decode_spec
-from windlass.spec.params import schema_problem
+from windlass.spec.schemas import schema_problem
 
 #: Every reader of a DAG decodes the whole of it.
 MAX_BYTES: Final = 8 << 20

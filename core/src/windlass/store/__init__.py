@@ -30,6 +30,8 @@ One :class:`Store` joins the services over one :class:`Database`; ``app`` opens 
     Assets        create_event(uri, *, extra, alias=None, who, key=None) -> AssetEventRow
                   events(*, uri=None, alias=None, run=None, after=None, limit=100) -> Page[AssetEventRow]
                   last_updates() -> {uri: datetime | None}
+    Cleaning      runs(before) outbox(before) specs(before) … -> how many went; artifact_references()
+    Jobs          start(kind, hostname, pid) end(job) list(kind)
     Pools         list() get(name) set(name, slots, description, include_deferred) delete(name)
     Credentials   connection(conn_id) -> dict | None, connections(), set_connection(fields, overwrite),
                   delete_connection(conn_id)

@@ -15,6 +15,7 @@ import msgspec
 from windlass.states import RUN_TRANSITIONS, TASK_TRANSITIONS, TERMINAL_TASK_STATES
 from windlass.store.database import Database, Row
 from windlass.store.instants import SECOND
+from windlass.store.outbox import KEPT
 
 #: Violations shown of each invariant.
 _SHOWN: Final = 20
@@ -166,20 +167,22 @@ INVARIANTS: Final[dict[str, Invariant]] = {
         " (SELECT 1 FROM attempt a WHERE a.ti_id = x.ti_id AND a.epoch = x.epoch)",
     ),
     "18 outbox": Invariant(
-        promise="an end that has a callback has one outbox row",
+        promise="an end of the last day that has a callback has one outbox row",
         sql="SELECT x.ti_id, x.to_state FROM transition x JOIN ti t ON t.id = x.ti_id"
         " WHERE x.from_state = 'running' AND ("
         " (x.to_state = 'success' AND ',' || t.callbacks || ',' LIKE '%,success,%') OR"
         " (x.to_state = 'failed' AND ',' || t.callbacks || ',' LIKE '%,failure,%') OR"
         " (x.to_state = 'up_for_retry' AND ',' || t.callbacks || ',' LIKE '%,retry,%') OR"
         " (x.to_state = 'skipped' AND ',' || t.callbacks || ',' LIKE '%,skipped,%'))"
+        " AND x.at > :now - :kept"
         " AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.consumer = '' AND o.op_id = x.op_id)",
     ),
     "18 run-outbox": Invariant(
-        promise="an end of a run that has a callback has one outbox row",
+        promise="an end of a run of the last day that has a callback has one outbox row",
         sql="SELECT x.run, x.to_state FROM run_transition x JOIN run r ON r.id = x.run"
         " WHERE ((x.to_state = 'success' AND ',' || r.callbacks || ',' LIKE '%,success,%') OR"
         " (x.to_state = 'failed' AND ',' || r.callbacks || ',' LIKE '%,failure,%'))"
+        " AND x.at > :now - :kept"
         " AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.consumer = '' AND o.op_id = 'run:' || x.op_id)",
     ),
     "19 deferred": Invariant(
@@ -220,7 +223,12 @@ def invariant_violations(
     database: Database, *, liveness: bool = True, grace: float = 10.0, queued_limit: float = 600.0
 ) -> list[Violation]:
     """Return what breaks a promise; with ``liveness`` also what a living scheduler would have dealt with by now."""
-    values = {"now": database.now(), "grace": int(grace * SECOND), "queued_limit": int(queued_limit * SECOND)}
+    values = {
+        "now": database.now(),
+        "grace": int(grace * SECOND),
+        "queued_limit": int(queued_limit * SECOND),
+        "kept": int(KEPT * SECOND),
+    }
     violations: list[Violation] = []
     for name, invariant in INVARIANTS.items():
         if invariant.liveness and not liveness:

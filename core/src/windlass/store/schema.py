@@ -320,6 +320,9 @@ outbox = Table(
     UniqueConstraint("consumer", "op_id"),
     sqlite_autoincrement=True,
 )
+# What goes with a run or a task instance is found by these; without them each deletion would read the whole table.
+Index("ix_outbox_run", outbox.c.run)
+Index("ix_outbox_ti_id", outbox.c.ti_id)
 _partial("ix_outbox_pending", outbox, ("consumer", "id"), "delivered_at IS NULL")
 observer = Table("observer", metadata, Column("name", _NAME, primary_key=True), _text("hooks"))
 

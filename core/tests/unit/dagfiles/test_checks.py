@@ -90,6 +90,19 @@ class TestParams:
         with pytest.raises(ParamInvalid, match="is no JSON schema"):
             self.check(scheduled=scheduled, value=1, schema={"type": "number of things"})
 
+    @pytest.mark.parametrize("scheduled", [False, True])
+    def test_a_pattern_that_python_would_never_finish_is_matched_in_linear_time(self, scheduled: bool) -> None:
+        slow = {"type": "string", "pattern": "^(a+)+$"}
+        self.check(scheduled=scheduled, value="a" * 50_000, schema=slow)
+        if scheduled:
+            with pytest.raises(ParamInvalid, match=r"default of param 'n' of DAG 'etl' does not fit"):
+                self.check(scheduled=True, value="a" * 50_000 + "!", schema=slow)
+
+    @pytest.mark.parametrize("scheduled", [False, True])
+    def test_a_pattern_that_cannot_be_linear_is_refused(self, scheduled: bool) -> None:
+        with pytest.raises(ParamInvalid, match=r"schema of param 'n' of DAG 'etl' has a pattern .* a look-ahead"):
+            self.check(scheduled=scheduled, value="a", schema={"pattern": "(?=a)a"})
+
     def test_a_reference_to_an_address_asks_nobody(self) -> None:
         with pytest.raises(Exception, match=r"127\.0\.0\.1"):
             self.check(scheduled=True, value=1, schema={"$ref": "http://127.0.0.1:1/x.json"})

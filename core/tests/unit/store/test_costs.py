@@ -132,7 +132,7 @@ def test_every_statement_of_every_invariant_is_valid(engine: HandDriven) -> None
 
 def plan_of_invariant(engine: HandDriven, name: str) -> Iterator[str]:
     sql = INVARIANTS[name].sql
-    values = {key: 0 for key in ("now", "grace", "queued_limit") if f":{key}" in sql}
+    values = {key: 0 for key in ("now", "grace", "queued_limit", "kept") if f":{key}" in sql}
     for row in engine.store.db.rows(f"EXPLAIN QUERY PLAN {sql}", values):
         yield str(row[3])
 

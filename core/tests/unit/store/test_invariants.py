@@ -24,7 +24,7 @@ PLANTED = {
     "2 legal": "UPDATE transition SET actor = 'scheduler' WHERE to_state = 'running'",
     "2 chain": "UPDATE transition SET from_state = 'deferred' WHERE from_state = 'none' AND ti_id = :done",
     "2 run-chain": "INSERT INTO run_transition (run, from_state, to_state, actor, op_id, reason, at) "
-    "SELECT id, 'failed', 'queued', 'clear', 'planted', '', 0 FROM run LIMIT 1",
+    "SELECT id, 'failed', 'queued', 'clear', 'planted', '', queued_at FROM run LIMIT 1",
     "2 last": "UPDATE ti SET state = 'skipped' WHERE id = :done",
     "2 run-last": "UPDATE run SET state = 'running'",
     "3 running-has-attempt": "UPDATE ti SET lease_id = 'another' WHERE id = :running",
@@ -47,7 +47,7 @@ PLANTED = {
     "18 outbox": "DELETE FROM outbox",
     "18 run-outbox": "UPDATE run SET callbacks = 'success,failure'; "
     "INSERT INTO run_transition (run, from_state, to_state, actor, op_id, reason, at) "
-    "SELECT id, 'queued', 'failed', 'mark', 'planted', '', 0 FROM run LIMIT 1",
+    "SELECT id, 'queued', 'failed', 'mark', 'planted', '', queued_at FROM run LIMIT 1",
     "23 delivered-once": "INSERT INTO asset_delivery (event, dag_id, asset) SELECT event, dag_id, asset "
     "FROM asset_delivery WHERE run IS NOT NULL",
     "23 consumer": "UPDATE run SET dag_id = 'other' WHERE run_type = 'asset_triggered'",

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from windlass.app.inproc.engine import InlineEngine, InlineSession, captured, manual_run
 from windlass.authoring import scope
+from windlass.authoring.arguments import closest
 from windlass.authoring.asset import Asset
 from windlass.authoring.dag import DAG
 from windlass.authoring.operator import BaseOperator
@@ -39,6 +41,9 @@ _STATE = {
 
 AssetEvents = Mapping[Asset | str, Mapping[str, Any] | Sequence[Mapping[str, Any]]]
 Connections = Mapping[str, str | Mapping[str, Any] | Connection]
+
+#: A DAG's id where it stands as text.
+_ID: Final = re.compile(rb"""\bDAG\(\s*(?:dag_id\s*=\s*)?["']([^"'\n]{1,250})["']""")
 
 
 class TaskResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -237,7 +242,8 @@ def _attempt(
         spec = dag.to_spec()
         task = next((task for task in engine.store.tasks_of(run.id) if task.task_id == task_id), None)
         if task is None:
-            raise TaskNotFound(f"DAG {dag.dag_id!r} has no task {task_id!r}; it has {', '.join(spec.by_id)}")
+            hint = _hint(task_id, spec.by_id)
+            raise TaskNotFound(f"DAG {dag.dag_id!r} has no task {task_id!r}; it has {', '.join(spec.by_id)}{hint}")
         task = msgspec.structs.replace(task, map_index=map_index, try_number=1)
         session = engine.session(task)
         yield attempt_context(run, spec, task, lease_id="test", mapped_count=None if map_index < 0 else 1), session
@@ -288,7 +294,17 @@ def load_dag(settings: Settings, dag_id: str, file: Path | None = None) -> DAG:
                 return dag
         tried.append(f"{path} (defines {', '.join(dag.dag_id for dag in dags) or 'no DAG'})")
     where = "; ".join(tried) or f"no file below {folder} mentions it"
-    raise DagNotFound(f"DAG {dag_id!r} was not found: {where}")
+    raise DagNotFound(f"DAG {dag_id!r} was not found: {where}{_hint(dag_id, _written_ids(candidates))}")
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    match = closest(name, known)
+    return "" if match is None else f". Did you mean {match!r}?"
+
+
+def _written_ids(files: Iterable[Path]) -> set[str]:
+    """Return the ids that stand as text in calls of DAG, without importing any of these files."""
+    return {match[1].decode(errors="replace") for file in files for match in _ID.finditer(file.read_bytes())}
 
 
 def _events(given: AssetEvents) -> list[AssetEvent]:

@@ -289,6 +289,8 @@ CREATE TABLE outbox (
     CONSTRAINT fk_outbox_ti_id FOREIGN KEY(ti_id) REFERENCES ti (id) ON DELETE CASCADE
 );
 CREATE INDEX ix_outbox_pending ON outbox (consumer, id) WHERE delivered_at IS NULL;
+CREATE INDEX ix_outbox_run ON outbox (run);
+CREATE INDEX ix_outbox_ti_id ON outbox (ti_id);
 CREATE TABLE transition (
     seq INTEGER NOT NULL,
     ti_id INTEGER NOT NULL,
@@ -334,5 +336,5 @@ CREATE TABLE xcom (
 );
 CREATE INDEX ix_xcom_artifact ON xcom (artifact);
 CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY);
-INSERT INTO alembic_version (version_num) VALUES ('0002');
+INSERT INTO alembic_version (version_num) VALUES ('0003');
 INSERT INTO pool (name, slots, description, include_deferred) VALUES ('default_pool', 128, 'Every task that names no other pool', 0);
