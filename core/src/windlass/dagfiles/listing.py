@@ -2,8 +2,8 @@
 
 A DAG file is a regular ``.py`` file that is not hidden, not ignored (see :mod:`.ignoring`), not in a virtual
 environment and, in safe mode, contains ``dag`` or ``@asset``, and ``windlass``, somewhere, in any case: other modules
-that lie beside it are not run for nothing. Its contents are read for that once per change. A folder that is reachable under
-several names (links, also in circles) is looked at once, under its real name if that is in the bundle.
+that lie beside it are not run for nothing. Its contents are read for that once per change. A folder that is reachable
+under several names (links, also in circles) is looked at once, under its real name if that is in the bundle.
 
 Looking costs about a millisecond per 300 files, since that is all an idle server does.
 """
