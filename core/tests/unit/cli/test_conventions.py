@@ -125,7 +125,10 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     It is shared, since no test here changes anything: most of them check just that.
     """
     here = Installation(tmp_path_factory.mktemp("conventions") / "home")
-    tasks = (TaskSpec(task_id="extract"), TaskSpec(task_id="load", upstream=("extract",), outlets=(AssetSpec(name="orders", uri="s3://b/orders"),)))
+    tasks = (
+        TaskSpec(task_id="extract"),
+        TaskSpec(task_id="load", upstream=("extract",), outlets=(AssetSpec(name="orders", uri="s3://b/orders"),)),
+    )
     here.add(DagSpec(dag_id="etl", tasks=tasks))
     here.control.runs.trigger("etl", run_id="r1", actor="test")
     here.settle()
