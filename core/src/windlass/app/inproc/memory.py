@@ -3,14 +3,20 @@
 It keeps the contract of the real store (the same conformance suite runs against both) with dicts instead of tables: a
 step of the scheduler is applied whole, per run, guarded by generation, state and epoch, and every transition is kept
 with its op id. There is one process and one scheduler, so nothing here waits, locks or expires by itself.
+
+A simulation of a year makes tens of thousands of runs, so no question and no change costs more the more runs there
+are: what the tables' indexes are to the real store, ``_dated``, ``_occupying`` and ``_counts`` are here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import timedelta
-from itertools import count
-from typing import TypeVar
+from bisect import bisect_left, insort
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import count, islice
+from typing import Any
 
 import msgspec
 
@@ -40,7 +46,6 @@ from windlass.protocol import Rendered, XComValue
 from windlass.spec import DagSpec, TaskSpec, spec_version
 from windlass.states import OCCUPYING_STATES, RUN_TRANSITIONS, Actor, RunState, RunType, TaskState, is_legal
 
-_Change = TypeVar("_Change", RunMove, Expansion, TaskMove, Admission, StopRequest)
 _ENDED_WELL = frozenset({TaskState.SUCCESS, TaskState.SKIPPED})
 
 
@@ -66,7 +71,8 @@ class MemoryStore:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.transitions: list[Transition] = []
-        self.xcoms: dict[tuple[int, str], XComValue] = {}
+        #: Task instance -> key -> value.
+        self.xcoms: dict[int, dict[str, XComValue]] = {}
         self.rendered: dict[int, Rendered] = {}
         self.stops: dict[int, StopRequest] = {}
         self._dags: dict[str, DagFacts] = {}
@@ -76,6 +82,15 @@ class MemoryStore:
         self._owners: dict[int, str] = {}
         self._tasks: dict[int, TaskFacts] = {}
         self._of_run: dict[int, dict[int, None]] = {}
+        #: The runs of each DAG by logical date, and by id.
+        self._dated: dict[str, list[tuple[datetime, int]]] = {}
+        self._named: dict[tuple[str, str], int] = {}
+        #: The task instances that hold slots.
+        self._occupying: dict[int, None] = {}
+        #: How many instances a task has in a run.
+        self._counts: Counter[tuple[int, str]] = Counter()
+        #: How to take back what was written of the run that is being committed.
+        self._undo: list[Callable[[], Any]] = []
         self._signals: dict[int, Signal] = {}
         self._ops: set[str] = set()
         self._ids = count(1)
@@ -90,11 +105,17 @@ class MemoryStore:
         bundle: str = "inproc",
         paused: bool = False,
         stale: bool = False,
+        last_interval: tuple[datetime, datetime] | None = None,
     ) -> None:
-        """Store a DAG, or its next version. A stale one has no scheduled runs."""
+        """Store a DAG, or its next version. A stale one has no scheduled runs.
+
+        ``last_interval`` is that of the newest scheduled run, if it had any before all that is remembered here.
+        """
         version = spec_version(spec)
         self._specs[spec.dag_id, version] = spec
         known = self._dags.get(spec.dag_id)
+        if last_interval is None and known is not None and known.last_interval_start and known.last_interval_end:
+            last_interval = (known.last_interval_start, known.last_interval_end)
         fresh = DagFacts(
             dag_id=spec.dag_id,
             bundle=bundle,
@@ -103,8 +124,8 @@ class MemoryStore:
             code_version=code_version,
             paused=paused,
             stale=stale,
-            last_interval_start=None if known is None else known.last_interval_start,
-            last_interval_end=None if known is None else known.last_interval_end,
+            last_interval_start=None if last_interval is None else last_interval[0],
+            last_interval_end=None if last_interval is None else last_interval[1],
         )
         self._dags[spec.dag_id] = fresh
         self._signal(SignalKind.DAG, dag_id=spec.dag_id)
@@ -121,8 +142,24 @@ class MemoryStore:
             raise StoreError(msg)
         self._ops.add(move.op_id)
         self.transitions.append(move)
-        self._tasks[task.id] = task
+        before = self._tasks[task.id]
+        self._put(task)
+
+        def undo() -> None:
+            self._ops.discard(move.op_id)
+            self.transitions.pop()
+            self._put(before)
+
+        self._undo.append(undo)
         return task
+
+    def _put(self, task: TaskFacts) -> None:
+        """Let ``task`` be what is known of its instance."""
+        self._tasks[task.id] = task
+        if task.state in OCCUPYING_STATES:
+            self._occupying[task.id] = None
+        else:
+            self._occupying.pop(task.id, None)
 
     def signal_task(self, task: TaskFacts) -> None:
         """Tell the run's scheduler that somebody else changed ``task``."""
@@ -132,6 +169,15 @@ class MemoryStore:
         """Return one task instance."""
         return self._tasks[task]
 
+    def count_of(self, run: int, task_id: str) -> int:
+        """Return how many instances a task has in a run."""
+        return self._counts[run, task_id]
+
+    def run_named(self, dag_id: str, run_id: str) -> RunFacts | None:
+        """Return one run by its names."""
+        number = self._named.get((dag_id, run_id))
+        return None if number is None else self._runs[number]
+
     def _signal(self, kind: SignalKind, *, dag_id: str = "", run: int = 0, task: int = 0) -> None:
         number = next(self._ids)
         self._signals[number] = Signal(id=number, kind=kind, dag_id=dag_id, run=run, task=task)
@@ -140,7 +186,7 @@ class MemoryStore:
 
     def signals(self, limit: int = 1000) -> list[Signal]:
         """Return the oldest rows of the inbox."""
-        return list(self._signals.values())[:limit]
+        return list(islice(self._signals.values(), limit))
 
     def dags(self) -> list[DagFacts]:
         """Return the DAGs that are not stale."""
@@ -174,8 +220,7 @@ class MemoryStore:
                 pool_slots=task.pool_slots,
                 state=task.state,
             )
-            for task in self._tasks.values()
-            if task.state in OCCUPYING_STATES
+            for task in map(self._tasks.__getitem__, self._occupying)
         ]
 
     def open_runs(self) -> list[RunFacts]:
@@ -201,30 +246,35 @@ class MemoryStore:
 
     def queued(self) -> list[TaskFacts]:
         """Return the queued instances."""
-        return [task for task in self._tasks.values() if task.state is TaskState.QUEUED]
+        return [self._tasks[task] for task in self._occupying if self._tasks[task].state is TaskState.QUEUED]
 
     def previous(self, run: int, task_id: str, map_index: int, *, scheduled_only: bool) -> PreviousFacts | None:
         """Return the same task in the run before."""
         here = self._runs[run]
         kinds = (RunType.SCHEDULED, RunType.BACKFILL) if scheduled_only else tuple(RunType)
-        earlier = sorted(
-            (
-                other
-                for other in self._runs.values()
-                if other.dag_id == here.dag_id and other.logical_date < here.logical_date and other.run_type in kinds
-            ),
-            key=lambda other: other.logical_date,
-        )
-        if not earlier:
+
+        def earlier() -> Iterator[RunFacts]:
+            dated = self._dated[here.dag_id]
+            for place in range(bisect_left(dated, (here.logical_date, 0)) - 1, -1, -1):
+                other = self._runs[dated[place][1]]
+                if other.run_type in kinds:
+                    yield other
+
+        last = next(earlier(), None)
+        if last is None:
             return None
-        runs = [{(task.task_id, task.map_index): task.state for task in self.tasks_of(other.id)} for other in earlier]
+        states = {(task.task_id, task.map_index): task.state for task in self.tasks_of(last.id)}
         spec = self.spec(here.dag_id, here.spec_version)
         below = spec.downstream.get(task_id, ())
         return PreviousFacts(
-            run=earlier[-1].id,
-            state=runs[-1].get((task_id, map_index)),
-            has_earlier_instance=any((task_id, map_index) in states for states in runs),
-            downstream_done=all(state in _ENDED_WELL for (name, _), state in runs[-1].items() if name in below),
+            run=last.id,
+            state=states.get((task_id, map_index)),
+            has_earlier_instance=any(
+                (task.task_id, task.map_index) == (task_id, map_index)
+                for other in earlier()
+                for task in self.tasks_of(other.id)
+            ),
+            downstream_done=all(state in _ENDED_WELL for (name, _), state in states.items() if name in below),
         )
 
     # -- StorePort: writing -------------------------------------------------------------------------------------------
@@ -235,11 +285,11 @@ class MemoryStore:
         if dag is None:
             msg = f"DAG `{new.dag_id}` is not known"
             raise DagNotFound(msg)
-        logical, taken = new.logical_date, {r.logical_date for r in self._runs.values() if r.dag_id == new.dag_id}
-        while new.bump and logical in taken:
+        logical = new.logical_date
+        while new.bump and self._is_taken(new.dag_id, logical):
             logical += timedelta(microseconds=1)
         run_id = new.run_id or make_run_id(new.run_type, logical)
-        if logical in taken or any(r.run_id == run_id for r in self._runs.values() if r.dag_id == new.dag_id):
+        if self._is_taken(new.dag_id, logical) or (new.dag_id, run_id) in self._named:
             return None
         facts = RunFacts(
             id=next(self._ids),
@@ -263,6 +313,8 @@ class MemoryStore:
             backfill_id=new.backfill_id,
         )
         self._runs[facts.id] = facts
+        insort(self._dated.setdefault(facts.dag_id, []), (logical, facts.id))
+        self._named[facts.dag_id, run_id] = facts.id
         self._of_run[facts.id] = {}
         for task in self.spec(facts.dag_id, facts.spec_version).tasks:
             self._create_task(facts.id, task, -1)
@@ -272,6 +324,11 @@ class MemoryStore:
             )
         self._signal(SignalKind.RUN, run=facts.id)
         return facts
+
+    def _is_taken(self, dag_id: str, logical_date: datetime) -> bool:
+        dated = self._dated.get(dag_id, [])
+        place = bisect_left(dated, (logical_date, 0))
+        return place < len(dated) and dated[place][0] == logical_date
 
     def _create_task(self, run: int, task: TaskSpec, map_index: int) -> TaskFacts:
         facts = TaskFacts(
@@ -288,7 +345,13 @@ class MemoryStore:
         )
         self._tasks[facts.id] = facts
         self._of_run[run][facts.id] = None
+        self._counts[run, task.task_id] += 1
         return facts
+
+    def _delete_task(self, task: TaskFacts) -> None:
+        del self._tasks[task.id]
+        del self._of_run[task.run][task.id]
+        self._counts[task.run, task.task_id] -= 1
 
     def adopt(self, runs: Sequence[int], owner: str, lease: float) -> list[int]:
         """Take the runs that nobody else owns; a lease never ends here."""
@@ -296,37 +359,34 @@ class MemoryStore:
 
     def commit(self, changes: Changes) -> Committed:
         """Apply each run's changes whole or not at all."""
+        by_run = _by_run(changes)
+        room = _Room(self)
         conflicts: set[int] = set()
         expanded: list[TaskFacts] = []
         refused: set[int] = set()
         admitted: dict[int, int] = {}
-        touched: list[RunMove | Expansion | TaskMove | Admission | StopRequest] = [
-            *changes.run_moves,
-            *changes.expansions,
-            *changes.task_moves,
-            *changes.admissions,
-            *changes.stops,
-        ]
-        for run in dict.fromkeys([*changes.generations, *(change.run for change in touched)]):
-            saved = self._save(run)
+        for run, mine in by_run.items():
+            self._undo.clear()
+            taken = len(room.taken)
             try:
                 self._guard(run, changes)
-                for run_move in _of(run, changes.run_moves):
+                for run_move in mine.run_moves:
                     self._move_run(run_move)
-                mine = [task for expansion in _of(run, changes.expansions) for task in self._expand(expansion)]
-                for task_move in _of(run, changes.task_moves):
+                new = [task for expansion in mine.expansions for task in self._expand(expansion)]
+                for task_move in mine.task_moves:
                     self._move_task(task_move)
-                for admission in _of(run, changes.admissions):
-                    epoch = self._admit(admission)
-                    if epoch is None:
-                        refused.add(admission.task)
-                    else:
-                        admitted[admission.task] = epoch
-                self.stops.update({stop.task: stop for stop in _of(run, changes.stops)})
-                expanded += mine
+                epochs = {admission.task: self._admit(admission, room) for admission in mine.admissions}
             except _RunRefused:
-                self._restore(run, saved)
+                for undo in reversed(self._undo):
+                    undo()
+                room.give_back(taken)
                 conflicts.add(run)
+            else:
+                self.stops.update({stop.task: stop for stop in mine.stops})
+                expanded += new
+                refused |= {task for task, epoch in epochs.items() if epoch is None}
+                admitted |= {task: epoch for task, epoch in epochs.items() if epoch is not None}
+        self._undo.clear()
         for number in changes.signals:  # those of a refused run stay, for whoever owns it now
             if number in self._signals and self._signals[number].run not in conflicts:
                 del self._signals[number]
@@ -338,24 +398,6 @@ class MemoryStore:
             queued_at=self.clock.now(),
         )
 
-    def _save(self, run: int) -> tuple[RunFacts | None, dict[int, TaskFacts], int]:
-        return (
-            self._runs.get(run),
-            {task: self._tasks[task] for task in self._of_run.get(run, ())},
-            len(self.transitions),
-        )
-
-    def _restore(self, run: int, saved: tuple[RunFacts | None, dict[int, TaskFacts], int]) -> None:
-        facts, tasks, length = saved
-        if facts is not None:
-            self._runs[run] = facts
-        for task in self._of_run.get(run, {}).keys() - tasks.keys():
-            del self._tasks[task]
-        self._tasks.update(tasks)
-        self._of_run[run] = dict.fromkeys(tasks)
-        self._ops -= {transition.op_id for transition in self.transitions[length:]}
-        del self.transitions[length:]
-
     def _guard(self, run: int, changes: Changes) -> None:
         facts = self._runs.get(run)
         if facts is None or changes.generations.get(run, facts.generation) != facts.generation:
@@ -364,10 +406,12 @@ class MemoryStore:
     def _move_run(self, move: RunMove) -> None:
         if move.op_id in self._ops:
             return
-        facts, now = self._runs[move.run], self.clock.now()
+        facts = before = self._runs[move.run]
+        now = self.clock.now()
         if facts.state is not move.before:
             raise _RunRefused
         self._ops.add(move.op_id)
+        self._undo += [lambda: self._ops.discard(move.op_id), lambda: self._runs.update({move.run: before})]
         if move.ending is not None:
             facts = msgspec.structs.replace(facts, ending=move.ending, ending_reason=move.reason)
         if move.to is not move.before:
@@ -390,9 +434,11 @@ class MemoryStore:
         if -1 in instances:
             first = instances.pop(-1)
             instances[0] = self._tasks[first.id] = msgspec.structs.replace(first, map_index=0)
+            self._undo.append(lambda: self._put(first))
         for index in range(expansion.length):
             if index not in instances:
-                instances[index] = self._create_task(expansion.run, task, index)
+                instances[index] = made = self._create_task(expansion.run, task, index)
+                self._undo.append(partial(self._delete_task, made))
         return [instances[index] for index in sorted(instances)]
 
     def _move_task(self, move: TaskMove) -> None:
@@ -417,33 +463,14 @@ class MemoryStore:
             ),
         )
 
-    def _admit(self, admission: Admission) -> int | None:
+    def _admit(self, admission: Admission, room: _Room) -> int | None:
         """Queue one instance; None when it has no room."""
         task = self._tasks[admission.task]
         if admission.op_id in self._ops:
             return task.epoch
         if task.state is not TaskState.SCHEDULED or task.epoch != admission.epoch:
             raise _RunRefused
-        occupancy = Occupancy()
-        for other in self.occupied():
-            occupancy.add(
-                run=other.run,
-                dag_id=other.dag_id,
-                task_id=other.task_id,
-                pool=other.pool,
-                pool_slots=other.pool_slots,
-            )
-        lane = Lane(
-            run=admission.run,
-            dag_id=admission.dag_id,
-            pool=admission.pool,
-            pool_slots=admission.pool_slots,
-            max_active_tasks=admission.max_active_tasks,
-            task_id=admission.task_id,
-            max_active_tis_per_dag=admission.max_active_tis_per_dag,
-            max_active_tis_per_dagrun=admission.max_active_tis_per_dagrun,
-        )
-        if occupancy.obstacle(lane, {pool.name: pool.slots for pool in self._pools.values()}) is not None:
+        if not room.take(admission):
             return None
         epoch = task.epoch + 1
         after = msgspec.structs.replace(
@@ -467,5 +494,61 @@ class MemoryStore:
         return 0
 
 
-def _of(run: int, changes: Iterable[_Change]) -> list[_Change]:
-    return [change for change in changes if change.run == run]
+class _Room:
+    """What is free during one commit, counted when the first admission asks."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self._pools = {pool.name: pool.slots for pool in store.pools()}
+        self._occupancy: Occupancy | None = None
+        self.taken: list[Lane] = []
+
+    def take(self, admission: Admission) -> bool:
+        """Take the slots that ``admission`` asks for; False, and nothing taken, if a pool or limit is full."""
+        occupancy = self._occupancy
+        if occupancy is None:
+            occupancy = self._occupancy = Occupancy()
+            for other in self._store.occupied():
+                occupancy.add(
+                    run=other.run,
+                    dag_id=other.dag_id,
+                    task_id=other.task_id,
+                    pool=other.pool,
+                    pool_slots=other.pool_slots,
+                )
+        lane = Lane(
+            run=admission.run,
+            dag_id=admission.dag_id,
+            pool=admission.pool,
+            pool_slots=admission.pool_slots,
+            max_active_tasks=admission.max_active_tasks,
+            task_id=admission.task_id,
+            max_active_tis_per_dag=admission.max_active_tis_per_dag,
+            max_active_tis_per_dagrun=admission.max_active_tis_per_dagrun,
+        )
+        if occupancy.limit(lane, self._pools) is not None:
+            return False
+        occupancy.add_lane(lane, 1)
+        self.taken.append(lane)
+        return True
+
+    def give_back(self, number: int) -> None:
+        """Take back all but the first ``number`` that were taken: their run was refused."""
+        while len(self.taken) > number and self._occupancy is not None:
+            self._occupancy.add_lane(self.taken.pop(), -1)
+
+
+def _by_run(changes: Changes) -> dict[int, Changes]:
+    """Return the changes of each run, which are applied whole or not at all."""
+    by_run = {run: Changes() for run in changes.generations}
+    for run_move in changes.run_moves:
+        by_run.setdefault(run_move.run, Changes()).run_moves.append(run_move)
+    for expansion in changes.expansions:
+        by_run.setdefault(expansion.run, Changes()).expansions.append(expansion)
+    for task_move in changes.task_moves:
+        by_run.setdefault(task_move.run, Changes()).task_moves.append(task_move)
+    for admission in changes.admissions:
+        by_run.setdefault(admission.run, Changes()).admissions.append(admission)
+    for stop in changes.stops:
+        by_run.setdefault(stop.run, Changes()).stops.append(stop)
+    return by_run

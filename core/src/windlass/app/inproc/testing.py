@@ -92,7 +92,7 @@ class DagTestResult:
         :raises TaskNotFound: if the run has no such task instance.
         """
         task = self._find(task_id, map_index)
-        value = self._engine.store.xcoms.get((task.id, key))
+        value = self._engine.store.xcoms.get(task.id, {}).get(key)
         return None if value is None else unpack(value, self._engine.session())
 
     def log(self, task_id: str, map_index: int = -1) -> str:
