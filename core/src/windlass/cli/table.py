@@ -95,6 +95,7 @@ COMMANDS: Final = {
     "tasks": Entry(_TASKS, "Inspect, clear and try out tasks."),
     "runs": Entry(_RUNS, "List and inspect runs."),
     "explain": Entry("windlass.cli.explain:explain", "Say why a DAG, a run or a task has not run."),
+    "simulate": Entry("windlass.cli.simulate:simulate", "Show what the scheduler would do in a period of time."),
     "connections": Entry(_CONNECTIONS, "Manage stored connections."),
     "variables": Entry(_VARIABLES, "Manage stored variables."),
     "pools": Entry(_POOLS, "Manage pools."),

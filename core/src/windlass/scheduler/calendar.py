@@ -8,11 +8,13 @@ facts here remember it, so that it is not created twice.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from datetime import datetime
 
 import msgspec
 
 from windlass.errors import DagNotFound, SpecError
+from windlass.interfaces.timetable import DagRunInfo
 from windlass.planning.calendar import active_runs_limit, next_run
 from windlass.planning.runs import DagLimit, choose_runs
 from windlass.ports import NewRun, RunFacts, StorePort
@@ -32,6 +34,8 @@ class Calendar:
         self._dags = {dag.dag_id: dag for dag in store.dags()}
         #: DAGs whose next run must be looked at.
         self._due = dict.fromkeys(self._dags)
+        #: The next run of a DAG, where it lies ahead, with the facts that it was asked for.
+        self._ahead: dict[str, tuple[DagFacts, DagRunInfo]] = {}
         #: Whether anything has happened that may let a queued run start.
         self.may_start = True
 
@@ -76,13 +80,16 @@ class Calendar:
     def create_due(self, now: datetime) -> None:
         """Create the scheduled runs that are due, one per DAG and step; set a timer for those to come."""
         due, self._due = list(self._due), {}
+        if not due:
+            return
+        open_runs = Counter(run.dag_id for run in self._owned.facts() if run.run_type is RunType.SCHEDULED)
         for dag_id in due:
             self._owned.timers.cancel(("dag", dag_id))
             dag = self._dags.get(dag_id)
             spec = None if dag is None or dag.paused else self.spec(dag_id, dag.spec_version)
-            if dag is None or spec is None or self._has_all_runs(dag_id, spec):
+            if dag is None or spec is None or _has_all_runs(spec, open_runs[dag_id]):
                 continue
-            info = next_run(dag, spec, now)
+            info = self._next_run(dag, spec, now)
             if info is None:
                 continue
             if info.run_after > now:
@@ -105,6 +112,16 @@ class Calendar:
             )
             self.look_at(dag_id)
 
+    def _next_run(self, dag: DagFacts, spec: DagSpec, now: datetime) -> DagRunInfo | None:
+        """Return the next run of a DAG. One that lies ahead stays the next until it is due, or the DAG's facts change."""
+        known = self._ahead.get(dag.dag_id)
+        if known is not None and known[0] is dag and known[1].run_after > now:
+            return known[1]
+        info = next_run(dag, spec, now)
+        if info is not None:
+            self._ahead[dag.dag_id] = (dag, info)
+        return info
+
     def startable(self) -> list[RunFacts]:
         """Return the queued runs that max_active_runs has room for, in the order of their start."""
         queued = self._owned.queued
@@ -116,12 +133,6 @@ class Calendar:
         limits = {dag_id: limit for dag_id, run in one_of_each.items() if (limit := self._limit(run)) is not None}
         return choose_runs(queued.values(), running, limits, {}).started
 
-    def _has_all_runs(self, dag_id: str, spec: DagSpec) -> bool:
-        """Return whether the DAG has as many open scheduled runs as it may; the next is created when one ends."""
-        limit = active_runs_limit(spec)
-        mine = sum(run.dag_id == dag_id and run.run_type is RunType.SCHEDULED for run in self._owned.facts())
-        return 0 <= limit <= mine
-
     def _limit(self, run: RunFacts) -> DagLimit | None:
         """Return what bounds the runs of this run's DAG: its newest version, or the run's own if the DAG is gone."""
         dag = self._dags.get(run.dag_id)
@@ -129,3 +140,8 @@ class Calendar:
         if spec is None:
             return None
         return DagLimit(max_active_runs=active_runs_limit(spec), is_paused=dag is not None and dag.paused)
+
+
+def _has_all_runs(spec: DagSpec, open_runs: int) -> bool:
+    """Return whether the DAG has as many open scheduled runs as it may; the next is created when one ends."""
+    return 0 <= active_runs_limit(spec) <= open_runs

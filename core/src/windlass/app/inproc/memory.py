@@ -85,8 +85,9 @@ class MemoryStore:
         #: The runs of each DAG by logical date, and by id.
         self._dated: dict[str, list[tuple[datetime, int]]] = {}
         self._named: dict[tuple[str, str], int] = {}
-        #: The task instances that hold slots.
+        #: The task instances that hold slots, and what they hold.
         self._occupying: dict[int, None] = {}
+        self._occupancy = Occupancy()
         #: How many instances a task has in a run.
         self._counts: Counter[tuple[int, str]] = Counter()
         #: How to take back what was written of the run that is being committed.
@@ -156,10 +157,21 @@ class MemoryStore:
     def _put(self, task: TaskFacts) -> None:
         """Let ``task`` be what is known of its instance."""
         self._tasks[task.id] = task
-        if task.state in OCCUPYING_STATES:
+        holds, held = task.state in OCCUPYING_STATES, task.id in self._occupying
+        if holds == held:
+            return
+        if holds:
             self._occupying[task.id] = None
         else:
-            self._occupying.pop(task.id, None)
+            del self._occupying[task.id]
+        self._occupancy.add(
+            run=task.run,
+            dag_id=self._runs[task.run].dag_id,
+            task_id=task.task_id,
+            pool=task.pool,
+            pool_slots=task.pool_slots,
+            sign=1 if holds else -1,
+        )
 
     def signal_task(self, task: TaskFacts) -> None:
         """Tell the run's scheduler that somebody else changed ``task``."""
@@ -172,6 +184,11 @@ class MemoryStore:
     def count_of(self, run: int, task_id: str) -> int:
         """Return how many instances a task has in a run."""
         return self._counts[run, task_id]
+
+    @property
+    def run_count(self) -> int:
+        """How many runs there are."""
+        return len(self._runs)
 
     def run_named(self, dag_id: str, run_id: str) -> RunFacts | None:
         """Return one run by its names."""
@@ -360,14 +377,12 @@ class MemoryStore:
     def commit(self, changes: Changes) -> Committed:
         """Apply each run's changes whole or not at all."""
         by_run = _by_run(changes)
-        room = _Room(self)
         conflicts: set[int] = set()
         expanded: list[TaskFacts] = []
         refused: set[int] = set()
         admitted: dict[int, int] = {}
         for run, mine in by_run.items():
             self._undo.clear()
-            taken = len(room.taken)
             try:
                 self._guard(run, changes)
                 for run_move in mine.run_moves:
@@ -375,11 +390,10 @@ class MemoryStore:
                 new = [task for expansion in mine.expansions for task in self._expand(expansion)]
                 for task_move in mine.task_moves:
                     self._move_task(task_move)
-                epochs = {admission.task: self._admit(admission, room) for admission in mine.admissions}
+                epochs = {admission.task: self._admit(admission) for admission in mine.admissions}
             except _RunRefused:
                 for undo in reversed(self._undo):
                     undo()
-                room.give_back(taken)
                 conflicts.add(run)
             else:
                 self.stops.update({stop.task: stop for stop in mine.stops})
@@ -463,14 +477,24 @@ class MemoryStore:
             ),
         )
 
-    def _admit(self, admission: Admission, room: _Room) -> int | None:
+    def _admit(self, admission: Admission) -> int | None:
         """Queue one instance; None when it has no room."""
         task = self._tasks[admission.task]
         if admission.op_id in self._ops:
             return task.epoch
         if task.state is not TaskState.SCHEDULED or task.epoch != admission.epoch:
             raise _RunRefused
-        if not room.take(admission):
+        lane = Lane(
+            run=admission.run,
+            dag_id=admission.dag_id,
+            pool=admission.pool,
+            pool_slots=admission.pool_slots,
+            max_active_tasks=admission.max_active_tasks,
+            task_id=admission.task_id,
+            max_active_tis_per_dag=admission.max_active_tis_per_dag,
+            max_active_tis_per_dagrun=admission.max_active_tis_per_dagrun,
+        )
+        if self._occupancy.limit(lane, {pool.name: pool.slots for pool in self._pools.values()}) is not None:
             return None
         epoch = task.epoch + 1
         after = msgspec.structs.replace(
@@ -492,50 +516,6 @@ class MemoryStore:
     def reap(self, *, queued_timeout: float) -> int:
         """Nothing dies here: the tasks run in this process."""
         return 0
-
-
-class _Room:
-    """What is free during one commit, counted when the first admission asks."""
-
-    def __init__(self, store: MemoryStore) -> None:
-        self._store = store
-        self._pools = {pool.name: pool.slots for pool in store.pools()}
-        self._occupancy: Occupancy | None = None
-        self.taken: list[Lane] = []
-
-    def take(self, admission: Admission) -> bool:
-        """Take the slots that ``admission`` asks for; False, and nothing taken, if a pool or limit is full."""
-        occupancy = self._occupancy
-        if occupancy is None:
-            occupancy = self._occupancy = Occupancy()
-            for other in self._store.occupied():
-                occupancy.add(
-                    run=other.run,
-                    dag_id=other.dag_id,
-                    task_id=other.task_id,
-                    pool=other.pool,
-                    pool_slots=other.pool_slots,
-                )
-        lane = Lane(
-            run=admission.run,
-            dag_id=admission.dag_id,
-            pool=admission.pool,
-            pool_slots=admission.pool_slots,
-            max_active_tasks=admission.max_active_tasks,
-            task_id=admission.task_id,
-            max_active_tis_per_dag=admission.max_active_tis_per_dag,
-            max_active_tis_per_dagrun=admission.max_active_tis_per_dagrun,
-        )
-        if occupancy.limit(lane, self._pools) is not None:
-            return False
-        occupancy.add_lane(lane, 1)
-        self.taken.append(lane)
-        return True
-
-    def give_back(self, number: int) -> None:
-        """Take back all but the first ``number`` that were taken: their run was refused."""
-        while len(self.taken) > number and self._occupancy is not None:
-            self._occupancy.add_lane(self.taken.pop(), -1)
 
 
 def _by_run(changes: Changes) -> dict[int, Changes]:

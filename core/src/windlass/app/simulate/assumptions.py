@@ -163,7 +163,7 @@ class Behaviours:
             skip_targets=() if chosen is None else branch_skips(spec, task.task_id, chosen),
             length=length,
             reschedules=poke.count - 1 if poke.reschedule else 0,
-            poke_interval=interval,
+            poke_interval=interval if poke.reschedule else 0.0,
         )
 
     def _entry(self, dag_id: str, task_id: str) -> TaskEntry:

@@ -16,7 +16,7 @@ import msgspec
 from windlass.app.clocks import SeededRng, VirtualClock
 from windlass.app.inproc.gateway import MemoryGateway
 from windlass.app.inproc.memory import MemoryStore
-from windlass.app.simulate.assumptions import Assumptions, Behaviours, DagEntry, History
+from windlass.app.simulate.assumptions import LEAST, Assumptions, Behaviours, DagEntry, History
 from windlass.app.simulate.executor import SimulatedExecutor
 from windlass.app.simulate.outcome import SimulatedRun, SimulatedTask, Simulation
 from windlass.app.simulate.waits import Waits
@@ -29,7 +29,7 @@ from windlass.spec import AssetOrTimeSpec, AssetScheduleSpec, CustomTimetableSpe
 
 #: Longer than any simulation: nothing polls, reaps or renews by itself.
 _FOREVER: Final = 1e12
-#: The scheduler is never so long at work in one instant.
+#: The scheduler is never so long at work while no time passes.
 _MOST_STEPS: Final = 10_000
 _MOST_RUNS: Final = 1_000_000
 _MOST_COMPLAINTS: Final = 20
@@ -133,20 +133,18 @@ class _World:
 
     def _run(self, until: datetime, complaints: _Complaints) -> None:
         steps = 0
-        while self._clock.now() < until:
+        while (now := self._clock.now()) < until:
             pause = self._settle()
             steps += 1
-            if pause <= 0:
-                if steps > _MOST_STEPS:
-                    raise UsageError(f"at {iso(self._clock.now())} the simulation does not get on: a DAG takes no time")
-                continue
-            steps = 0
-            self._leap(pause, until)
-            if len(complaints.sentences) > _MOST_COMPLAINTS or len(self._store.runs()) > _MOST_RUNS:
-                raise UsageError(
-                    f"the simulation was given up at {iso(self._clock.now())}: "
-                    f"{next(iter(complaints.sentences), f'it has more than {_MOST_RUNS} runs')}"
-                )
+            if pause > 0:
+                self._leap(pause, until)
+            if (self._clock.now() - now).total_seconds() >= LEAST:
+                steps = 0
+            elif steps > _MOST_STEPS:
+                raise UsageError(f"the simulation does not get on after {iso(now)}: the runs of a DAG take no time")
+            if len(complaints.sentences) > _MOST_COMPLAINTS or self._store.run_count > _MOST_RUNS:
+                reason = next(iter(complaints.sentences), f"it has more than {_MOST_RUNS:,} runs")
+                raise UsageError(f"the simulation was given up at {iso(now)}: {reason}")
 
     def _settle(self) -> float:
         """Do what can be done now; return the seconds until the scheduler has something to do, 0 for at once."""
