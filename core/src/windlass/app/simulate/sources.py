@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from windlass.app.clocks import SystemClock
-from windlass.app.services import StoredSecrets
+from windlass.app.services import StoredSecrets, parallelism_of
 from windlass.app.simulate.assumptions import Assumptions, History
 from windlass.app.simulate.outcome import Simulation
 from windlass.app.simulate.world import simulate
@@ -91,7 +91,7 @@ def open_case(
         specs=chosen,
         history=History() if store is None else _history(store, chosen),
         pools=known | (pools or {}),
-        parallelism=1 if settings.core.executor.lower().startswith("sequential") else settings.core.parallelism,
+        parallelism=parallelism_of(settings),
         notes=tuple(notes),
     )
 
