@@ -75,6 +75,8 @@ class MemoryStore:
         self.xcoms: dict[int, dict[str, XComValue]] = {}
         self.rendered: dict[int, Rendered] = {}
         self.stops: dict[int, StopRequest] = {}
+        #: Why runs have ended.
+        self.run_reasons: dict[int, str] = {}
         self._dags: dict[str, DagFacts] = {}
         self._specs: dict[tuple[str, str], DagSpec] = {}
         self._pools = {"default_pool": PoolFacts(name="default_pool", slots=128)}
@@ -135,6 +137,11 @@ class MemoryStore:
         """Create or change a pool."""
         self._pools[pool.name] = pool
         self._signal(SignalKind.POOL)
+
+    def expand(self, run: int, task_id: str, length: int) -> None:
+        """Let a mapped task have ``length`` instances, as if the scheduler had decided it."""
+        first = next(task for task in self.tasks_of(run) if task.task_id == task_id)
+        self._expand(Expansion(task=first.id, run=run, task_id=task_id, length=length))
 
     def transit(self, task: TaskFacts, move: Transition) -> TaskFacts:
         """Write a transition that the table of ``states`` allows; ``task`` is the instance as it shall be."""
@@ -432,6 +439,7 @@ class MemoryStore:
             if move.actor not in RUN_TRANSITIONS.get((move.before, move.to), ()):
                 msg = f"{move.actor} may not move a run from {move.before} to {move.to}"
                 raise StoreError(msg)
+            self.run_reasons[move.run] = move.reason
             facts = msgspec.structs.replace(
                 facts,
                 state=move.to,
