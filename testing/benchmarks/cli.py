@@ -17,10 +17,11 @@ from testing.benchmarks import breakdown, cold, machine, report
 from testing.benchmarks.engine import BenchmarkError
 from testing.benchmarks.measures import Measure
 from testing.benchmarks.peers import PEERS, Peer
+from testing.benchmarks.simulations import SIMULATIONS
 from testing.benchmarks.workloads import OPT_IN, WORKLOADS, Session
 
-_ALL = {**WORKLOADS, "cold": cold.cold, "install": cold.install}
-_OPT_IN = OPT_IN | {"install"}
+_ALL = {**WORKLOADS, "cold": cold.cold, "install": cold.install, **SIMULATIONS}
+_OPT_IN = OPT_IN | {"install", *SIMULATIONS}
 _SOURCES = Path(__file__).resolve().parents[2] / "core" / "src"
 
 
