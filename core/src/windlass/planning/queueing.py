@@ -12,11 +12,14 @@ import heapq
 from collections import Counter
 from collections.abc import Callable
 from enum import StrEnum
+from typing import TypeVar
 
 import msgspec
 
 from windlass.ports import TaskFacts
 from windlass.spec import DagSpec
+
+_K = TypeVar("_K")
 
 #: Sorts candidates: higher priority first (so it is negated), then older runs, then the order of the DAG.
 Order = tuple[int, float, int, int, int]
@@ -76,10 +79,10 @@ class Occupancy:
     def add(self, *, run: int, dag_id: str, task_id: str, pool: str, pool_slots: int, sign: int = 1) -> None:
         """Count one instance in (or, with ``sign`` -1, out)."""
         self.total += sign
-        self.pools[pool] += sign * pool_slots
-        self.runs[run] += sign
-        self.tasks[dag_id, task_id] += sign
-        self.run_tasks[run, task_id] += sign
+        _count(self.pools, pool, sign * pool_slots)
+        _count(self.runs, run, sign)
+        _count(self.tasks, (dag_id, task_id), sign)
+        _count(self.run_tasks, (run, task_id), sign)
 
     def add_lane(self, lane: Lane, sign: int) -> None:
         """Count one instance of ``lane`` in or out."""
@@ -126,6 +129,15 @@ class Occupancy:
                 return f"max_active_tis_per_dag ({lane.max_active_tis_per_dag}) of the task is reached"
             case Limit.MAX_ACTIVE_TIS_PER_DAGRUN:
                 return f"max_active_tis_per_dagrun ({lane.max_active_tis_per_dagrun}) of the task is reached"
+
+
+def _count(counter: Counter[_K], key: _K, number: int) -> None:
+    """Add to a counter that forgets what has come back to nothing: runs come and go, and a scheduler lives long."""
+    value = counter.get(key, 0) + number
+    if value:
+        counter[key] = value
+    else:
+        counter.pop(key, None)
 
 
 class AdmissionQueue:
