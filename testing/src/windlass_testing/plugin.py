@@ -21,9 +21,13 @@ if TYPE_CHECKING:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let a project name its DAG folder."""
     parser.getgroup("windlass").addoption(
-        "--windlass-dags", metavar="FOLDER", help="The DAG folder that dag_bag loads; by default what windlass_dags says."
+        "--windlass-dags",
+        metavar="FOLDER",
+        help="The DAG folder that dag_bag loads; by default what windlass_dags says.",
     )
-    parser.addini("windlass_dags", "The DAG folder that dag_bag loads, relative to the root of the project.", default="dags")
+    parser.addini(
+        "windlass_dags", "The DAG folder that dag_bag loads, relative to the root of the project.", default="dags"
+    )
 
 
 @pytest.fixture(scope="session")

@@ -80,8 +80,12 @@ def test_all_dags_are_sound(dag_bag):
     [
         ("import windlass  # dag\n1 / 0\n", ["bad.py: ZeroDivisionError: division by zero", "line 2"]),
         (
-            "from windlass import DAG\nfrom windlass.operators import EmptyOperator\nwith DAG('round'):\n"
-            "    a, b = EmptyOperator(task_id='a'), EmptyOperator(task_id='b')\n    a >> b >> a\n",
+            """from windlass import DAG
+from windlass.operators import EmptyOperator
+with DAG('round'):
+    a, b = EmptyOperator(task_id='a'), EmptyOperator(task_id='b')
+    a >> b >> a
+""",
             ["bad.py: CycleError", "a >> b >> a"],
         ),
     ],
@@ -239,6 +243,8 @@ def test_all_names():
 
 
 def test_pytest_starts_without_windlass() -> None:
-    code = "import windlass_testing.plugin, sys; print([name for name in sys.modules if name.split('.')[0] == 'windlass'])"
+    code = (
+        "import windlass_testing.plugin, sys; print([name for name in sys.modules if name.split('.')[0] == 'windlass'])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "[]\n"

@@ -25,7 +25,10 @@ def explain(
     if output in {Format.JSON, Format.YAML}:
         emit_one(found, output)
     elif output is Format.PLAIN:
-        rows = [{"depth": depth, "kind": cause.kind, "fact": cause.fact, "remedy": cause.remedy} for depth, cause in _walk(found, 0)]
+        rows = [
+            {"depth": depth, "kind": cause.kind, "fact": cause.fact, "remedy": cause.remedy}
+            for depth, cause in _walk(found, 0)
+        ]
         emit(rows, ("depth", "kind", "fact", "remedy"), output)
     else:
         _draw(found, "", "")

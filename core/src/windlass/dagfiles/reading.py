@@ -51,9 +51,7 @@ def read_folder(
     except OSError as error:
         raise ConfigError(f"the DAG folder {folder} cannot be read: {error.strerror}; name one that exists") from None
     reading = Reading(errors=list(found.problems))
-    server = parser or ParseServer(
-        concurrency=settings.dag_processor.parsing_processes, secrets=secrets, clock=clock
-    )
+    server = parser or ParseServer(concurrency=settings.dag_processor.parsing_processes, secrets=secrets, clock=clock)
     try:
         for file, result in sorted(_parsed(server, str(root), list(found.files), settings), key=lambda pair: pair[0]):
             _take(reading, file, result)

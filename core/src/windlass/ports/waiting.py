@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from typing import Protocol, runtime_checkable
 
-from windlass.ports.current import current_clock
+from windlass.ports.current import WallClock, current_clock
 
 
 @runtime_checkable
-class PassableClock(Protocol):
+class PassableClock(WallClock, Protocol):
     """A clock that goes on when it is told to."""
 
     def monotonic(self) -> float:

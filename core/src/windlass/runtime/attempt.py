@@ -129,9 +129,7 @@ def prepare(dags: Iterable[DAG]) -> None:
             jinja.environment(dag)
 
 
-def run_attempt(
-    dag: DAG, attempt: AttemptContext, session: TaskSession, *, stand_in: StandIn | None = None
-) -> Ending:
+def run_attempt(dag: DAG, attempt: AttemptContext, session: TaskSession, *, stand_in: StandIn | None = None) -> Ending:
     """Run the task, or call the callbacks, that ``attempt`` names and return how it ended.
 
     ``stand_in`` is called instead of the operator's ``execute``, in a test that does not want the task's effects.

@@ -17,7 +17,7 @@ from windlass.errors import DagNotFound, SpecError
 from windlass.interfaces.timetable import DagRunInfo
 from windlass.planning.calendar import active_runs_limit, next_run
 from windlass.planning.runs import DagLimit, choose_runs
-from windlass.ports import NewRun, RunFacts, StorePort
+from windlass.ports import DagFacts, NewRun, RunFacts, StorePort
 from windlass.scheduler.owned import OwnedRuns
 from windlass.spec import DagSpec
 from windlass.states import RunType
@@ -113,7 +113,7 @@ class Calendar:
             self.look_at(dag_id)
 
     def _next_run(self, dag: DagFacts, spec: DagSpec, now: datetime) -> DagRunInfo | None:
-        """Return the next run of a DAG. One that lies ahead stays the next until it is due, or the DAG's facts change."""
+        """Return the next run of a DAG; one that lies ahead stays it until it is due or the DAG's facts change."""
         known = self._ahead.get(dag.dag_id)
         if known is not None and known[0] is dag and known[1].run_after > now:
             return known[1]

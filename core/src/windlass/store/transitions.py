@@ -34,6 +34,7 @@ INSERT_OUTBOX: Final = (
     " VALUES (:event, :run, :task, :try_number, :op_id, :reason, :now)"
 )
 
+
 def audit(
     task: int,
     before: TaskState,

@@ -109,7 +109,7 @@ def test_two_configurations_and_two_sizes_of_a_pool_are_compared(
 
 def test_the_database_gives_dags_pools_and_the_past(here: Installation, windlass: Windlass) -> None:
     here.add(stored(), stored("paused"))
-    here.store.dags.set_paused("paused", True, who="test")  # noqa: FBT003 - as the store has it
+    here.store.dags.set_paused("paused", True, who="test")
     here.store.pools.set("p", 3)
     for number in range(3):
         here.control.runs.trigger("etl", run_id=f"r{number}", actor="test")
@@ -127,7 +127,7 @@ def test_the_database_gives_dags_pools_and_the_past(here: Installation, windlass
 def test_nothing_is_written(here: Installation, windlass: Windlass) -> None:
     here.add(stored())
     tables = [row[0] for row in here.store.db.rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
-    counts = [f"SELECT COUNT(*) FROM {table}" for table in tables]
+    counts = [f"SELECT COUNT(*) FROM {table}" for table in tables]  # noqa: S608 - of our own schema
     before = [here.store.db.rows(sql) for sql in counts]
     assert windlass(*PERIOD).code == 0
     assert [here.store.db.rows(sql) for sql in counts] == before

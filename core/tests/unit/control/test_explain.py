@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
-from windlass.control import Cause
+from windlass.control import Cause, Explanation
 from windlass.errors import TaskNotFound, UsageError
 from windlass.ports import Claim
 from windlass.protocol import Outcome
@@ -22,6 +23,7 @@ from windlass.spec import (
     LiteralLength,
     MapSpec,
     TaskSpec,
+    TimetableSpec,
     TriggerRule,
     XComLength,
 )
@@ -50,7 +52,7 @@ class Explained:
         folder = self.here.home / "run"
         folder.mkdir(exist_ok=True)
         self._locks[name] = lock = (folder / f"{name}.lock").open("w")
-        lock.write(str(__import__("os").getpid()))
+        lock.write(str(os.getpid()))
         lock.flush()
 
     def die(self, *names: str) -> None:
@@ -65,13 +67,13 @@ class Explained:
         for _ in range(4):
             self.here.scheduler.step()
 
-    def task(self, task_id: str, run_id: str = "r", dag_id: str = "d", map_index: int = -1) -> Cause:
+    def task(self, task_id: str, run_id: str = "r", dag_id: str = "d", map_index: int = -1) -> Explanation:
         return self.here.control.explain(dag_id, run_id, task_id, map_index)
 
-    def run(self, run_id: str = "r", dag_id: str = "d") -> Cause:
+    def run(self, run_id: str = "r", dag_id: str = "d") -> Explanation:
         return self.here.control.explain(dag_id, run_id)
 
-    def dag(self, dag_id: str = "d") -> Cause:
+    def dag(self, dag_id: str = "d") -> Explanation:
         return self.here.control.explain(dag_id)
 
 
@@ -106,9 +108,14 @@ def test_no_scheduler(explained: Explained, ask: str) -> None:
     explained.here.add(CHAIN)
     explained.trigger()
     explained.die("scheduler")
-    cause = {"dag": explained.dag, "run": explained.run, "task": lambda: explained.task("a")}[ask]()
+    asked: dict[str, Callable[[], Explanation]] = {
+        "dag": explained.dag,
+        "run": explained.run,
+        "task": lambda: explained.task("a"),
+    }
+    cause = asked[ask]()
     assert find(cause, "no_scheduler").remedy == "windlass standalone"
-    assert cause.cheapest == "windlass standalone"  # type: ignore[attr-defined]
+    assert cause.cheapest == "windlass standalone"
 
 
 def test_no_supervisor(explained: Explained) -> None:
@@ -205,7 +212,7 @@ def test_timetable_has_ended(explained: Explained) -> None:
         (CustomTimetableSpec(name="lunar", data={}), "custom_timetable"),
     ],
 )
-def test_a_schedule_that_is_not_made_of_time(explained: Explained, schedule: Any, kind: str) -> None:
+def test_a_schedule_that_is_not_made_of_time(explained: Explained, schedule: TimetableSpec | None, kind: str) -> None:
     explained.here.add(dag("a") if schedule is None else dag("a", schedule=schedule))
     assert find(explained.dag(), kind).remedy == "windlass dags trigger d"
 
@@ -260,9 +267,7 @@ def test_a_run_that_waits_for_its_end(explained: Explained) -> None:
     explained.here.clock.advance(61)
     explained.step()
     cause = find(explained.run(), "run_ending")
-    assert cause.fact == (
-        "it ends as failed when its processes are gone: the run exceeded its dagrun_timeout of 60 s"
-    )
+    assert cause.fact == ("it ends as failed when its processes are gone: the run exceeded its dagrun_timeout of 60 s")
 
 
 def test_a_failed_run(explained: Explained) -> None:
@@ -272,8 +277,11 @@ def test_a_failed_run(explained: Explained) -> None:
     explained.here.settle()
     cause = explained.run()
     assert cause.fact == "run 'r' has ended: failed"
-    assert cause.cheapest == "windlass tasks clear d --run-id r --only-failed"  # type: ignore[attr-defined]
-    assert [inner.fact for inner in cause.causes] == ["failed at the end of the graph: `c`", "task 'a' has ended: failed"]
+    assert cause.cheapest == "windlass tasks clear d --run-id r --only-failed"
+    assert [inner.fact for inner in cause.causes] == [
+        "failed at the end of the graph: `c`",
+        "task 'a' has ended: failed",
+    ]
 
 
 # --- Tasks
@@ -290,8 +298,8 @@ def test_trigger_rule_with_the_upstreams_that_hold_it_down_to_the_bottom(explain
 
 
 def test_what_two_branches_share_is_explained_once(explained: Explained) -> None:
-    tasks = ("a", *(TaskSpec(task_id=name, upstream=("a",)) for name in "bc"), TaskSpec(task_id="d", upstream=("b", "c")))
-    explained.here.add(dag(*tasks))
+    upstreams: dict[str, tuple[str, ...]] = {"a": (), "b": ("a",), "c": ("a",), "d": ("b", "c")}
+    explained.here.add(dag(*(TaskSpec(task_id=name, upstream=ups) for name, ups in upstreams.items())))
     explained.trigger()
     explained.step()
     cause = explained.task("d")
@@ -322,14 +330,17 @@ def test_pool_with_who_holds_its_slots(explained: Explained) -> None:
     cause = find(explained.task("b"), "pool")
     assert cause.fact == "pool `small` has 0 of 1 slots free"
     assert cause.remedy == "windlass pools set small 2"
-    assert [inner.fact for inner in cause.causes] == ["`a` of run 'r' of DAG 'd' is queued and holds 1 slot of pool `small`"]
+    assert [inner.fact for inner in cause.causes] == [
+        "`a` of run 'r' of DAG 'd' is queued and holds 1 slot of pool `small`"
+    ]
     explained.here.store.pools.set("small", 2)  # the advice
     explained.here.settle()
     assert explained.task("b").fact == "task 'b' has ended: success"
 
 
 @pytest.mark.parametrize(
-    ("slots", "kind", "remedy"), [(None, "no_pool", "windlass pools set p 3"), (2, "pool_too_small", "windlass pools set p 3")]
+    ("slots", "kind", "remedy"),
+    [(None, "no_pool", "windlass pools set p 3"), (2, "pool_too_small", "windlass pools set p 3")],
 )
 def test_a_pool_that_can_never_do(explained: Explained, slots: int | None, kind: str, remedy: str) -> None:
     if slots is not None:
@@ -414,7 +425,7 @@ def test_upstream_failed_down_to_the_failure(explained: Explained) -> None:
     assert cause.fact == "task 'c' has ended: upstream_failed"
     assert cause.causes[0].fact == "trigger rule all_success: 1 upstream_failed upstream"
     assert cause.causes[1].causes[1].fact == "task 'a' has ended: failed"
-    assert cause.cheapest == "windlass tasks clear d --run-id r --only-failed"  # type: ignore[attr-defined]
+    assert cause.cheapest == "windlass tasks clear d --run-id r --only-failed"
 
 
 def test_skipped_down_to_the_decision(explained: Explained) -> None:

@@ -22,8 +22,8 @@ def dags(draw: st.DrawFn) -> DAG:
             inner = TaskGroup("h", prefix_group_id=False)
         tasks = []
         for number in range(size):
-            place = draw(st.sampled_from([None, group, inner]))
-            tasks.append(EmptyOperator(task_id=f"t{number}", **({} if place is None else {"task_group": place})))
+            place = draw(st.sampled_from([made.task_group, group, inner]))
+            tasks.append(EmptyOperator(task_id=f"t{number}", task_group=place))
         for after in range(1, size):
             for before in draw(st.sets(st.integers(0, after - 1))):
                 tasks[before] >> tasks[after]
@@ -56,5 +56,5 @@ def test_spec_and_objects_agree(dag: DAG, data: st.DataObject) -> None:
 def test_an_unknown_choice_is_told_with_the_valid_ones() -> None:
     with DAG("d") as dag:
         EmptyOperator(task_id="a") >> [EmptyOperator(task_id="b"), EmptyOperator(task_id="c")]
-    with pytest.raises(UsageError, match="task 'a' of DAG 'd' cannot choose 'x'.*it can choose b, c"):
+    with pytest.raises(UsageError, match=r"task 'a' of DAG 'd' cannot choose 'x'.*it can choose b, c"):
         branch_skips(dag.to_spec(), "a", ["x"])

@@ -1,8 +1,8 @@
 """Whole runs, played to their end, against a model that knows no mapping.
 
-The model is a game on a plain graph: tasks finish one by one, in some order, and after each the table of the trigger
-rules and the sentences about branches, short circuits, setups and teardowns are applied to the states as they lie there.
-A DAG with mapped tasks or a mapped group is *unrolled* for it into one task per instance, by the specification's words
+The model is a game on a plain graph: tasks finish one by one, in some order, and after each one the table of trigger
+rules and the sentences about branches, short circuits, setups and teardowns are applied to the states as they are. A
+DAG with mapped tasks or a mapped group is *unrolled* for it into one task per instance, by the specification's words
 "mapped upstreams count per expanded instance" and "index i waits only for its own i". The plan plays the DAG itself. In
 every position both must have let the same instances go and have ended the same others in the same states.
 
@@ -114,8 +114,11 @@ class Game:
         self._settle()
 
     def _settle(self) -> None:
-        while any([self._look(name) for name in self.pieces]):
-            pass
+        looking = True
+        while looking:
+            looking = False
+            for name in self.pieces:
+                looking = self._look(name) or looking
 
     def _look(self, name: str) -> bool:
         """Let one task go or end it, if that follows now; return whether anything changed."""
@@ -171,7 +174,11 @@ class Game:
         counted = {name for name, piece in self.pieces.items() if not piece.is_teardown}
         hidden = {up for name in counted for up in self.pieces[name].ups}
         leaves = counted - hidden or self.pieces.keys() - {up for piece in self.pieces.values() for up in piece.ups}
-        return RunState.FAILED if any(self.states[name] in {FAIL, UPSTREAM_FAILED} for name in leaves) else RunState.SUCCESS
+        return (
+            RunState.FAILED
+            if any(self.states[name] in {FAIL, UPSTREAM_FAILED} for name in leaves)
+            else RunState.SUCCESS
+        )
 
 
 # --- A play: the same run by the plan and by the model
@@ -405,9 +412,7 @@ def with_teardown(graph: list[tuple[int, ...]], rules: list[R], setups: list[int
 
 
 def replace_setup(task: TaskSpec, is_setup: bool) -> TaskSpec:
-    return TaskSpec(
-        task_id=task.task_id, upstream=task.upstream, trigger_rule=task.trigger_rule, is_setup=is_setup
-    )
+    return TaskSpec(task_id=task.task_id, upstream=task.upstream, trigger_rule=task.trigger_rule, is_setup=is_setup)
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -491,9 +496,7 @@ def with_mapped_tasks(rng: random.Random, graph: list[tuple[int, ...]]) -> DagSp
     for task in tasks_of(graph, [rng.choice(RULES) for _ in graph]):
         mapping = OVER_SRC if rng.random() < 0.5 else None
         upstream = task.upstream if task.upstream and mapping is None else (*task.upstream, "src")
-        tasks.append(
-            TaskSpec(task_id=task.task_id, upstream=upstream, trigger_rule=task.trigger_rule, map=mapping)
-        )
+        tasks.append(TaskSpec(task_id=task.task_id, upstream=upstream, trigger_rule=task.trigger_rule, map=mapping))
     return DagSpec(dag_id="d", tasks=(TaskSpec(task_id="src"), *tasks))
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from windlass import DAG, BaseOperator, task
 from windlass.errors import AuthoringError, TaskFailed
-from windlass.ports import clock_scope, waiting
+from windlass.ports import clock_scope
 from windlass.protocol import Outcome, Query, Reschedule
 from windlass.sensors import (
     BaseSensorOperator,
@@ -83,7 +83,7 @@ def test_poke_mode_sleeps_between_pokes(lab: Any, dag: DAG, clock: Clock) -> Non
 
 def test_without_a_virtual_clock_it_really_sleeps(monkeypatch: pytest.MonkeyPatch, lab: Any, dag: DAG) -> None:
     slept: list[float] = []
-    monkeypatch.setattr(waiting.time, "sleep", slept.append)
+    monkeypatch.setattr("windlass.ports.waiting.time.sleep", slept.append)
     PythonSensor(task_id="t", python_callable=pokes(False, True), poke_interval=30)
     assert lab.finish(dag, "t").outcome is Outcome.SUCCESS
     assert slept == [30]

@@ -12,7 +12,7 @@ def is_delivered() -> bool:
     raise NotImplementedError("asks the shop")
 
 
-def tell_somebody(context: Any) -> None:
+def tell_somebody(context: dict[str, Any]) -> None:
     print(f"call {BaseHook.get_connection('on_call').login}: {context['reason']}")
 
 

@@ -27,7 +27,8 @@ def fake(value: Any) -> StandIn:
         if isinstance(task, BaseBranchOperator):
             return task.follow(context, value)
         if isinstance(task, CallableOperator) and task.is_brancher:
-            task.call = lambda _context: value  # type: ignore[method-assign] # this operator is the attempt's own copy
+            # This operator is the attempt's own copy. Its function is called as `execute` calls it, by `call`.
+            task.python_callable, task.op_args, task.op_kwargs = lambda: value, (), {}
             return task.execute(context)
         return value
 

@@ -22,7 +22,7 @@ from windlass.authoring import scope
 from windlass.authoring.dag import DAG
 from windlass.authoring.operator import BaseOperator
 from windlass.config import Settings
-from windlass.errors import DagNotFound, TaskNotFound
+from windlass.errors import DagNotFound
 from windlass.interfaces.connection import Connection
 from windlass.moment import utc
 from windlass.planning.attempts import attempt_context
@@ -140,8 +140,8 @@ def test_task(
             ending = run_attempt(dag, context, session)
             while isinstance(ending, Reschedule):
                 engine.clock.travel_to(ending.at)
-                context = msgspec.structs.replace(context, first_poke=ending.first_poke)
-                ending = run_attempt(dag, context, session)
+                again = msgspec.structs.replace(context, first_poke=ending.first_poke)
+                ending = run_attempt(dag, again, session)
         ended = isinstance(ending, Finish)
         state = _STATE[ending.outcome] if isinstance(ending, Finish) else TaskState.DEFERRED
         reason = ending.reason if isinstance(ending, Finish) else None

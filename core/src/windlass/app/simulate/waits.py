@@ -1,4 +1,4 @@
-"""Who waited for what, and how full the pools were: read from the transitions of a simulation, never from its scheduler.
+"""Who waited for what, and how full the pools were, read from a simulation's transitions and never from its scheduler.
 
 Task instances that share every limit stand in one lane and wait for the same thing, so time is charged to lanes: each
 has a clock per reason, and an instance waited what its lane's clocks have gone on while it stood there. What holds a
@@ -138,7 +138,9 @@ class Waits:
 
     def _ready(self, run: RunFacts, spec: DagSpec, task: TaskFacts, now: datetime) -> datetime:
         """Return since when nothing but the past has held the instance."""
-        ends = [self._ended[run.id, name] for name in spec.by_id[task.task_id].upstream if (run.id, name) in self._ended]
+        ends = [
+            self._ended[run.id, name] for name in spec.by_id[task.task_id].upstream if (run.id, name) in self._ended
+        ]
         return max([run.start_date or now, *ends])
 
     def _go(self, task: TaskFacts, run: RunFacts) -> None:

@@ -131,7 +131,9 @@ class Instances:
         if self._alive.supervisor():
             fact = f"its lease ended at {until} and {process} has not renewed it: it is about to be closed as lost"
             return Cause(fact=fact, kind="dead_lease")
-        fact = f"{process} holds its lease until {until}, and the supervisor {attempt.supervisor} that started it is dead"
+        fact = (
+            f"{process} holds its lease until {until}, and the supervisor {attempt.supervisor} that started it is dead"
+        )
         return Cause(fact=fact, kind="dead_lease", remedy=SERVE)
 
     def _no_supervisor(self) -> list[Cause]:

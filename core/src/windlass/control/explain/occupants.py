@@ -45,17 +45,17 @@ class Occupants:
 
     def _limit(self, limit: Limit, lane: Lane, snapshot: Snapshot, fact: str) -> Cause:
         raised = f"wait, or raise {limit.value} in {snapshot.run.file}"
+        if limit is Limit.POOL:
+            return self._pool(lane, fact)
         match limit:
             case Limit.NO_POOL:
                 remedy = windlass("pools", "set", lane.pool, str(lane.pool_slots))
                 return Cause(fact=f"pool `{lane.pool}` does not exist", kind=limit.value, remedy=remedy)
-            case Limit.POOL:
-                return self._pool(lane, fact)
             case Limit.MAX_ACTIVE_TASKS:
                 holders = self._holders(lambda held: held.run == lane.run)
             case Limit.MAX_ACTIVE_TIS_PER_DAG:
                 holders = self._holders(lambda held: (held.dag_id, held.task_id) == (lane.dag_id, lane.task_id))
-            case Limit.MAX_ACTIVE_TIS_PER_DAGRUN:
+            case _:
                 holders = self._holders(lambda held: (held.run, held.task_id) == (lane.run, lane.task_id))
         return Cause(fact=fact, kind=limit.value, remedy=raised, causes=holders)
 

@@ -62,7 +62,7 @@ def test_a_branch_takes_every_path_unless_the_file_chooses() -> None:
     assert behaviour("a").skip_targets == ()
     assert behaviour("a", TaskEntry(branch="b")).skip_targets == ("c",)
     assert behaviour("a", TaskEntry(branch=())).skip_targets == ("b", "c")
-    with pytest.raises(UsageError, match="cannot choose 'x'.*it can choose b, c"):
+    with pytest.raises(UsageError, match=r"cannot choose 'x'.*it can choose b, c"):
         behaviour("a", TaskEntry(branch=("x",)))
 
 

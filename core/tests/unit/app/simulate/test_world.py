@@ -147,9 +147,7 @@ def test_a_branch_skips_what_the_file_does_not_choose() -> None:
 
 @pytest.mark.parametrize(("length", "count"), [(None, 1), (3, 3), (0, 1)])
 def test_a_task_is_mapped_over_one_item_or_as_many_as_the_file_says(length: int | None, count: int) -> None:
-    mapped = TaskSpec(
-        task_id="m", upstream=("a",), map=MapSpec(factors=(("x", XComLength(task_id="a")),))
-    )
+    mapped = TaskSpec(task_id="m", upstream=("a",), map=MapSpec(factors=(("x", XComLength(task_id="a")),)))
     outcome = run(dag("a", mapped), hours=1, assumptions=told(a=TaskEntry(length=length)))
     assert sum(task.task_id == "m" for task in outcome.tasks) == count
     state = "skipped" if length == 0 else "success"
@@ -260,9 +258,7 @@ def test_waits_for_one_thing_after_another_are_told_apart() -> None:
 
 
 def test_runs_only_looks_at_the_longest_path_and_the_limits_of_runs() -> None:
-    spec = dag(
-        "a", TaskSpec(task_id="b", upstream=("a",), pool="tiny"), "c", max_active_runs=1, catchup=True
-    )
+    spec = dag("a", TaskSpec(task_id="b", upstream=("a",), pool="tiny"), "c", max_active_runs=1, catchup=True)
     outcome = run(spec, runs_only=True, assumptions=told(b="2h"))
     assert [found.end for found in outcome.runs] == [FROM + timedelta(minutes=121), None]
     assert waits(outcome) == {(None, "max_active_runs"): (1, 61 * 60.0)}
