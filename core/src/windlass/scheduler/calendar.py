@@ -14,10 +14,9 @@ from datetime import datetime
 import msgspec
 
 from windlass.errors import DagNotFound, SpecError
-from windlass.interfaces.timetable import DagRunInfo
 from windlass.planning.calendar import active_runs_limit, next_run
 from windlass.planning.runs import DagLimit, choose_runs
-from windlass.ports import DagFacts, NewRun, RunFacts, StorePort
+from windlass.ports import NewRun, RunFacts, StorePort
 from windlass.scheduler.owned import OwnedRuns
 from windlass.spec import DagSpec
 from windlass.states import RunType
@@ -34,8 +33,6 @@ class Calendar:
         self._dags = {dag.dag_id: dag for dag in store.dags()}
         #: DAGs whose next run must be looked at.
         self._due = dict.fromkeys(self._dags)
-        #: The next run of a DAG, where it lies ahead, with the facts that it was asked for.
-        self._ahead: dict[str, tuple[DagFacts, DagRunInfo]] = {}
         #: Whether anything has happened that may let a queued run start.
         self.may_start = True
 
@@ -82,14 +79,14 @@ class Calendar:
         due, self._due = list(self._due), {}
         if not due:
             return
-        open_runs = Counter(run.dag_id for run in self._owned.facts() if run.run_type is RunType.SCHEDULED)
+        open_runs = Counter((run.dag_id, run.run_type) for run in self._owned.facts())
         for dag_id in due:
             self._owned.timers.cancel(("dag", dag_id))
             dag = self._dags.get(dag_id)
             spec = None if dag is None or dag.paused else self.spec(dag_id, dag.spec_version)
-            if dag is None or spec is None or _has_all_runs(spec, open_runs[dag_id]):
+            if dag is None or spec is None or _has_all_runs(spec, open_runs[dag_id, RunType.SCHEDULED]):
                 continue
-            info = self._next_run(dag, spec, now)
+            info = next_run(dag, spec, now)
             if info is None:
                 continue
             if info.run_after > now:
@@ -112,16 +109,6 @@ class Calendar:
             )
             self.look_at(dag_id)
 
-    def _next_run(self, dag: DagFacts, spec: DagSpec, now: datetime) -> DagRunInfo | None:
-        """Return the next run of a DAG; one that lies ahead stays it until it is due or the DAG's facts change."""
-        known = self._ahead.get(dag.dag_id)
-        if known is not None and known[0] is dag and known[1].run_after > now:
-            return known[1]
-        info = next_run(dag, spec, now)
-        if info is not None:
-            self._ahead[dag.dag_id] = (dag, info)
-        return info
-
     def startable(self) -> list[RunFacts]:
         """Return the queued runs that max_active_runs has room for, in the order of their start."""
         queued = self._owned.queued
@@ -143,5 +130,5 @@ class Calendar:
 
 
 def _has_all_runs(spec: DagSpec, open_runs: int) -> bool:
-    """Return whether the DAG has as many open scheduled runs as it may; the next is created when one ends."""
+    """Return whether the DAG has as many open runs of a kind as it may; the next is created when one ends."""
     return 0 <= active_runs_limit(spec) <= open_runs

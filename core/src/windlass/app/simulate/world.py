@@ -23,6 +23,7 @@ from windlass.app.simulate.waits import Waits
 from windlass.errors import UsageError
 from windlass.moment import iso
 from windlass.planning.calendar import next_run
+from windlass.planning.queueing import Limit
 from windlass.ports import DagFacts, PoolFacts
 from windlass.scheduler import Scheduler, SchedulerSettings
 from windlass.spec import AssetOrTimeSpec, AssetScheduleSpec, CustomTimetableSpec, DagSpec, TaskSpec
@@ -195,7 +196,7 @@ class _World:
             waits=self._waits.waits(),
             pools=() if self._runs_only else self._waits.pools(length),
             durations=sources,
-            notes=(*self._notes, *self._behind(until)),
+            notes=(*self._notes, *self._missing_pools(), *self._behind(until)),
         )
 
     def _tasks_of(self, number: int) -> list[SimulatedTask]:
@@ -214,6 +215,14 @@ class _World:
             )
             for task in self._store.tasks_of(number)
             if run is not None
+        ]
+
+    def _missing_pools(self) -> list[str]:
+        """Return a sentence for each pool that tasks have waited for in vain."""
+        names = {wait.pool: None for wait in self._waits.waits() if wait.reason == Limit.NO_POOL}
+        return [
+            f"pool {name!r} does not exist, so its tasks never start; give it with --pool {name}=SLOTS"
+            for name in names
         ]
 
     def _behind(self, until: datetime) -> list[str]:

@@ -212,7 +212,11 @@ def test_a_task_waits_for_its_pool_and_the_pool_tells_how_long_it_was_full() -> 
 
 
 def test_a_task_of_a_pool_that_does_not_exist_waits_to_the_end() -> None:
-    assert waits(run(dag(TaskSpec(task_id="a", pool="nowhere")), hours=1)) == {("a", "no_pool"): (1, 3600.0)}
+    outcome = run(dag(TaskSpec(task_id="a", pool="nowhere")), hours=1)
+    assert waits(outcome) == {("a", "no_pool"): (1, 3600.0)}
+    assert outcome.notes == (
+        "pool 'nowhere' does not exist, so its tasks never start; give it with --pool nowhere=SLOTS",
+    )
 
 
 @pytest.mark.parametrize(
