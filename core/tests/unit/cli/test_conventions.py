@@ -40,12 +40,14 @@ VERBS: dict[str, Effect] = dict.fromkeys(
     (
         "list", "show", "get", "details", "state", "next-execution", "list-import-errors", "list-runs", "report",
         "logs", "failed-deps", "states-for-dag-run", "render", "test", "export", "get-value", "lint", "check",
-        "explain", "info", "doctor", "plugins", "events",
+        "explain", "simulate", "info", "doctor", "plugins", "events",
     ),
     Effect.READS,
 ) | dict.fromkeys(
-    ("trigger", "pause", "unpause", "reparse", "run", "add", "import", "set", "migrate", "rotate-fernet-key", "create-event",
-     "materialize"),
+    (
+        "trigger", "pause", "unpause", "reparse", "run", "add", "import", "set", "migrate", "rotate-fernet-key",
+        "create-event", "materialize",
+    ),
     Effect.CHANGES,
 ) | dict.fromkeys(
     ("delete", "clear", "reset", "clean", "downgrade"), Effect.DESTROYS,
