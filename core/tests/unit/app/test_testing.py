@@ -359,7 +359,7 @@ def test_a_fake_that_is_an_exception_is_raised_and_retried() -> None:
 def test_a_fake_of_no_task_is_refused() -> None:
     with DAG("d") as dag:
         EmptyOperator(task_id="extract")
-    with pytest.raises(TaskNotFound, match="DAG 'd' has no task 'extrct'; did you mean 'extract'"):
+    with pytest.raises(TaskNotFound, match=r"DAG 'd' has no task 'extrct'\. Did you mean 'extract'"):
         dag.test(fakes={"extrct": 1})
 
 
@@ -398,7 +398,7 @@ def test_run_task_takes_what_the_upstreams_have_left() -> None:
     result = run_task(dag.get_task("report"), xcoms={("extract", "one"): 1, "double": [10, 20]})
     assert result.result == [1, 10, 20]
     assert run_task(dag.get_task("double"), map_index=1).result == 4
-    with pytest.raises(TaskNotFound, match="no task 'extrakt'; did you mean 'extract'"):
+    with pytest.raises(TaskNotFound, match=r"no task 'extrakt'\. Did you mean 'extract'"):
         run_task(dag.get_task("report"), xcoms={"extrakt": 1})
     with pytest.raises(UsageError, match="'double' is mapped; give a list"):
         run_task(dag.get_task("report"), xcoms={"double": 5})

@@ -52,7 +52,6 @@ def check_tasks(dag: DAG, task_ids: Iterable[str]) -> None:
     for task_id in task_ids:
         if task_id not in dag.task_dict:
             close = get_close_matches(task_id, dag.task_dict, n=1)
-            hint = (
-                f". Did you mean {close[0]!r}?" if close else f"; it has {', '.join(sorted(dag.task_dict)) or 'none'}"
-            )
+            all_ids = ", ".join(sorted(dag.task_dict)) or "none"
+            hint = f". Did you mean {close[0]!r}?" if close else f"; it has {all_ids}"
             raise TaskNotFound(f"DAG {dag.dag_id!r} has no task {task_id!r}{hint}")
