@@ -18,6 +18,7 @@ from windlass.store.pools import Pools
 from windlass.store.queries import Queries
 from windlass.store.scheduling import SqlStore
 from windlass.store.specs import Specs
+from windlass.store.waits import Waits
 
 Keys = Sequence[str] | Callable[[], Sequence[str]]
 
@@ -36,6 +37,7 @@ class Store:
         self.dags = Dags(database)
         self.pools = Pools(database)
         self.outbox = Outbox(database)
+        self.waits = Waits(database)
         self.observations = Observations(database, self.outbox)
 
     @classmethod

@@ -27,7 +27,7 @@ from windlass.app.inproc.memory import MemoryStore
 from windlass.authoring.dag import DAG
 from windlass.errors import Conflict
 from windlass.ports import Claim, NewRun, Report, RunFacts, StopRequest, TaskFacts, Workload
-from windlass.protocol import ArtifactCommit, ArtifactOpen, Rendered, Reschedule, Verb, XComSet
+from windlass.protocol import ArtifactCommit, ArtifactOpen, Rendered, Verb, XComSet
 from windlass.runtime.attempt import run_attempt
 from windlass.scheduler import Scheduler, SchedulerSettings
 from windlass.secrets.env import EnvironmentSource
@@ -115,8 +115,6 @@ class InlineExecutor:
             ending = run_attempt(self._dags[work.dag_id], claimed.context, session)
         self.logs[work.id] = self.logs.get(work.id, "") + log.getvalue()
         self.durations[work.id] = (ending.ended_at - ending.started_at).total_seconds()
-        if isinstance(ending, Reschedule):
-            self._gateway.remember_first_poke(work.id, ending.first_poke)
         report = Report(
             task=work.id,
             lease_id=claimed.lease_id,
