@@ -9,10 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from windlass.errors import ContextUnavailable
-from windlass.protocol import Verb
+from windlass.protocol import Query, Verb
+
+
+#: Rows per question; the engine gives no more at once.
+_PAGE = 1000
 
 
 class TaskSession(Protocol):
@@ -33,6 +38,33 @@ class TaskSession(Protocol):
     def context(self) -> Mapping[str, Any] | None:
         """The template context of the running task; None while a file is parsed."""
         ...
+
+
+class WallClock(Protocol):
+    """As much of a :class:`~windlass.ports.Clock` as running code may ask for."""
+
+    def now(self) -> datetime:
+        """Return the current instant, aware, in UTC."""
+        ...
+
+
+_clock: ContextVar[WallClock] = ContextVar("windlass_clock")
+
+
+def instant_now() -> datetime:
+    """Return the instant by which running code goes: that of the virtual clock in ``dag.test()``, else the system's."""
+    clock = _clock.get(None)
+    return datetime.now(UTC) if clock is None else clock.now()
+
+
+@contextmanager
+def clock_scope(clock: WallClock) -> Iterator[None]:
+    """Let :func:`instant_now` go by ``clock`` for the duration of the block."""
+    token = _clock.set(clock)
+    try:
+        yield
+    finally:
+        _clock.reset(token)
 
 
 _current: ContextVar[TaskSession] = ContextVar("windlass_session")
@@ -61,3 +93,14 @@ def session_scope(session: TaskSession) -> Iterator[TaskSession]:
         yield session
     finally:
         _current.reset(token)
+
+
+def all_rows(what: str, filters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return every row that answers a question about runs, task states or asset events, page by page."""
+    session = current_session()
+    found: list[dict[str, Any]] = []
+    while True:
+        page = session.ask(Query(what=what, filters=dict(filters), offset=len(found), limit=_PAGE))
+        found += [dict(row) for row in page]
+        if len(page) < _PAGE:
+            return found

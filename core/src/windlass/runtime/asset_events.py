@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from windlass.authoring.access import all_rows
 from windlass.authoring.asset import Asset, AssetAlias
 from windlass.errors import UsageError
+from windlass.ports import all_rows
 from windlass.protocol import AssetEvent
 
 

@@ -12,12 +12,12 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from windlass.authoring.access import Variable, all_rows
+from windlass.authoring.access import Variable
 from windlass.authoring.asset import Asset, AssetAlias
 from windlass.errors import ConnectionNotDefined, UsageError, VariableNotDefined
 from windlass.interfaces.connection import Connection
 from windlass.moment import moment
-from windlass.ports import TaskSession
+from windlass.ports import TaskSession, all_rows
 from windlass.protocol import AttemptContext
 from windlass.runtime.artifacts import Artifacts
 from windlass.runtime.asset_events import InletEvents, OutletEvents

@@ -28,6 +28,7 @@ from windlass.ports import Claim, Claimed, Clock, Gateway, Report, Rng, StopRequ
 from windlass.protocol import (
     ArtifactCommit,
     ArtifactOpen,
+    Defer,
     Finish,
     GetConnection,
     Outcome,
@@ -37,6 +38,7 @@ from windlass.protocol import (
     XComInfo,
 )
 from windlass.protocol.forking import Answer
+from windlass.registry import registry
 from windlass.secrets.masking import Masker
 from windlass.supervisor import endings, lock, processes, wire
 from windlass.supervisor.artifacts import LocalArtifacts
@@ -49,6 +51,8 @@ from windlass.supervisor.reactor import Reactor
 from windlass.supervisor.server import Server
 from windlass.supervisor.settings import SupervisorSettings
 from windlass.supervisor.stopping import Stopper
+from windlass.supervisor.trigger_host import Surroundings, TriggerHosts
+from windlass.supervisor.waiting import Waiting
 
 _log = logging.getLogger(__name__)
 
@@ -88,6 +92,13 @@ class Supervisor:
         self._ledger = Ledger(gateway, supervisor, self._reactor)
         self._launcher = Launcher(settings, self, self._reactor, rng, self._tag)
         self._stopper = Stopper(self._reactor, self._tag, settings.grace, self._settle)
+        around = Surroundings(
+            settings, self._reactor, gateway, self._questions, self._artifacts, clock.now, self._tag
+        )
+        self._trigger_hosts = TriggerHosts(around)
+        self._waiting = Waiting(
+            gateway, self._ledger, self._reactor, supervisor, self._trigger_hosts.start, functools.cache(_is_listed)
+        )
         self._by_lease: dict[str, Attempt] = {}
         self._forks = 0
         self._ooms = processes.out_of_memory_kills()
@@ -122,6 +133,7 @@ class Supervisor:
                     time.sleep(_LOOK)
         finally:
             self._launcher.pool.kill_all()
+            self._waiting.close()
             server.close()
             os.close(held)
 
@@ -129,6 +141,7 @@ class Supervisor:
         self._reactor.turn()
         if self._recovered:
             self._ledger.flush()
+            self._waiting.catch_up()
         self._launcher.refill()
 
     def _on_greeted(self) -> None:
@@ -354,12 +367,17 @@ class Supervisor:
             if attempt.log is not None:
                 attempt.log.note("ERROR", lost)
         attempt.reported = True
-        self._ledger.report(endings.report_of(attempt, self._rng.token(), lost), lambda _: None)
+        deferred = isinstance(attempt.ending, Defer)
+        self._ledger.report(
+            endings.report_of(attempt, self._rng.token(), lost), lambda _: self._waiting.soon() if deferred else None
+        )
 
     # Housekeeping.
 
     def _heartbeat(self) -> None:
         self._reactor.after(self._settings.heartbeat, self._heartbeat)
+        if self._recovered:
+            self._waiting.soon()
         leases = [lease for lease, attempt in self._by_lease.items() if not attempt.reported] + self._ledger.leases
         now = self._reactor.monotonic()
         if not leases:
@@ -387,6 +405,7 @@ class Supervisor:
         self._reactor.after(_TIDY, self._tidy)
         self._launcher.pool.prewarm()
         self._launcher.pool.tidy(lambda zygote: not zygote.children - {zygote.spare or ""})
+        self._waiting.tidy()
 
     def _sweep(self) -> None:
         """Kill what a dead predecessor left behind; its own death has killed nearly all of it already."""
@@ -409,6 +428,7 @@ class Supervisor:
         if lost:
             _log.warning("%d attempts of an earlier supervisor were lost", lost)
         self._recovered = True
+        self._waiting.soon()
 
     def _listen_to_signals(self) -> None:
         wakeup, ring = os.pipe()
@@ -431,7 +451,13 @@ class Supervisor:
                 return
             if pid == 0:
                 return
-            self._launcher.reaped(pid, status)
+            if not self._trigger_hosts.exited(pid, status):
+                self._launcher.reaped(pid, status)
+
+
+def _is_listed(trigger: str) -> bool:
+    """Return whether a provider lists the trigger of this name; nothing of the provider is imported."""
+    return registry().find("triggers", trigger) is not None
 
 
 def _raise_file_limit() -> None:

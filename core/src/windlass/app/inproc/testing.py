@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from windlass.app.inproc.engine import InlineEngine, InlineSession, captured, manual_run
+from windlass.app.inproc.triggers import InlineTriggers
 from windlass.authoring import scope
 from windlass.authoring.dag import DAG
 from windlass.authoring.operator import BaseOperator
@@ -18,11 +19,11 @@ from windlass.config import Settings
 from windlass.errors import DagNotFound, TaskNotFound
 from windlass.interfaces.connection import Connection
 from windlass.moment import utc
-from windlass.planning.attempts import attempt_context
+from windlass.planning.attempts import Resumption, attempt_context, resumed
 from windlass.planning.calendar import manual_interval
 from windlass.planning.endings import RESULT_KEY
-from windlass.ports import RunFacts, TaskFacts
-from windlass.protocol import AttemptContext, Finish, Outcome
+from windlass.ports import RunFacts, TaskFacts, clock_scope
+from windlass.protocol import AttemptContext, Defer, Finish, Outcome
 from windlass.runtime.attempt import render_attempt, run_attempt
 from windlass.runtime.loader import add_root, load_dag_file
 from windlass.runtime.xcom import unpack
@@ -183,8 +184,11 @@ def test_task(
     :raises TaskNotFound: if the DAG has no such task.
     """
     with _attempt(dag, task_id, logical_date, conf, map_index, connections, variables) as (context, session):
-        with captured() as log:
+        with captured() as log, clock_scope(session.clock):
             ending = run_attempt(dag, context, session)
+            while isinstance(ending, Defer):
+                context = resumed(context, _waited(ending, session))
+                ending = run_attempt(dag, context, session)
         return TaskTestResult(
             task_id=task_id,
             state=_STATE[ending.outcome] if isinstance(ending, Finish) else TaskState.UP_FOR_RESCHEDULE,
@@ -193,6 +197,19 @@ def test_task(
             rendered={} if session.rendered is None else dict(session.rendered.fields),
             log=log.getvalue(),
         )
+
+
+def _waited(defer: Defer, session: InlineSession) -> Resumption:
+    """Run the trigger of a deferral to its end."""
+    triggers = InlineTriggers(session.clock)
+    try:
+        bounded = defer.timeout is not None
+        triggers.begin((1, 1), defer.trigger, defer.trigger_kwargs, session, bounded=bounded)
+        fired = triggers.run(defer.timeout)
+    finally:
+        triggers.close()
+    resume = Resumption(method=defer.method, kwargs=defer.kwargs)
+    return msgspec.structs.replace(resume, event=fired[0].event, failure=fired[0].failure) if fired else resume
 
 
 def render_task(

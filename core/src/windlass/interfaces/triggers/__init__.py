@@ -1,0 +1,1 @@
+"""The triggers that Windlass brings. They only watch, so it does no harm to run one twice."""
