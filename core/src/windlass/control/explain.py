@@ -24,6 +24,7 @@ from windlass.planning.plan import RunPlan
 from windlass.planning.queueing import Lane, Occupancy
 from windlass.planning.runs import BackfillLimit, DagLimit, choose_runs
 from windlass.ports import Clock, RunFacts, TaskFacts
+from windlass.protocol.triggering import shown
 from windlass.spec import DagSpec
 from windlass.states import RunState, RunType, TaskState
 from windlass.store import Store
@@ -159,8 +160,18 @@ class Explain:
                 tries = f"try {task.try_number} of {task.max_tries + 1} is over"
                 causes.append(Cause(fact=f"{tries}; it goes on at {_when(task.not_before)}"))
             case TaskState.DEFERRED:
-                causes.append(Cause(fact="it waits for its trigger to fire"))
+                causes += self._wait(task)
         return Cause(fact=fact, causes=tuple(causes))
+
+    def _wait(self, task: TaskFacts) -> list[Cause]:
+        wait = self._store.waits.live(task.id)
+        if wait is None:
+            return [Cause(fact="its trigger has fired just now")]
+        until = "" if task.not_before is None else f", at the latest until {_when(task.not_before)}"
+        fact = f"it waits since {_when(wait.since)} for the trigger {shown(wait.trigger)} to fire{until}"
+        if self._alive.supervisor():
+            return [Cause(fact=fact)]
+        return [Cause(fact=fact), Cause(fact="no supervisor is running", remedy="windlass standalone")]
 
     def _room(self, snapshot: _Snapshot, task: TaskFacts) -> list[Cause]:
         spec, run = snapshot.spec, snapshot.run

@@ -9,6 +9,7 @@ answers :class:`Opened` or :class:`Unopenable`. From then on each :class:`Begin`
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any, TypeVar
 
@@ -22,6 +23,8 @@ from windlass.protocol.messages import Verb, XComValue
 WaitKey = tuple[int, int]
 #: Bytes of the cell that a host shares with its supervisor: the key of the wait whose code runs at this moment.
 CELL = 16
+#: What the module of a DAG file is called besides the file's own name.
+_DAG_MODULE = re.compile(r"^windlass_dag_[0-9a-f]{8}_")
 
 
 class Open(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="open"):
@@ -124,6 +127,11 @@ _Message = TypeVar("_Message")
 _encoder = msgspec.msgpack.Encoder()
 _to_host: msgspec.msgpack.Decoder[ToHost] = msgspec.msgpack.Decoder(ToHost)
 _from_host: msgspec.msgpack.Decoder[FromHost] = msgspec.msgpack.Decoder(FromHost)
+
+
+def shown(trigger: str) -> str:
+    """Return the name of a trigger's class as people know it: a DAG file goes by its own name."""
+    return _DAG_MODULE.sub("", trigger)
 
 
 def pack(message: ToHost | FromHost) -> bytes:

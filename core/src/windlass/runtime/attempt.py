@@ -336,7 +336,7 @@ class _Attempt:
 
             trigger, arguments = describe(signal.trigger)
             what = f"the trigger of task {self._attempt.task_id!r}"
-            log.info("deferred to %s", trigger)
+            log.info("deferred to %s", type(signal.trigger).__name__)
             return Defer(
                 trigger=trigger,
                 trigger_kwargs=_unseen(pack(arguments, what, self._session)),

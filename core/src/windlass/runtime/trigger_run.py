@@ -10,6 +10,7 @@ from windlass.errors import AuthoringError
 from windlass.interfaces.trigger import BaseTrigger, TriggerEvent
 from windlass.ports import TaskSession, session_scope
 from windlass.protocol import XComValue
+from windlass.protocol.triggering import shown
 from windlass.runtime.trace import user_traceback
 from windlass.runtime.trigger_classes import make
 from windlass.runtime.xcom import pack, unpack
@@ -36,10 +37,10 @@ async def first_event(name: str, kwargs: XComValue, session: TaskSession) -> XCo
                 await _clean_up(trigger)
             return pack(event.payload, f"the event of trigger {name}", session)
         except _Silent as error:
-            raise TriggerFailed(f"its trigger {name} ended without an event") from error
+            raise TriggerFailed(f"its trigger {shown(name)} ended without an event") from error
         except (Exception, SystemExit) as error:
             text = str(error).strip().partition("\n")[0]
-            reason = f"its trigger {name} failed: {type(error).__name__}: {text}"
+            reason = f"its trigger {shown(name)} failed: {type(error).__name__}: {text}"
             log.error("%s\n%s", reason, user_traceback(error))  # noqa: TRY400 - from the author's first line on
             raise TriggerFailed(reason if len(reason) <= _REASON else f"{reason[:_REASON]}…") from error
 

@@ -169,7 +169,7 @@ class TriggerHost:
         try:
             told = self._waits[wait.key] = _Told(wait, self._around, self._secrets)
             name = f"{wait.dag_id}.{wait.task_id}" + (f"[{wait.map_index}]" if wait.map_index >= 0 else "")
-            told.note("INFO", f"the trigger {wait.trigger} waits")
+            told.note("INFO", f"the trigger {messages.shown(wait.trigger)} waits")
             self._send(messages.Begin(key=wait.key, name=name, trigger=wait.trigger, kwargs=wait.kwargs))
         except ProtocolError as error:
             self._reactor.after(0.0, functools.partial(self._owner.on_failure, wait.key, str(error)))
@@ -395,11 +395,11 @@ class TriggerHost:
 
 
 def _blocking(told: _Told | None, seconds: float, where: str) -> str:
-    name = "" if told is None else f" {told.wait.trigger}"
-    place = f", at {where}" if where else ""
+    name = "" if told is None else f" {messages.shown(told.wait.trigger)}"
+    place = f" at {where}" if where else ""
     return (
-        f"the trigger{name} blocks the trigger host for {seconds:.0f} s now{place}: every other trigger in it waits; "
-        "await what takes time, or move it into `asyncio.to_thread`"
+        f"its trigger{name} has blocked all others{place} for {seconds:.0f} s; `await` what takes time, or move it into "
+        "`asyncio.to_thread`"
     )
 
 

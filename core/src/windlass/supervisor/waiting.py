@@ -22,6 +22,7 @@ from typing import Protocol
 from windlass.errors import WindlassError
 from windlass.ports import Fired, Gateway, Wait, WaitKey
 from windlass.protocol import XComValue
+from windlass.protocol.triggering import shown
 from windlass.supervisor.ledger import Ledger
 from windlass.supervisor.reactor import Reactor
 
@@ -212,11 +213,12 @@ class Waiting:
             self._blamed[blamed] += 1
             if self._blamed[blamed] >= _DEATHS:
                 wait = self._waits[blamed]
-                text = f"its trigger {wait.trigger} ended the trigger host {_DEATHS} times ({how})"
+                text = f"its trigger {shown(wait.trigger)} ended the trigger host {_DEATHS} times ({how})"
                 self.on_failure(blamed, text)
+                self._deaths.pop(key, None)
         if self._of(key):
             name = f" of {key[1]}" if key[1] else ""
-            _log.warning("the trigger host%s %s; its %d waits are begun again", name, how, len(self._of(key)))
+            _log.warning("the trigger host%s %s; what waits in it (%d) begins again", name, how, len(self._of(key)))
             self._start_again(key)
         else:
             self._deaths.pop(key, None)
