@@ -47,7 +47,8 @@ PLANTED = {
     "18 run-outbox": "UPDATE run SET callbacks = 'success,failure'; "
     "INSERT INTO run_transition (run, from_state, to_state, actor, op_id, reason, at) "
     "SELECT id, 'queued', 'failed', 'mark', 'planted', '', 0 FROM run LIMIT 1",
-    "19 deferred": "UPDATE trigger_wait SET live = 0",
+    "19 deferred": "UPDATE trigger_wait SET live = 0 WHERE live = 1",
+    "19 resumed": "UPDATE ti SET continues = 0 WHERE id = :resumed",
 }
 
 
@@ -65,7 +66,7 @@ def busy(store: Store, clock: VirtualClock) -> HandDriven:
         TaskSpec(task_id="done", retries=1, callbacks=("success",)),
         TaskSpec(task_id="failed"),
         TaskSpec(task_id="retried", retries=1),
-        *("running", "queued", "deferred", "idle", "idle2"),
+        *("running", "queued", "deferred", "resumed", "idle", "idle2"),
     )
     run = engine.new_run()
     engine.report(engine.run(engine.ti(run, "done")), xcoms=(result("x"),))
@@ -75,6 +76,9 @@ def busy(store: Store, clock: VirtualClock) -> HandDriven:
     engine.run(engine.ti(run, "running"))
     engine.queue(engine.ti(run, "queued"))
     engine.report(engine.run(engine.ti(run, "deferred")), ending=engine.deferral())
+    resumed = engine.run(engine.ti(run, "resumed"))
+    engine.report(resumed, ending=engine.deferral())
+    engine.fire(resumed)
     engine.new_run(day=2)
     return engine
 
@@ -91,7 +95,7 @@ def test_every_invariant_has_a_planted_violation() -> None:
 def test_a_planted_violation_is_found_and_names_its_promise(busy: HandDriven, name: str) -> None:
     store = busy.store
     run = store.queries.runs("d").items[-1]
-    names = {task: busy.ti(run, task).id for task in ("done", "running", "retried")}
+    names = {task: busy.ti(run, task).id for task in ("done", "running", "retried", "resumed")}
     drop_unique_keys(store)
     planted(name, store, names)
     found = {violation.name: violation for violation in invariant_violations(store.db)}

@@ -146,8 +146,10 @@ class Behaviour:
             again = now + timedelta(seconds=source.uniform(0, 15))
             process.ending = Reschedule(at=again, started_at=now, ended_at=now)
             return
-        if draw < 0.14 and self._deferrals.get(tries, 0) < 2:
-            self._deferrals[tries] = self._deferrals.get(tries, 0) + 1
+        deferred = self._deferrals.get(tries, 0)
+        # Who has deferred once often does so again: that is where an event may meet the wrong wait.
+        if draw < (0.2 if deferred == 0 else 0.5) and deferred < 3:
+            self._deferrals[tries] = deferred + 1
             process.ending = self._deferral(process)
             return
         outcome = Outcome.SUCCESS

@@ -45,7 +45,7 @@ class TriggerHost:
         """Let the trigger fire in a while, unless it never does."""
         self.running[wait.key] = wait
         if NEVER not in wait.kwargs.data:
-            self._world.at(min(self._world.random.expovariate(1 / 8), 40.0), self._fire, wait)
+            self._world.at(min(self._world.random.expovariate(1 / 15), 60.0), self._fire, wait)
 
     def end(self, key: WaitKey, note: str | None = None) -> None:
         """Stop it."""
@@ -77,7 +77,7 @@ class TriggerHost:
         else:
             self._tell(say)
         if self._world.chance(faults.repeat_event):
-            self._world.at(source.uniform(0.0, 90.0), self._repeat, wait, value)
+            self._world.at(source.uniform(0.0, 40.0), self._repeat, wait, value)
 
     def _tell(self, say: functools.partial[None]) -> None:
         if self._supervisor is not None and self._supervisor is self._machine.supervisor:

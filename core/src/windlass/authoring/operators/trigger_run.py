@@ -65,8 +65,10 @@ class TriggerDagRunOperator(BaseOperator):
         if ti.first_poke is None:
             self._trigger(context, run_id)
         ti.xcom_push("trigger_run_id", run_id)
-        if not self.wait_for_completion:
-            return
+        if self.wait_for_completion:
+            self._wait(run_id)
+
+    def _wait(self, run_id: str) -> None:
         if self._has_ended(run_id):
             return
         if self.deferrable:
@@ -80,8 +82,7 @@ class TriggerDagRunOperator(BaseOperator):
 
     def execute_complete(self, context: Context, run_id: str, event: Any = None) -> None:
         """Judge the run that has ended; if it goes on again by now, because it was cleared, wait anew."""
-        if not self._has_ended(run_id):
-            self.execute(context)
+        self._wait(run_id)
 
     def _has_ended(self, run_id: str) -> bool:
         state = self._state(run_id)
