@@ -187,7 +187,7 @@ class TriggerHost:
     def close(self) -> None:
         """End the process, and listen to it no more."""
         self._waits.clear()
-        processes.send({self.pid}, signal.SIGKILL)
+        self._kill()
 
     # --- The end of the process
 
@@ -199,8 +199,9 @@ class TriggerHost:
         how = self._how or (f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}")
         if self._output and code != 0:
             _log.warning("a trigger host %s; it wrote:\n%s", how, self._output.decode(errors="backslashreplace"))
-        blamed = None if self._charged else self.running
-        if blamed in self._waits:
+        culprit = None if self._charged else self.running
+        blamed = culprit if culprit in self._waits else None
+        if blamed is not None:
             self._waits[blamed].note("WARNING", f"the trigger host {how} while this trigger ran")
         self._close()
         self._owner.on_gone(self._key, self, blamed, how, opened=self._opened)
@@ -216,7 +217,11 @@ class TriggerHost:
         if not self._opened:
             self._owner.on_unopenable(self._key, how)
         self._how = how
-        processes.send({self.pid}, signal.SIGKILL)
+        self._kill()
+
+    def _kill(self) -> None:
+        if self._process.returncode is None:  # once it is reaped, its number may be somebody else's
+            processes.send({self.pid}, signal.SIGKILL)
 
     def _charge(self, key: WaitKey, reason: str) -> None:
         """Fail the wait that stands in the way of all others, and start afresh without it."""
