@@ -173,6 +173,12 @@ class InlineEngine:
 
     def run_to_end(self, run: RunFacts) -> RunFacts:
         """Step until ``run`` has ended, letting time pass whenever nothing else is left to do."""
+        try:
+            return self._run_to_end(run)
+        finally:
+            self.triggers.close()
+
+    def _run_to_end(self, run: RunFacts) -> RunFacts:
         while True:
             pause = self._scheduler.step()
             now = self.store.run(run.id)
