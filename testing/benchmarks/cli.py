@@ -13,14 +13,14 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from testing.benchmarks import breakdown, cold, machine, report
+from testing.benchmarks import breakdown, cold, machine, report, waits
 from testing.benchmarks.engine import BenchmarkError
 from testing.benchmarks.measures import Measure
 from testing.benchmarks.peers import PEERS, Peer
 from testing.benchmarks.workloads import OPT_IN, WORKLOADS, Session
 
-_ALL = {**WORKLOADS, "cold": cold.cold, "install": cold.install}
-_OPT_IN = OPT_IN | {"install"}
+_ALL = {**WORKLOADS, "cold": cold.cold, "install": cold.install, "waits": waits.many_waits}
+_OPT_IN = OPT_IN | {"install", "waits"}
 _SOURCES = Path(__file__).resolve().parents[2] / "core" / "src"
 
 
@@ -36,7 +36,7 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--repeat", type=int, default=5, help="how often each is measured (default 5)")
     parser.add_argument("--peer", action="append", choices=PEERS, default=[], help="run this engine in turns with ours")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything, every sample included")
-    parser.add_argument("--idle-seconds", type=float, default=60.0, help="how long W7 watches (default 60)")
+    parser.add_argument("--idle-seconds", type=float, default=60.0, help="how long W7 and waits watch (default 60)")
     parser.add_argument(
         "--patience", type=float, default=0.0, metavar="SECONDS", help="how long a repetition waits for a quiet machine"
     )

@@ -214,7 +214,9 @@ REASONS = {
 def test_each_faulty_trigger_fails_its_own_task_with_the_true_reason(installation: Installation) -> None:
     run_id = start(installation, FAULTS, WINDLASS__SUPERVISOR__TRIGGER_BLOCK_LIMIT="2")
     installation.wait(
-        lambda: any(t["task_id"] == "patient" and t["state"] == "failed" for t in installation.run("gate", run_id)["tasks"]),
+        lambda: any(
+            t["task_id"] == "patient" and t["state"] == "failed" for t in installation.run("gate", run_id)["tasks"]
+        ),
         "the timeout",
     )
     open_gate(installation)

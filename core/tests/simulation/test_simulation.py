@@ -20,13 +20,15 @@ CHUNKS = 20
 FIRST = 1000
 #: Where to look first for bugs that few seeds notice; a seed that has lost its point costs only time.
 NOTICES = {
-    "ignore-generation": 563,
-    "move-any-state": 404,
-    "no-resubmission": 345,
-    "overtaken": 409,
-    "report-any-lease": 333,
-    "take-foreign-signals": 20,
-    "unlearn": 28,
+    "deaf-heartbeat": 156,
+    "event-of-another-wait": 407,
+    "ignore-generation": 532,
+    "keep-postponed": 203,
+    "move-any-state": 353,
+    "no-resubmission": 183,
+    "overtaken": 626,
+    "recover-all": 868,
+    "report-any-lease": 480,
 }
 
 

@@ -107,9 +107,7 @@ class ScriptedExecutor:
         """End an attempt as ``result`` says; return whether the report was accepted."""
         now = self.clock.now()
         value = XComValue(codec="json", data=b"[]", length=result.length)
-        ending: Finish | Defer = Finish(
-            outcome=result.outcome, started_at=now, ended_at=now, skip_targets=result.skips
-        )
+        ending: Finish | Defer = Finish(outcome=result.outcome, started_at=now, ended_at=now, skip_targets=result.skips)
         if result.defers:
             ending = Defer(
                 trigger="t.T",

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 from windlass.errors import ContextUnavailable
 from windlass.protocol import Query, Verb
 
-
 #: Rows per question; the engine gives no more at once.
 _PAGE = 1000
 

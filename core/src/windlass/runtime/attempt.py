@@ -30,7 +30,6 @@ from windlass.authoring.dag import DAG
 from windlass.authoring.mapped import MappedOperator
 from windlass.authoring.operator import FAILED, BaseOperator
 from windlass.errors import (
-    AuthoringError,
     TaskDeferred,
     TaskFailed,
     TaskReschedule,

@@ -5,7 +5,6 @@ defined by the DAG file, or imported by it, in the code version that the run is 
 those that exist once the file is imported, not by importing what the name says.
 """
 
-# ruff: noqa: ANN401 - arguments of triggers are the author's own
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -23,7 +22,8 @@ def describe(trigger: object) -> tuple[str, dict[str, Any]]:
     """
     if not isinstance(trigger, BaseTrigger):
         raise AuthoringError(
-            f"a task defers to a trigger, an instance of a subclass of windlass.triggers.BaseTrigger; {trigger!r} is none"
+            "a task defers to a trigger, an instance of a subclass of windlass.triggers.BaseTrigger; "
+            f"{trigger!r} is none"
         )
     name, arguments = trigger.serialize()
     if registry().find("triggers", name) is not None:
@@ -46,11 +46,11 @@ def make(name: str, arguments: dict[str, Any]) -> BaseTrigger:
     if registry().find("triggers", name) is not None:
         kind = registry().lookup("triggers", name)
     else:
-        kind = next((kind for kind in _defined(BaseTrigger) if _name(kind) == name), None)
+        kind = next((kind for kind in _defined() if _name(kind) == name), None)
     if kind is None:
         raise PluginError(
-            f"no trigger {name} is there: no provider lists it, and the DAG file does not define or import it at its top "
-            "level; import it there"
+            f"no trigger {name} is there: no provider lists it, and the DAG file does not define or import it at its "
+            "top level; import it there"
         )
     trigger = kind(**arguments)
     if not isinstance(trigger, BaseTrigger):
@@ -62,7 +62,9 @@ def _name(kind: type[BaseTrigger]) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _defined(kind: type[BaseTrigger]) -> Iterator[type[BaseTrigger]]:
-    for sub in kind.__subclasses__():
-        yield sub
-        yield from _defined(sub)
+def _defined() -> Iterator[type[BaseTrigger]]:
+    """Yield every class of triggers that this process has."""
+    found = BaseTrigger.__subclasses__()
+    for kind in found:
+        yield kind
+        found += kind.__subclasses__()

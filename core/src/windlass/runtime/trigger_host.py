@@ -179,7 +179,9 @@ class Host:
             said = messages.Failure(key=key, reason=str(error))
         except asyncio.CancelledError:
             if key in self._tasks:  # nobody has ended it: the trigger has cancelled itself
-                said = messages.Failure(key=key, reason=f"its trigger {messages.shown(order.trigger)} was cancelled by its own code")
+                said = messages.Failure(
+                    key=key, reason=f"its trigger {messages.shown(order.trigger)} was cancelled by its own code"
+                )
         finally:
             self._tasks.pop(key, None)
             sys.stdout.flush()

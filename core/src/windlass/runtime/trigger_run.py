@@ -50,11 +50,13 @@ class _Silent(Exception):
 
 
 async def _fire(trigger: BaseTrigger) -> TriggerEvent:
-    events = trigger.run()
+    events: object = trigger.run()  # the author's: it may be anything
     if not isinstance(events, AsyncIterator):
         if inspect.iscoroutine(events):
             events.close()
-        raise AuthoringError(f"{type(trigger).__name__}.run() is no async generator; write `yield TriggerEvent(…)` in it")
+        raise AuthoringError(
+            f"{type(trigger).__name__}.run() is no async generator; write `yield TriggerEvent(…)` in it"
+        )
     try:
         async for event in events:
             if not isinstance(event, TriggerEvent):

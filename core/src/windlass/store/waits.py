@@ -36,9 +36,7 @@ from windlass.store.reaping import LEASE
 #: A lease with less than this left is renewed; more often would only cost writes.
 _RENEW: Final = LEASE / 2
 
-_TAKEABLE: Final = (
-    "live = 1 AND (holder IS NULL OR (holder = :supervisor AND held_until < :soon) OR held_until < :now)"
-)
+_TAKEABLE: Final = "live = 1 AND (holder IS NULL OR (holder = :supervisor AND held_until < :soon) OR held_until < :now)"
 _ANY: Final = f"SELECT 1 FROM trigger_wait WHERE {_TAKEABLE} LIMIT 1"
 _TAKE: Final = f"UPDATE trigger_wait SET holder = :supervisor, held_until = :until WHERE {_TAKEABLE}"
 _MINE: Final = "SELECT ti_id, epoch FROM trigger_wait WHERE live = 1 AND holder = :supervisor"

@@ -1,4 +1,4 @@
-"""Claims, reports and events on their way to the gateway: together when they come together, kept when they cannot be written.
+"""Claims, reports and events on their way to the gateway: together when they come together, kept through trouble.
 
 Everything that arrives in one turn of the loop goes out in one call, so that a busy supervisor pays one transaction for
 many attempts. When the gateway fails (a full disk, a database locked for long) nothing is killed and nothing dropped:

@@ -92,9 +92,7 @@ class Supervisor:
         self._ledger = Ledger(gateway, supervisor, self._reactor)
         self._launcher = Launcher(settings, self, self._reactor, rng, self._tag)
         self._stopper = Stopper(self._reactor, self._tag, settings.grace, self._settle)
-        around = Surroundings(
-            settings, self._reactor, gateway, self._questions, self._artifacts, clock.now, self._tag
-        )
+        around = Surroundings(settings, self._reactor, gateway, self._questions, self._artifacts, clock.now, self._tag)
         self._trigger_hosts = TriggerHosts(around)
         self._waiting = Waiting(
             gateway, self._ledger, self._reactor, supervisor, self._trigger_hosts.start, functools.cache(_is_listed)

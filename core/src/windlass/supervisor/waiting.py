@@ -195,9 +195,7 @@ class Waiting:
         for wait in self._of(key):
             self.on_failure(wait.key, reason)
 
-    def on_gone(
-        self, key: HostKey, host: Host, blamed: WaitKey | None, how: str, *, opened: bool = True
-    ) -> None:
+    def on_gone(self, key: HostKey, host: Host, blamed: WaitKey | None, how: str, *, opened: bool = True) -> None:
         """Start a host that has died again, unless nobody needs it; give up the wait that keeps killing it.
 
         A host that keeps dying before it was ``opened`` cannot import its code.

@@ -1,5 +1,6 @@
 """`dag.test()` and `run_task` run deferred tasks in process, and their waits pass at once."""
 
+# ruff: noqa: ANN401 - events are any value
 from __future__ import annotations
 
 import asyncio
@@ -8,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -18,6 +19,8 @@ from windlass.app.inproc.triggers import STARVED
 from windlass.hooks import BaseHook
 from windlass.sensors import DateTimeSensor, ExternalTaskSensor, FileSensor, TimeDeltaSensorAsync
 from windlass.triggers import BaseTrigger, TriggerEvent
+
+T = TypeVar("T")
 
 
 class Does(BaseTrigger):
@@ -34,7 +37,7 @@ class Does(BaseTrigger):
         yield TriggerEvent(await getattr(self, self.what)())
 
     async def sleep(self) -> float:
-        print(f"sleeping for {self.seconds:g} s")
+        print(f"sleeping for {self.seconds:g} s")  # noqa: T201 - to be found in the log
         await asyncio.sleep(self.seconds)
         return self.seconds
 
@@ -49,18 +52,25 @@ class Does(BaseTrigger):
 
     async def thread(self) -> str:
         """Work in a thread takes real time, which a timeout must not overtake."""
-        return await asyncio.wait_for(asyncio.to_thread(lambda: time.sleep(0.2) or "done"), timeout=30)
+        return await asyncio.wait_for(asyncio.to_thread(slowly, lambda: "done"), timeout=30)
 
     async def talk(self) -> str:
         """So does whatever comes over a socket."""
         ours, theirs = socket.socketpair()
         reader, writer = await asyncio.open_connection(sock=ours)
-        asyncio.get_running_loop().run_in_executor(None, lambda: (time.sleep(0.2), theirs.send(b"hello\n")))
+        sent = asyncio.get_running_loop().run_in_executor(None, slowly, lambda: theirs.send(b"hello\n"))
         line = await asyncio.wait_for(reader.readline(), timeout=30)
+        await sent
         theirs.close()
         writer.close()
         await writer.wait_closed()
         return line.decode().strip()
+
+
+def slowly(function: Callable[[], T]) -> T:
+    """Call ``function`` after a moment of real time, longer than any that a virtual clock would need."""
+    time.sleep(0.2)
+    return function()
 
 
 class Defers(BaseOperator):

@@ -1,4 +1,4 @@
-"""A deferred task has one live wait; it is held by one supervisor, and ended once: by an event, a failure or a timeout."""
+"""A deferred task has one live wait: held by one supervisor, ended once, by an event, a failure or a timeout."""
 
 from __future__ import annotations
 

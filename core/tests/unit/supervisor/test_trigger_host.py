@@ -1,5 +1,6 @@
 """A real trigger host process: its code, its answers, its logs, and its faults, each with a name."""
 
+# ruff: noqa: ANN401 - payloads are any value
 from __future__ import annotations
 
 import functools
@@ -365,7 +366,9 @@ def test_a_trigger_that_stops_everything_is_named_by_the_cell(bench: Bench, monk
     from windlass.supervisor import trigger_host
 
     monkeypatch.setattr(trigger_host, "_PING", 0.2)
-    host = bench.start(CODE.replace("time.sleep(60)", "os.kill(os.getpid(), 19)"))  # no thread of it says a word any more
+    host = bench.start(
+        CODE.replace("time.sleep(60)", "os.kill(os.getpid(), 19)")
+    )  # no thread of it says a word any more
     key = bench.begin(host, "blocks")
     assert "its trigger dag.Does has blocked all others for " in bench.failure(key)
 
@@ -399,5 +402,3 @@ def test_many_triggers_wait_in_one_process(bench: Bench) -> None:
     last = [bench.begin(host, "environment") for _ in range(200)]
     assert [bench.value(key) for key in last] == [["WINDLASS_LEASE_ID"]] * 200
     assert len(bench.started) == 1
-
-

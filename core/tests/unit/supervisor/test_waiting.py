@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -264,15 +264,12 @@ def test_a_store_that_cannot_be_read_is_asked_again_soon(world: World) -> None:
 
 def test_a_host_without_waits_leaves_after_a_while(world: World) -> None:
     world.defer(wait(1))
-    tidy: Callable[[], None] = world.waiting.tidy
     world.waiting.on_event((1, 1), EVENT)
-    world.turn()
-    tidy()
-    world.turn(20.0)
-    tidy()
-    assert not world.hosts[0].closed
-    world.turn(20.0)
-    tidy()
-    assert world.hosts[0].closed
+    closed = []
+    for seconds in (0.0, 20.0, 20.0):
+        world.turn(seconds)
+        world.waiting.tidy()
+        closed.append(world.hosts[0].closed)
+    assert closed == [False, False, True]
     world.defer(wait(2))
     assert world.hosts[1].running == [(2, 1)]

@@ -26,7 +26,7 @@ from windlass.scheduler.scheduler import Scheduler
 from windlass.scheduler.tracked import TrackedRun
 from windlass.spec import TriggerRule
 from windlass.states import Actor, TaskState
-from windlass.store import changes, claiming, commands, endings, gateway, reaping, waits, xcoms
+from windlass.store import changes, claiming, commands, endings, gateway, pinning, reaping, waits, xcoms
 from windlass.store.database import Database, Row, Savepoint
 from windlass.store.gateway import SqlGateway
 from windlass.store.instants import SECOND
@@ -391,7 +391,7 @@ def _event_forgotten(stack: ExitStack) -> None:
 
 @_bug("a clear leaves the trigger waiting")
 def _clear_keeps_wait(stack: ExitStack) -> None:
-    _replace(stack, commands, "DROP_WAITS", f"{commands.DROP_WAITS} AND 1 = 0")
+    _replace(stack, commands, "DROP_WAITS", f"{pinning.DROP_WAITS} AND 1 = 0")
 
 
 @_bug("the timeout of a deferral leaves its trigger waiting")

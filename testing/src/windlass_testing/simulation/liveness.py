@@ -128,7 +128,9 @@ class Liveness:
                     key = (id(host), task, epoch)
                     left[key] = self._triggers.get(key, now)
                     if now - left[key] > _ORPHAN:
-                        raise InvariantBroken("15 orphan", f"the trigger of task instance {task}, epoch {epoch}, goes on")
+                        raise InvariantBroken(
+                            "15 orphan", f"the trigger of task instance {task}, epoch {epoch}, goes on"
+                        )
         self._triggers = left
 
     def _waits_for_past(self, run: Run) -> bool:

@@ -1,7 +1,8 @@
 """The inline executor and the runs it drives: the real scheduler over memory, one attempt after the other, right here.
 
-Time is virtual: retry delays, reschedules and deferrals pass at once, in order. An attempt is the same code that runs in a task
-process (``runtime.run_attempt``), called in the caller's thread, so breakpoints work and nothing is hidden in a child.
+Time is virtual: retry delays, reschedules and deferrals pass at once, in order. An attempt is the same code that runs
+in a task process (``runtime.run_attempt``), called in the caller's thread, so breakpoints work and nothing is hidden in
+a child.
 """
 
 from __future__ import annotations

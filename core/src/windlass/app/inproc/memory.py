@@ -433,10 +433,10 @@ class MemoryStore:
                 pool=other.pool,
                 pool_slots=other.pool_slots,
             )
-        for other in self._tasks.values():
-            pool = self._pools.get(other.pool)
-            if other.state is TaskState.DEFERRED and pool is not None and pool.include_deferred:
-                occupancy.pools[other.pool] += other.pool_slots
+        for waiting in self._tasks.values():
+            pool = self._pools.get(waiting.pool)
+            if waiting.state is TaskState.DEFERRED and pool is not None and pool.include_deferred:
+                occupancy.pools[waiting.pool] += waiting.pool_slots
         lane = Lane(
             run=admission.run,
             dag_id=admission.dag_id,

@@ -187,8 +187,7 @@ def test_task(
         with captured() as log, clock_scope(session.clock):
             ending = run_attempt(dag, context, session)
             while isinstance(ending, Defer):
-                context = resumed(context, _waited(ending, session))
-                ending = run_attempt(dag, context, session)
+                ending = run_attempt(dag, resumed(context, _waited(ending, session)), session)
         return TaskTestResult(
             task_id=task_id,
             state=_STATE[ending.outcome] if isinstance(ending, Finish) else TaskState.UP_FOR_RESCHEDULE,

@@ -42,7 +42,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Return the virtual clock's monotonic time."""
         return self.clock.monotonic()
 
-    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:  # type: ignore[override] # passed on
         """Remember the thread's work while it lasts: it takes real time."""
         future = super().run_in_executor(executor, func, *args)
         self._threads.add(future)

@@ -17,8 +17,8 @@ class ExternalTaskSensor(BaseSensorOperator):
     """Wait until tasks (or the run itself) of ``external_dag_id`` reach one of ``allowed_states``.
 
     It looks at the run of the same logical date, or of the date that ``execution_delta`` or ``execution_date_fn``
-    gives. A state of ``failed_states`` fails the sensor at once, one of ``skipped_states`` skips it. With ``deferrable`` a
-    trigger looks every ``poke_interval``, and the task holds no process meanwhile.
+    gives. A state of ``failed_states`` fails the sensor at once, one of ``skipped_states`` skips it. With
+    ``deferrable`` a trigger looks every ``poke_interval``, and the task holds no process meanwhile.
     """
 
     template_fields: Sequence[str] = (
@@ -78,7 +78,7 @@ class ExternalTaskSensor(BaseSensorOperator):
         verdict = settled(found, self.allowed_states, self.skipped_states, self.failed_states)
         return verdict is not None and self._judged(verdict)
 
-    def execute(self, context: Context) -> Any:
+    def execute(self, context: Context) -> object:
         """Look here, or defer until it is settled."""
         if self.deferrable and not self.poke(context):
             from windlass.triggers import WorkflowTrigger
@@ -96,9 +96,9 @@ class ExternalTaskSensor(BaseSensorOperator):
             self.defer_to(trigger)
         return super().execute(context)
 
-    def execute_complete(self, context: Context, event: Any = None) -> None:
+    def execute_complete(self, context: Context, event: Mapping[str, str] | None = None) -> None:
         """Judge what the trigger has found."""
-        self._judged(event)
+        self._judged(event or {"status": "success"})
 
     def _judged(self, verdict: Mapping[str, str]) -> bool:
         what = f"what {self.task_id!r} waits for in DAG {self.external_dag_id!r}"

@@ -42,7 +42,7 @@ class FileSensor(BaseSensorOperator):
 
         return find_file(str(self._path()), recursive=self.recursive) is not None
 
-    def execute(self, context: Context) -> Any:
+    def execute(self, context: Context) -> object:
         """Look here, or defer until it is there."""
         if self.deferrable and not self.poke(context):
             from windlass.triggers import FileTrigger

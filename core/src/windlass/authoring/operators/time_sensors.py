@@ -35,7 +35,7 @@ class MomentSensor(BaseSensorOperator):
 
         return instant_now() >= self.moment(context)
 
-    def execute(self, context: Context) -> Any:
+    def execute(self, context: Context) -> object:
         """Wait here, or defer until the moment."""
         if self.deferrable and not self.poke(context):
             from windlass.triggers import DateTimeTrigger

@@ -84,7 +84,7 @@ class WorkflowTrigger(BaseTrigger):
         """Ask again and again."""
         import asyncio
 
-        while (verdict := await asyncio.to_thread(self._look)) is None:
+        while (verdict := await asyncio.to_thread(self._look)) is None:  # noqa: ASYNC110 - nobody tells, so it has to be looked at
             await asyncio.sleep(self.poke_interval)
         yield TriggerEvent(verdict)
 

@@ -30,8 +30,11 @@ class FileTrigger(BaseTrigger):
         """Look again and again."""
         import asyncio
 
-        while (found := await asyncio.to_thread(find_file, self.filepath, recursive=self.recursive)) is None:
-            await asyncio.sleep(self.poke_interval)
+        found = None
+        while found is None:
+            found = await asyncio.to_thread(find_file, self.filepath, recursive=self.recursive)
+            if found is None:
+                await asyncio.sleep(self.poke_interval)
         yield TriggerEvent(found)
 
 
