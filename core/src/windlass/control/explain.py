@@ -181,6 +181,9 @@ class Explain:
             causes.append(Cause(fact="the DAG is paused", remedy=f"windlass dags unpause {run.dag_id}"))
         occupancy = Occupancy()
         for held in self._store.scheduler.occupied():
+            if held.state is TaskState.DEFERRED:  # it holds its pool's slots and nothing else
+                occupancy.pools[held.pool] += held.pool_slots
+                continue
             occupancy.add(
                 run=held.run, dag_id=held.dag_id, task_id=held.task_id, pool=held.pool, pool_slots=held.pool_slots
             )

@@ -14,7 +14,6 @@ import signal
 import socket
 import struct
 import subprocess
-import tempfile
 from collections.abc import Callable
 
 from windlass.errors import ProtocolError
@@ -47,22 +46,28 @@ class TriggerProcess:
         self._unsent = bytearray()
         self._output = b""
         self._sock, theirs = socket.socketpair()
-        with tempfile.TemporaryFile() as file:
-            file.truncate(messages.CELL)
-            self._cell = mmap.mmap(file.fileno(), messages.CELL)
-            self._output_fd, output = os.pipe()
+        cell = _memory()
+        self._cell = mmap.mmap(cell, messages.CELL)
+        self._output_fd, output = os.pipe()
+        try:
             self._process = subprocess.Popen(
-                messages.host_command(theirs.fileno(), file.fileno(), os.getpid()),
+                messages.host_command(theirs.fileno(), cell, os.getpid()),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 env=child_environment(os.environ, f"{tag}.{NO_TOKEN}"),
-                pass_fds=(theirs.fileno(), file.fileno()),
+                pass_fds=(theirs.fileno(), cell),
                 start_new_session=True,
             )
+        except OSError:
+            self._sock.close()
+            os.close(self._output_fd)
+            raise
+        finally:
+            theirs.close()
+            os.close(output)
+            os.close(cell)
         self.pid = self._process.pid
-        theirs.close()
-        os.close(output)
         self._sock.setblocking(False)
         os.set_blocking(self._output_fd, False)
         reactor.watch(self._sock.fileno(), self._read)
@@ -154,3 +159,17 @@ class TriggerProcess:
             self._reactor.unwatch(self._output_fd)
             os.close(self._output_fd)
             self._output_fd = -1
+
+
+def _memory() -> int:
+    """Return the descriptor of a piece of memory that a child can share: a file without a name."""
+    if hasattr(os, "memfd_create"):
+        fd = os.memfd_create("windlass-cell")
+    else:  # not Linux
+        import tempfile
+
+        file, path = tempfile.mkstemp()
+        os.unlink(path)  # noqa: PTH108 - as it was named by mkstemp
+        fd = file
+    os.ftruncate(fd, messages.CELL)
+    return fd

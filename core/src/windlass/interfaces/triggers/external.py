@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from windlass.interfaces.trigger import BaseTrigger, TriggerEvent
+from windlass.interfaces.triggers import LEAST_PAUSE
 from windlass.ports import all_rows
 
 
@@ -45,7 +46,7 @@ class DagStateTrigger(BaseTrigger):
             if all(state in self.states for state in found.values()):
                 yield TriggerEvent({run_id: found.get(run_id) for run_id in self.run_ids})
                 return
-            await asyncio.sleep(self.poll_interval)
+            await asyncio.sleep(max(self.poll_interval, LEAST_PAUSE))
 
 
 class WorkflowTrigger(BaseTrigger):
@@ -85,7 +86,7 @@ class WorkflowTrigger(BaseTrigger):
         import asyncio
 
         while (verdict := await asyncio.to_thread(self._look)) is None:  # noqa: ASYNC110 - nobody tells, so it has to be looked at
-            await asyncio.sleep(self.poke_interval)
+            await asyncio.sleep(max(self.poke_interval, LEAST_PAUSE))
         yield TriggerEvent(verdict)
 
     def _look(self) -> dict[str, str] | None:

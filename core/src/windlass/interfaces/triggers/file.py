@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from windlass.interfaces.trigger import BaseTrigger, TriggerEvent
+from windlass.interfaces.triggers import LEAST_PAUSE
 
 
 class FileTrigger(BaseTrigger):
@@ -34,7 +35,7 @@ class FileTrigger(BaseTrigger):
         while found is None:
             found = await asyncio.to_thread(find_file, self.filepath, recursive=self.recursive)
             if found is None:
-                await asyncio.sleep(self.poke_interval)
+                await asyncio.sleep(max(self.poke_interval, LEAST_PAUSE))
         yield TriggerEvent(found)
 
 
