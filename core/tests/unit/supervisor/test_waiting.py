@@ -62,6 +62,7 @@ class World:
         self.live: dict[WaitKey, Wait] = {}
         self.fired: list[Fired] = []
         self.trouble: Exception | None = None
+        self.fire_trouble: Exception | None = None
         self.hosts: list[Host] = []
         self.refused = False
         self.reactor = Reactor(lambda: self.now)
@@ -87,8 +88,8 @@ class World:
         return WaitChanges(begun=begun, ended=tuple(key for key in known if key not in self.live))
 
     def fire(self, fired: Sequence[Fired], supervisor: str) -> list[bool]:
-        if self.trouble is not None:
-            raise self.trouble
+        if self.fire_trouble is not None:
+            raise self.fire_trouble
         done = []
         for one in fired:
             done.append(self.live.pop((one.task, one.epoch), None) is not None)
@@ -138,12 +139,13 @@ def test_an_event_goes_to_the_gateway_once(world: World) -> None:
 
 def test_an_event_outlives_trouble_of_the_gateway_and_its_trigger_is_not_begun_again(world: World) -> None:
     world.defer(wait(1))
-    world.trouble = StoreBusy("locked")
+    world.fire_trouble = StoreBusy("locked")
     world.waiting.on_event((1, 1), EVENT)
     for _ in range(5):
         world.waiting.soon()
         world.turn(0.3)
-    world.trouble = None
+    assert (world.fired, world.hosts[0].running) == ([], [])
+    world.fire_trouble = None
     world.waiting.soon()
     world.turn(10.0)
     assert [fired.task for fired in world.fired] == [1]
