@@ -20,15 +20,21 @@ CHUNKS = 20
 FIRST = 1000
 #: Where to look first for bugs that few seeds notice; a seed that has lost its point costs only time.
 NOTICES = {
+    "any-ticket": 58,
+    "conflicts-unnoticed": 77,
     "deaf-heartbeat": 156,
+    "event-forgotten": 25,
     "event-of-another-wait": 407,
+    "half-conflict": 52,
     "ignore-generation": 532,
+    "keep-counters": 16,
     "keep-postponed": 203,
     "move-any-state": 353,
     "no-resubmission": 183,
     "overtaken": 626,
     "recover-all": 868,
     "report-any-lease": 480,
+    "unlearn": 51,
 }
 
 
