@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from windlass.authoring.asset import AssetAny as AssetAny
     from windlass.authoring.dag import DAG as DAG
     from windlass.authoring.dag import dag as dag
+    from windlass.authoring.deadline import DeadlineAlert as DeadlineAlert
+    from windlass.authoring.deadline import DeadlineReference as DeadlineReference
     from windlass.authoring.edges import Label as Label
     from windlass.authoring.edges import chain as chain
     from windlass.authoring.edges import chain_linear as chain_linear
@@ -44,6 +46,8 @@ _HOMES = {
     "AssetAny": "authoring.asset",
     "BaseOperator": "authoring.operator",
     "Connection": "interfaces.connection",
+    "DeadlineAlert": "authoring.deadline",
+    "DeadlineReference": "authoring.deadline",
     "Label": "authoring.edges",
     "Param": "authoring.param",
     "TaskGroup": "authoring.task_group",
@@ -65,7 +69,7 @@ __all__ = [  # noqa: RUF022 - pyright wants it literal, and people by kind
     "DAG", "dag", "task", "task_group", "TaskGroup", "BaseOperator", "XComArg", "Param", "Label", "TriggerRule",
     "chain", "chain_linear", "cross_downstream", "setup", "teardown",
     "Asset", "AssetAlias", "AssetAll", "AssetAny",
-    "Connection", "Variable", "get_current_context",
+    "Connection", "Variable", "get_current_context", "DeadlineAlert", "DeadlineReference",
 ]  # fmt: skip
 
 

@@ -77,7 +77,7 @@ class ScriptedExecutor:
     def claim(self) -> tuple[Workload, Claimed] | None:
         """Start the next workload; None if its claim is refused."""
         work = self.waiting.popleft()
-        claim = Claim(task=work.id, epoch=work.epoch, ticket=work.ticket, pid=1, hostname="h")
+        claim = Claim(task=work.id, epoch=work.epoch, ticket=work.ticket, pid=1, hostname="h", kind=work.kind)
         [claimed] = self.gateway.claim([claim], "s")
         if claimed is None:
             return None

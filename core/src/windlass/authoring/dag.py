@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Self, overload
 
 from windlass.authoring import scope
 from windlass.authoring.arguments import check_id, duration, signature, unknown_argument, whole
+from windlass.authoring.deadline import deadline_alerts
 from windlass.authoring.param import DagParam, Param, ParamsDict
 from windlass.authoring.task_group import TaskGroup
 from windlass.errors import AuthoringError, CycleError, DuplicateId, TaskNotFound
 
 if TYPE_CHECKING:
+    from windlass.authoring.deadline import DeadlineAlert
     from windlass.authoring.mapped import OperatorPartial
     from windlass.authoring.operator import BaseOperator, Callback
     from windlass.spec import DagSpec
@@ -69,6 +71,7 @@ class DAG:
         dag_display_name: str | None = None,
         auto_register: bool = True,
         min_file_process_interval: float | None = None,
+        deadline: DeadlineAlert | Sequence[DeadlineAlert] | None = None,
         **other: Any,
     ) -> None:
         check_id("dag_id", dag_id)
@@ -109,6 +112,7 @@ class DAG:
         self.dag_display_name = dag_display_name
         self.auto_register = auto_register
         self.min_file_process_interval = min_file_process_interval
+        self.deadlines = deadline_alerts(who, deadline)
         self.fileloc = _caller_file()
         self.task_dict: dict[str, BaseOperator] = {}
         self.group_dict: dict[str, TaskGroup] = {}

@@ -6,6 +6,7 @@
 # ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
@@ -19,6 +20,7 @@ from windlass.spec import (
     AssetScheduleSpec,
     CronIntervalSpec,
     CronTriggerSpec,
+    CustomTimetableSpec,
     DeltaIntervalSpec,
     DeltaTriggerSpec,
     EventsSpec,
@@ -109,10 +111,15 @@ class AssetOrTimeSchedule(Schedule):
 
     def __init__(self, *, timetable: Any, assets: Any) -> None:
         spec, summary = schedule("AssetOrTimeSchedule", timetable, "UTC")
+        if isinstance(spec, CustomTimetableSpec):
+            raise AuthoringError(
+                f"AssetOrTimeSchedule cannot join assets with {spec.name}, which only a child process can ask; "
+                "give it a cron string or one of the core timetables"
+            )
         if isinstance(spec, (NullSpec, AssetScheduleSpec, AssetOrTimeSpec)) or not hasattr(spec, "__struct_fields__"):
             raise AuthoringError("AssetOrTimeSchedule needs a timetable that follows time, such as a cron string")
         condition = asset_condition("AssetOrTimeSchedule", assets)
-        super().__init__(AssetOrTimeSpec(condition=condition, timetable=spec), f"Asset or {summary}")  # type: ignore[arg-type]
+        super().__init__(AssetOrTimeSpec(condition=condition, timetable=spec), f"Asset or {summary}")
 
 
 def schedule(who: str, value: Any, timezone: str) -> tuple[TimetableSpec, str]:
@@ -149,24 +156,66 @@ def _validate(spec: TimetableSpec) -> None:
 
 
 def _custom(who: str, value: Any) -> tuple[TimetableSpec, str]:
-    """Return the data of a plugin's own timetable; its class must be registered by a provider."""
+    """Return the data of a timetable class that is a plugin's, or the DAG code's own."""
     from windlass.interfaces.timetable import Timetable
-    from windlass.spec import CustomTimetableSpec
 
     if not isinstance(value, Timetable):
         raise AuthoringError(
             f"{who}: schedule {value!r} is a {type(value).__name__}; "
             "give a cron string, a preset, a timedelta, assets, a timetable or None"
         )
+    name = _timetable_name(who, type(value))
+    try:
+        value.validate()
+        data = value.serialize()
+        again = type(value).deserialize(data).serialize()
+        summary = value.summary
+    except AuthoringError as error:
+        raise AuthoringError(f"{who}: timetable {name}: {error}") from None
+    except Exception as error:
+        raise AuthoringError(f"{who}: timetable {name} raised {type(error).__name__}: {error}") from error
+    data, again = (_json_object(who, name, found) for found in (data, again))
+    if again != data:
+        raise AuthoringError(
+            f"{who}: timetable {name} does not survive serialize() and deserialize(): {data!r} became {again!r}; "
+            "serialize every parameter"
+        )
+    return CustomTimetableSpec(name=name, data=data, summary=str(summary)), str(summary)
+
+
+def _timetable_name(who: str, cls: type) -> str:
+    """Return what a spec calls the class: its name in a manifest, or that of the class in the DAG's own code.
+
+    An installed class must be registered, because the versions of providers are part of a DAG's code version, and
+    those of other distributions are not.
+    """
     from windlass.registry import lookup, registry
 
-    cls = type(value)
     dotted = {f"{cls.__module__}:{cls.__qualname__}", f"{cls.__module__}.{cls.__qualname__}"}
     for name in registry().names("timetables"):
         if name in dotted or lookup("timetables", name) is cls:
-            value.validate()
-            return CustomTimetableSpec(name=name, data=value.serialize(), summary=value.summary), value.summary
-    raise AuthoringError(f"{who}: timetable {cls.__name__} is in no provider's manifest; register it under timetables=")
+            return name
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    installed = file is None or file.startswith((sys.prefix, sys.base_prefix)) or "-packages/" in file
+    if installed:
+        raise AuthoringError(
+            f"{who}: timetable {cls.__name__} is in no provider's manifest; register it under timetables=, "
+            "or define it in the DAG folder"
+        )
+    return cls.__qualname__
+
+
+def _json_object(who: str, name: str, data: Any) -> dict[str, Any]:
+    """Return ``data`` as it will be read back."""
+    import msgspec
+
+    try:
+        found = msgspec.json.decode(msgspec.json.encode(data))
+    except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
+        raise AuthoringError(f"{who}: serialize() of timetable {name} must return JSON values: {error}") from None
+    if not isinstance(found, dict):
+        raise AuthoringError(f"{who}: serialize() of timetable {name} must return a dict, not {data!r}")
+    return found
 
 
 def asset_condition(who: str, value: Any) -> AssetCondition:

@@ -13,6 +13,7 @@ from windlass.control.alive import Alive
 from windlass.control.dags import Dags
 from windlass.control.runs import Runs
 from windlass.control.tasks import Tasks
+from windlass.control.timetables import pending_interval
 from windlass.control.views import Cause
 from windlass.control.visibility import Visible, everything
 from windlass.errors import UsageError
@@ -81,7 +82,8 @@ class Explain:
             if (row.bundle, row.file) == (dag.bundle, dag.file) and row.severity == "error" and row.message.strip()
         ]
         if dag.paused:
-            causes.append(Cause(fact="the DAG is paused", remedy=f"windlass dags unpause {dag_id}"))
+            why = f" by {dag.paused_by}: {dag.paused_reason}" if dag.paused_reason else ""
+            causes.append(Cause(fact=f"the DAG is paused{why}", remedy=f"windlass dags unpause {dag_id}"))
         waiting = [run for run in self._store.scheduler.open_runs() if run.dag_id == dag_id]
         causes += [self._run(_Snapshot(self._store, run)) for run in waiting[:_NAMED]]
         following = self._dags.next_run(dag_id, visible=visible)
@@ -102,17 +104,27 @@ class Explain:
     def _run(self, snapshot: _Snapshot) -> Cause:
         run = snapshot.run
         if run.state.is_terminal:
-            return Cause(fact=f"run {run.run_id!r} has ended: {run.state.value}")
+            return Cause(fact=f"run {run.run_id!r} has ended: {run.state.value}", causes=tuple(self._missed(run)))
         fact = f"run {run.run_id!r} is {run.state.value}"
         if run.state is RunState.QUEUED:
             obstacle = self._run_obstacle(run)
             causes = self._server() + ([Cause(fact=obstacle)] if obstacle else [])
-            return Cause(fact=fact, causes=tuple(causes))
+            if run.interval_pending:
+                causes.append(
+                    Cause(fact=f"its data interval is not known: {pending_interval(self._store, run, snapshot.spec)}")
+                )
+            return Cause(fact=fact, causes=(*causes, *self._missed(run)))
         unfinished = [task for task in snapshot.facts.values() if not task.state.is_terminal]
         causes = self._server() + [self._task(snapshot, task) for task in unfinished[:_NAMED]]
         if len(unfinished) > _NAMED:
             causes.append(Cause(fact=f"and {len(unfinished) - _NAMED} more unfinished tasks"))
-        return Cause(fact=fact, causes=tuple(causes))
+        return Cause(fact=fact, causes=(*causes, *self._missed(run)))
+
+    def _missed(self, run: RunFacts) -> list[Cause]:
+        return [
+            Cause(fact=f"it has missed its deadline {iso(miss.due_at)} ({miss.deadline})")
+            for miss in self._runs.missed_deadlines(run.dag_id, run.run_id)
+        ]
 
     def _run_obstacle(self, run: RunFacts) -> str | None:
         open_runs = self._store.scheduler.open_runs()

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from windlass.ports import RunFacts, TaskFacts
-from windlass.protocol import AttemptContext, XComValue
+from windlass.protocol import AttemptContext, TimetableQuestion, XComValue
 from windlass.spec import DagSpec
 
 #: Bytes of a name in a path: file systems take 255, the word before it included.
@@ -90,6 +90,27 @@ def callback_context(
         log_path=f"dag_id={_quoted(run.dag_id)}/run_id={_quoted(run.run_id)}/callbacks.log",
         callback=event,
         reason=reason,
+    )
+
+
+def question_context(question: TimetableQuestion, *, lease_id: str) -> AttemptContext:
+    """Return what a child is told that shall ask a timetable: nothing but the question."""
+    return AttemptContext(
+        dag_id=question.dag_id,
+        run_id="",
+        task_id="",
+        map_index=-1,
+        try_number=0,
+        max_tries=0,
+        epoch=0,
+        lease_id=lease_id,
+        run_type="",
+        logical_date=question.now,
+        data_interval_start=question.now,
+        data_interval_end=question.now,
+        run_after=question.now,
+        log_path=f"dag_id={_quoted(question.dag_id)}/timetable.log",
+        question=question,
     )
 
 

@@ -27,6 +27,7 @@ from windlass.ports.store import Admission as Admission
 from windlass.ports.store import Changes as Changes
 from windlass.ports.store import Committed as Committed
 from windlass.ports.store import DagFacts as DagFacts
+from windlass.ports.store import DeadlineMiss as DeadlineMiss
 from windlass.ports.store import Expansion as Expansion
 from windlass.ports.store import NewRun as NewRun
 from windlass.ports.store import Occupied as Occupied
@@ -39,3 +40,4 @@ from windlass.ports.store import SignalKind as SignalKind
 from windlass.ports.store import StorePort as StorePort
 from windlass.ports.store import TaskFacts as TaskFacts
 from windlass.ports.store import TaskMove as TaskMove
+from windlass.ports.timetables import Asked as Asked

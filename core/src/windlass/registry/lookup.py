@@ -133,7 +133,12 @@ def _check_kind(kind: str) -> None:
 
 
 def _singular(kind: str) -> str:
-    words = {"secrets_backends": "secrets backend", "xcom_codecs": "XCom codec", "cli_commands": "command"}
+    words = {
+        "secrets_backends": "secrets backend",
+        "xcom_codecs": "XCom codec",
+        "cli_commands": "command",
+        "priority_weight_strategies": "priority weight strategy",
+    }
     return words.get(kind, kind.removesuffix("s").replace("_", " "))
 
 

@@ -128,11 +128,15 @@ def prepare(dags: Iterable[DAG]) -> None:
 
 
 def run_attempt(dag: DAG, attempt: AttemptContext, session: TaskSession) -> Ending:
-    """Run the task, or call the callbacks, that ``attempt`` names and return how it ended."""
+    """Run the task, call the callbacks or ask the timetable that ``attempt`` names, and return how it ended."""
     if attempt.callback:
         from windlass.runtime.callbacks import run_callbacks  # it builds on this module
 
         return run_callbacks(dag, attempt, session)
+    if attempt.question is not None:
+        from windlass.runtime.timetables import answer_question  # so does it
+
+        return answer_question(dag, attempt.question, session)
     own = AttemptSession(session)
     run = _Attempt(dag, attempt, own)
     with session_scope(own):

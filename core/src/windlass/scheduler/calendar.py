@@ -13,10 +13,12 @@ from datetime import datetime
 import msgspec
 
 from windlass.errors import DagNotFound, SpecError
-from windlass.planning.calendar import active_runs_limit, next_run
+from windlass.interfaces.timetable import DagRunInfo
+from windlass.planning.calendar import active_runs_limit, is_asked, manual_interval, next_run
 from windlass.planning.runs import DagLimit, choose_runs
-from windlass.ports import NewRun, RunFacts, StorePort
+from windlass.ports import DagFacts, ExecutorPort, NewRun, RunFacts, StorePort
 from windlass.scheduler.owned import OwnedRuns
+from windlass.scheduler.timetables import Timetables
 from windlass.spec import DagSpec
 from windlass.states import RunType
 
@@ -26,9 +28,10 @@ log = logging.getLogger(__name__)
 class Calendar:
     """A cache over the store, made anew with the runs that are ``owned``."""
 
-    def __init__(self, store: StorePort, owned: OwnedRuns) -> None:
+    def __init__(self, store: StorePort, owned: OwnedRuns, executor: ExecutorPort) -> None:
         self._store = store
         self._owned = owned
+        self._timetables = Timetables(store, executor, owned)
         self._dags = {dag.dag_id: dag for dag in store.dags()}
         #: DAGs whose next run must be looked at.
         self._due = dict.fromkeys(self._dags)
@@ -82,7 +85,7 @@ class Calendar:
             spec = None if dag is None or dag.paused else self.spec(dag_id, dag.spec_version)
             if dag is None or spec is None or self._has_all_runs(dag_id, spec):
                 continue
-            info = next_run(dag, spec, now)
+            info = self._next_run(dag, spec, now)
             if info is None:
                 continue
             if info.run_after > now:
@@ -105,16 +108,53 @@ class Calendar:
             )
             self.look_at(dag_id)
 
-    def startable(self) -> list[RunFacts]:
-        """Return the queued runs that max_active_runs has room for, in the order of their start."""
-        queued = self._owned.queued
-        if not queued or not self.may_start:
+    def _next_run(self, dag: DagFacts, spec: DagSpec, now: datetime) -> DagRunInfo | None:
+        return self._timetables.next_run(dag, spec, now) if is_asked(spec) else next_run(dag, spec, now)
+
+    def ask_again(self) -> None:
+        """Send the questions to timetables again that a supervisor may have lost."""
+        for kind, name in self._timetables.under_way():
+            if kind == "dag":
+                self.look_at(str(name))
+            self.may_start = True
+
+    def failures_limit(self, run: RunFacts) -> int:
+        """Return after how many failures in a row the DAG of a run is paused, as its newest version says; 0 = never."""
+        dag = self._dags.get(run.dag_id)
+        spec = self.spec(run.dag_id, run.spec_version if dag is None else dag.spec_version)
+        return 0 if spec is None else spec.max_consecutive_failed_dag_runs
+
+    def startable(self, now: datetime) -> list[RunFacts]:
+        """Return the queued runs that max_active_runs has room for, in the order of their start.
+
+        One whose data interval is a timetable's to say is among them when it has been said, with that interval.
+        """
+        if not self._owned.queued or not self.may_start:
             return []
         self.may_start = False
+        waiting = [self._known(run, now) for run in self._owned.queued.values()]
+        queued = {run.id: run for run in waiting if run is not None}
         running = [tracked.facts for tracked in self._owned.running.values()]
         one_of_each = {run.dag_id: run for run in queued.values()}
         limits = {dag_id: limit for dag_id, run in one_of_each.items() if (limit := self._limit(run)) is not None}
         return choose_runs(queued.values(), running, limits, {}).started
+
+    def _known(self, run: RunFacts, now: datetime) -> RunFacts | None:
+        """Return a run with its data interval; None while a timetable has yet to say it, or the DAG is paused."""
+        if not run.interval_pending:
+            return run
+        spec = None if self.is_held(run) else self.spec(run.dag_id, run.spec_version)
+        if spec is None:
+            return None
+        if is_asked(spec):
+            interval = self._timetables.interval(run, spec, now)
+        else:  # it was pinned to a version with another schedule since
+            interval = manual_interval(spec, run.logical_date)
+        if interval is None:
+            return None
+        return msgspec.structs.replace(
+            run, data_interval_start=interval.start, data_interval_end=interval.end, interval_pending=False
+        )
 
     def _has_all_runs(self, dag_id: str, spec: DagSpec) -> bool:
         """Return whether the DAG has as many open scheduled runs as it may; the next is created when one ends."""

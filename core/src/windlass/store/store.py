@@ -16,6 +16,7 @@ from windlass.store.observations import Observations
 from windlass.store.outbox import Outbox
 from windlass.store.pools import Pools
 from windlass.store.queries import Queries
+from windlass.store.questions import Questions
 from windlass.store.scheduling import SqlStore
 from windlass.store.specs import Specs
 
@@ -35,6 +36,7 @@ class Store:
         self.queries = Queries(database, specs)
         self.dags = Dags(database)
         self.pools = Pools(database)
+        self.questions = Questions(database)
         self.outbox = Outbox(database)
         self.observations = Observations(database, self.outbox)
 

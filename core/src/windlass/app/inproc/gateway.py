@@ -12,7 +12,7 @@ from windlass.app.inproc.memory import MemoryStore, Transition
 from windlass.errors import Conflict, ConnectionNotDefined, UsageError, VariableNotDefined
 from windlass.planning.attempts import attempt_context
 from windlass.planning.endings import ending_of
-from windlass.ports import Claim, Claimed, NewRun, Report, Rng, RunFacts, StopRequest, TaskFacts
+from windlass.ports import Claim, Claimed, NewRun, Report, Rng, RunFacts, StopRequest, TaskFacts, WorkloadKind
 from windlass.protocol import (
     AssetEvent,
     GetConnection,
@@ -51,6 +51,8 @@ class MemoryGateway:
         return [self._claim(claim) for claim in claims]
 
     def _claim(self, claim: Claim) -> Claimed | None:
+        if claim.kind is WorkloadKind.TIMETABLE:
+            return self._store.questions.claim(claim)
         found = self._store.tasks([claim.task])
         if not found or found[0].state is not TaskState.QUEUED:
             return None
@@ -102,6 +104,8 @@ class MemoryGateway:
         return [self._report(report) for report in reports]
 
     def _report(self, report: Report) -> bool:
+        if report.kind is WorkloadKind.TIMETABLE:
+            return self._store.questions.report(report)
         task = self._store.task(report.task)
         if task.lease_id != report.lease_id or task.epoch != report.epoch or task.state is not TaskState.RUNNING:
             return False

@@ -8,21 +8,24 @@ with its op id. There is one process and one scheduler, so nothing here waits, l
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 from typing import TypeVar
 
 import msgspec
 
+from windlass.app.inproc.questions import MemoryQuestions
 from windlass.errors import DagNotFound, StoreError
 from windlass.planning.queueing import Lane, Occupancy
-from windlass.planning.runs import make_run_id
+from windlass.planning.runs import make_run_id, pauses_after_failures
 from windlass.ports import (
     Admission,
+    Asked,
     Changes,
     Clock,
     Committed,
     DagFacts,
+    DeadlineMiss,
     Expansion,
     NewRun,
     Occupied,
@@ -36,7 +39,7 @@ from windlass.ports import (
     TaskFacts,
     TaskMove,
 )
-from windlass.protocol import Rendered, XComValue
+from windlass.protocol import Rendered, TimetableQuestion, XComValue
 from windlass.spec import DagSpec, TaskSpec, spec_version
 from windlass.states import OCCUPYING_STATES, RUN_TRANSITIONS, Actor, RunState, RunType, TaskState, is_legal
 
@@ -69,6 +72,9 @@ class MemoryStore:
         self.xcoms: dict[tuple[int, str], XComValue] = {}
         self.rendered: dict[int, Rendered] = {}
         self.stops: dict[int, StopRequest] = {}
+        #: When each missed deadline, by run and place, was due.
+        self.missed: dict[tuple[int, int], datetime] = {}
+        self.questions = MemoryQuestions(clock, self._tell)
         self._dags: dict[str, DagFacts] = {}
         self._specs: dict[tuple[str, str], DagSpec] = {}
         self._pools = {"default_pool": PoolFacts(name="default_pool", slots=128)}
@@ -135,6 +141,9 @@ class MemoryStore:
     def _signal(self, kind: SignalKind, *, dag_id: str = "", run: int = 0, task: int = 0) -> None:
         number = next(self._ids)
         self._signals[number] = Signal(id=number, kind=kind, dag_id=dag_id, run=run, task=task)
+
+    def _tell(self, question: TimetableQuestion) -> None:
+        self._signal(SignalKind.RUN if question.run else SignalKind.DAG, dag_id=question.dag_id, run=question.run)
 
     # -- StorePort: reading -------------------------------------------------------------------------------------------
 
@@ -261,6 +270,7 @@ class MemoryStore:
             generation=0,
             conf=new.conf,
             backfill_id=new.backfill_id,
+            interval_pending=new.interval_pending,
         )
         self._runs[facts.id] = facts
         self._of_run[facts.id] = {}
@@ -294,6 +304,14 @@ class MemoryStore:
         """Take the runs that nobody else owns; a lease never ends here."""
         return [run for run in runs if run in self._runs and self._owners.setdefault(run, owner) == owner]
 
+    def asked(self, dag_id: str, run: int = 0) -> Asked | None:
+        """Return the question about a DAG's next run, or about a manual run."""
+        return self.questions.asked(dag_id, run)
+
+    def ask(self, question: TimetableQuestion, digest: str, seen: Asked | None) -> Asked:
+        """Put a question in place of what was ``seen``."""
+        return self.questions.ask(question, digest, seen)
+
     def commit(self, changes: Changes) -> Committed:
         """Apply each run's changes whole or not at all."""
         conflicts: set[int] = set()
@@ -307,6 +325,7 @@ class MemoryStore:
             *changes.admissions,
             *changes.stops,
         ]
+        self._note(changes.misses)
         for run in dict.fromkeys([*changes.generations, *(change.run for change in touched)]):
             saved = self._save(run)
             try:
@@ -324,6 +343,7 @@ class MemoryStore:
                         admitted[admission.task] = epoch
                 self.stops.update({stop.task: stop for stop in _of(run, changes.stops)})
                 expanded += mine
+                self._settle_run(_of(run, changes.run_moves))
             except _RunRefused:
                 self._restore(run, saved)
                 conflicts.add(run)
@@ -365,9 +385,15 @@ class MemoryStore:
         if move.op_id in self._ops:
             return
         facts, now = self._runs[move.run], self.clock.now()
-        if facts.state is not move.before:
+        starts = move.to is RunState.RUNNING and move.before is RunState.QUEUED
+        if facts.state is not move.before or (starts and facts.interval_pending and move.interval is None):
             raise _RunRefused
         self._ops.add(move.op_id)
+        if move.interval is not None:
+            start, end = move.interval
+            facts = msgspec.structs.replace(
+                facts, data_interval_start=start, data_interval_end=end, interval_pending=False
+            )
         if move.ending is not None:
             facts = msgspec.structs.replace(facts, ending=move.ending, ending_reason=move.reason)
         if move.to is not move.before:
@@ -381,6 +407,26 @@ class MemoryStore:
                 end_date=now if move.to.is_terminal else None,
             )
         self._runs[move.run] = facts
+
+    def _note(self, misses: Sequence[DeadlineMiss]) -> None:
+        for miss in misses:
+            run = self._runs.get(miss.run)
+            if run is not None and not run.state.is_terminal:
+                self.missed.setdefault((miss.run, miss.position), miss.due)
+
+    def _settle_run(self, moves: Sequence[RunMove]) -> None:
+        """Do what follows from a run's start or end: its question is answered, or its DAG has failed too often."""
+        for move in moves:
+            if move.interval is not None:
+                self.questions.forget(move.run)
+            if move.to is not RunState.FAILED or not move.pauses_after:
+                continue
+            dag = self._dags[self._runs[move.run].dag_id]
+            ended = [run for run in self._runs.values() if run.dag_id == dag.dag_id and run.state.is_terminal]
+            latest = [run.state for run in sorted(ended, key=lambda run: run.logical_date, reverse=True)]
+            if pauses_after_failures(latest, move.pauses_after) and not dag.paused:
+                self._dags[dag.dag_id] = msgspec.structs.replace(dag, paused=True)
+                self._signal(SignalKind.DAG, dag_id=dag.dag_id)
 
     def _expand(self, expansion: Expansion) -> list[TaskFacts]:
         """Create the instances that do not exist; the placeholder's row becomes index 0."""

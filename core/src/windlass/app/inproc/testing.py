@@ -17,6 +17,7 @@ from windlass.authoring.operator import BaseOperator
 from windlass.config import Settings
 from windlass.errors import DagNotFound, TaskNotFound
 from windlass.interfaces.connection import Connection
+from windlass.interfaces.timetable import Timetable
 from windlass.moment import utc
 from windlass.planning.attempts import attempt_context
 from windlass.planning.calendar import manual_interval
@@ -247,7 +248,10 @@ def _start(
     spec = dag.to_spec()
     check_conf(spec, conf or {})
     date = utc(logical_date) if logical_date is not None else datetime.now(tz=UTC)
-    interval = manual_interval(spec, date)
+    if isinstance(dag.schedule, Timetable):  # this process runs the author's code anyway
+        interval = dag.schedule.infer_manual_data_interval(run_after=date)
+    else:
+        interval = manual_interval(spec, date)
     engine = InlineEngine([dag], _connections(connections), dict(variables or {}))
     return engine, engine.trigger(manual_run(dag.dag_id, date, (interval.start, interval.end), dict(conf or {})))
 
