@@ -16,8 +16,9 @@ from windlass.app.inproc.gateway import MemoryGateway
 from windlass.app.inproc.memory import MemoryStore
 from windlass.errors import RunExists
 from windlass.planning.endings import RESULT_KEY
-from windlass.ports import Claim, Claimed, Gateway, NewRun, Report, RunFacts, StopRequest, Workload
-from windlass.protocol import Finish, Outcome, XComSet, XComValue
+from windlass.ports import Claim, Claimed, Gateway, NewRun, Report, RunFacts, StopRequest, Workload, WorkloadKind
+from windlass.protocol import Finish, Outcome, TimetableAnswer, TimetableQuestion, XComSet, XComValue
+from windlass.protocol.timetables import encode_answer
 from windlass.scheduler import Scheduler, SchedulerSettings
 from windlass.spec import DagSpec
 from windlass.states import RunType
@@ -42,6 +43,14 @@ def _nothing(_name: str) -> None:
     """Know no connection and no variable."""
 
 
+#: What a plugin's timetable answers; raising is what a timetable that raises does.
+TimetableScript = Callable[[TimetableQuestion], TimetableAnswer | None]
+
+
+def _no_run(_question: TimetableQuestion) -> None:
+    """Want no run."""
+
+
 def _succeed(_workload: Workload, _try_number: int) -> Result:
     return Result()
 
@@ -54,6 +63,9 @@ class ScriptedExecutor:
     clock: VirtualClock
     parallelism: int = 32
     script: Script = _succeed
+    timetable: TimetableScript = _no_run
+    #: The questions that timetables were asked, in order.
+    questions: list[TimetableQuestion] = field(default_factory=list)
     waiting: deque[Workload] = field(default_factory=deque)
     running: dict[str, Claimed] = field(default_factory=dict)
     stopped: list[StopRequest] = field(default_factory=list)
@@ -81,6 +93,8 @@ class ScriptedExecutor:
         [claimed] = self.gateway.claim([claim], "s")
         if claimed is None:
             return None
+        if work.kind is WorkloadKind.TIMETABLE:
+            return work, claimed
         self.started.append(work.task_id if work.map_index < 0 else f"{work.task_id}[{work.map_index}]")
         return work, claimed
 
@@ -98,11 +112,39 @@ class ScriptedExecutor:
         )
         return self.gateway.report([report], "s")[0]
 
+    def answer(self, work: Workload, claimed: Claimed) -> bool:
+        """Answer a question to a timetable; return whether the answer was taken."""
+        question = claimed.context.question
+        if question is None:
+            raise AssertionError("a workload for a timetable has no question")
+        self.questions.append(question)
+        now, outcome, reason = self.clock.now(), Outcome.SUCCESS, None
+        xcoms: tuple[XComSet, ...] = ()
+        try:
+            data = encode_answer(self.timetable(question))
+            xcoms = (XComSet(key="answer", value=XComValue(codec="json", data=data)),)
+        except Exception as error:  # noqa: BLE001 - as the child does
+            outcome, reason = Outcome.FAIL, f"raised {type(error).__name__}: {error}"
+        report = Report(
+            task=work.id,
+            lease_id=claimed.lease_id,
+            epoch=work.epoch,
+            op_id=f"op-{claimed.lease_id}",
+            ending=Finish(outcome=outcome, started_at=now, ended_at=now, reason=reason),
+            xcoms=xcoms,
+            kind=work.kind,
+        )
+        return self.gateway.report([report], "s")[0]
+
     def run_one(self) -> None:
         """Run the next workload by the script."""
         taken = self.claim()
-        if taken is not None:
-            work, claimed = taken
+        if taken is None:
+            return
+        work, claimed = taken
+        if work.kind is WorkloadKind.TIMETABLE:
+            self.answer(work, claimed)
+        else:
             self.finish(work, claimed, self.script(work, claimed.context.try_number))
 
 
@@ -125,8 +167,8 @@ class ScriptedEngine:
         """Store a DAG."""
         self.store.add_dag(spec, paused=paused)
 
-    def trigger(self, dag_id: str, **conf: object) -> RunFacts:
-        """Create a manual run now."""
+    def trigger(self, dag_id: str, *, interval_pending: bool = False, **conf: object) -> RunFacts:
+        """Create a manual run now; with ``interval_pending`` its data interval is the timetable's to say."""
         now = self.clock.now()
         run = self.store.create_run(
             NewRun(
@@ -138,6 +180,7 @@ class ScriptedEngine:
                 run_after=now,
                 conf=conf,
                 bump=True,
+                interval_pending=interval_pending,
             )
         )
         if run is None:

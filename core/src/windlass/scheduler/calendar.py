@@ -59,7 +59,7 @@ class Calendar:
             self._dags.pop(dag_id, None)
             self._owned.timers.cancel(("dag", dag_id))
         else:
-            self._dags[dag_id] = dag
+            self._dags[dag_id] = _with_later_interval(dag, self._dags.get(dag_id))
             self.look_at(dag_id)
 
     def look_at(self, dag_id: str) -> None:
@@ -169,3 +169,17 @@ class Calendar:
         if spec is None:
             return None
         return DagLimit(max_active_runs=active_runs_limit(spec), is_paused=dag is not None and dag.paused)
+
+
+def _with_later_interval(dag: DagFacts, known: DagFacts | None) -> DagFacts:
+    """Return a DAG as it was read, with the interval that was passed over meanwhile if that is later.
+
+    What is passed over has a run of another type; the store knows nothing of it.
+    """
+    if known is None or known.last_interval_start is None:
+        return dag
+    if dag.last_interval_start is not None and dag.last_interval_start >= known.last_interval_start:
+        return dag
+    return msgspec.structs.replace(
+        dag, last_interval_start=known.last_interval_start, last_interval_end=known.last_interval_end
+    )

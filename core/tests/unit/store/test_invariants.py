@@ -47,6 +47,10 @@ PLANTED = {
     "18 run-outbox": "UPDATE run SET callbacks = 'success,failure'; "
     "INSERT INTO run_transition (run, from_state, to_state, actor, op_id, reason, at) "
     "SELECT id, 'queued', 'failed', 'mark', 'planted', '', 0 FROM run LIMIT 1",
+    "18 deadline-outbox": "INSERT INTO deadline_miss (run, position, due_at, missed_at) SELECT id, 0, 0, 0 FROM run",
+    "19 interval": "UPDATE run SET state = 'running', interval_pending = 1",
+    "19 question": "INSERT INTO timetable_question (dag_id, digest, spec_version, question, ticket, asked_at, lease_id,"
+    " answered_at) VALUES ('d', 'd', 's', '{}', 't', 0, 'held', 0)",
     "19 deferred": "UPDATE trigger_wait SET live = 0",
 }
 
