@@ -355,10 +355,11 @@ class StorePort(Protocol):
         """Return the question to a plugin's timetable about a DAG's next run, or about a manual run's interval."""
         ...
 
-    def ask(self, question: TimetableQuestion, digest: str, seen: Asked | None) -> Asked:
+    def ask(self, question: TimetableQuestion, digest: str, seen: Asked | None) -> Asked | None:
         """Put a question, under a fresh ticket, in place of what was ``seen``; return what is asked now.
 
-        That is another's question if somebody else was quicker. Failures are counted on if the digest is the same.
+        That is another's question if somebody else was quicker, and None if its run has been started meanwhile.
+        Failures are counted on if the digest is the same.
         """
         ...
 

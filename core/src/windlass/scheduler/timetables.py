@@ -59,6 +59,8 @@ class Timetables:
                 self._owned.timers.set(key, now + _NO_ROOM)
                 return None
             asked = self._store.ask(question, wanted, asked)
+            if asked is None:
+                return None
         if asked.answered and asked.digest == wanted:
             self._sent.pop(key, None)
             return asked.answer

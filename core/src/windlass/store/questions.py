@@ -30,14 +30,13 @@ from windlass.store.transitions import signal
 
 log = logging.getLogger(__name__)
 
-_COLUMNS: Final = (
-    "id, digest, ticket, question, asked_at, lease_until, answered_at, answer, failures, error, retry_at, lease_id"
-)
+_COLUMNS: Final = "id, digest, ticket, question, asked_at, lease_until, answered_at, answer, failures, error, retry_at"
 _READ: Final = f"SELECT {_COLUMNS} FROM timetable_question WHERE dag_id = :dag_id AND run = :run"
 _READ_ONE: Final = f"SELECT {_COLUMNS} FROM timetable_question WHERE id = :id"
 _PUT: Final = (
     "INSERT INTO timetable_question (dag_id, run, digest, spec_version, question, ticket, asked_at)"
-    " VALUES (:dag_id, :run, :digest, :spec_version, :question, :ticket, :now) ON CONFLICT DO NOTHING"
+    " SELECT :dag_id, :run, :digest, :spec_version, :question, :ticket, :now WHERE :run = 0"
+    " OR EXISTS (SELECT 1 FROM run WHERE id = :run AND interval_pending = 1) ON CONFLICT DO NOTHING"
 )
 _PUT_AGAIN: Final = (
     "UPDATE timetable_question SET digest = :digest, spec_version = :spec_version, question = :question,"
@@ -90,8 +89,8 @@ class Questions:
         row = self._database.row(_READ, {"dag_id": dag_id, "run": run})
         return None if row is None else _asked(row)
 
-    def ask(self, question: TimetableQuestion, digest: str, seen: Asked | None) -> Asked:
-        """Put a question in place of what was ``seen``; return what is asked now."""
+    def ask(self, question: TimetableQuestion, digest: str, seen: Asked | None) -> Asked | None:
+        """Put a question in place of what was ``seen``; return what is asked now, None if nobody waits for it."""
         same = seen is not None and seen.digest == digest
         values = {
             "dag_id": question.dag_id,
@@ -106,11 +105,12 @@ class Questions:
             "seen": None if seen is None else seen.ticket,
         }
 
-        def work(transaction: Transaction) -> Row:
+        def work(transaction: Transaction) -> Row | None:
             transaction.run(_PUT if seen is None else _PUT_AGAIN, values)
-            return transaction.rows(_READ, {"dag_id": question.dag_id, "run": question.run})[0]
+            return transaction.row(_READ, {"dag_id": question.dag_id, "run": question.run})
 
-        return _asked(self._database.write(work))
+        row = self._database.write(work)
+        return None if row is None else _asked(row)
 
     def errors(self) -> list[TimetableError]:
         """Return what is wrong with timetables now."""
@@ -152,7 +152,7 @@ class Questions:
     def report(self, report: Report) -> bool:
         """Write down an answer, or why there is none, and tell the scheduler; False if the lease had ended."""
         row = self._database.row(_READ_ONE, {"id": report.task})
-        if row is None or row[-1] != report.lease_id:
+        if row is None:
             return False
         asked = _asked(row)
         answer, problem = judged(asked.question, report)

@@ -187,7 +187,7 @@ class SqlStore:
         """Return the question to a plugin's timetable about a DAG's next run, or about a manual run."""
         return self._questions.asked(dag_id, run)
 
-    def ask(self, question: TimetableQuestion, digest: str, seen: Asked | None) -> Asked:
+    def ask(self, question: TimetableQuestion, digest: str, seen: Asked | None) -> Asked | None:
         """Put a question in place of what was ``seen``; return what is asked now."""
         return self._questions.ask(question, digest, seen)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from windlass.planning.topology import topology_of
-from windlass.ports import Claimed, StopKind, Workload
+from windlass.ports import Claimed, StopKind, Workload, WorkloadKind
 from windlass.protocol import Finish, Outcome, Reschedule, XComSet, XComValue
 from windlass.spec import DagSpec
 from windlass_testing.simulation.faults import Faults
@@ -47,6 +47,11 @@ class Process:
         A success is reported while its process is leaving: with its last word it has given the lease back.
         """
         return self.alive and not self.reported and not self.betrayed and now < self.renewed_at + LEASE
+
+    @property
+    def asks(self) -> bool:
+        """Whether it is a question to a timetable, and no attempt of a task."""
+        return self.workload.kind is WorkloadKind.TIMETABLE
 
     @property
     def name(self) -> str:

@@ -8,11 +8,14 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 from windlass.app.clocks import SeededRng
-from windlass.ports import NewRun, Workload
+from windlass.planning.calendar import is_asked
+from windlass.ports import NewRun, Workload, WorkloadKind
+from windlass.protocol.timetables import decode_question
 from windlass.scheduler import SchedulerSettings
-from windlass.spec import DagSpec, DeltaIntervalSpec
+from windlass.spec import DagSpec
 from windlass.states import RunType
 from windlass.store import ParsedFile, Store
 from windlass.store.database import Database
@@ -27,6 +30,7 @@ from windlass_testing.simulation.people import Operator
 from windlass_testing.simulation.processes import Behaviour, Register
 from windlass_testing.simulation.scheduler import Bells, SchedulerHost
 from windlass_testing.simulation.supervisor import SupervisorHost
+from windlass_testing.simulation.timetables import Answering, grid_seconds, with_time
 from windlass_testing.simulation.world import InvariantBroken, World
 
 
@@ -90,6 +94,9 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(before)
 
 
+_QUESTION: Final = "SELECT question FROM timetable_question WHERE ticket = :ticket"
+
+
 class _Simulation:
     def __init__(self, seed: int, world: World) -> None:
         self._world = world
@@ -98,13 +105,16 @@ class _Simulation:
         self.faults = Faults.drawn(source)
         self._specs: dict[str, DagSpec] = {}
         for number in range(source.choice((1, 1, 2))):
-            spec = random_dag(source, f"dag{number}")
+            # What it has to do with time is drawn apart, which keeps the shapes that seeds are known for.
+            apart = random.Random(f"time {seed} {number}")  # noqa: S311 - repeatable
+            spec = with_time(apart, random_dag(source, f"dag{number}"))
             self._specs[spec.dag_id] = spec
         self._rng = SeededRng(seed)
         self._bells = Bells(world, self.faults)
         self._database = Database.memory(world, self._rng, self._bells)
         self._store = Store(self._database)
         self._register = Register()
+        self._answering = Answering(world)
         self.observer = Observer(world, self._database, self._register, self._specs)
         self._probe = Interference(world, self.faults, self.observer.look)
         self._database.probe = self._probe
@@ -120,7 +130,15 @@ class _Simulation:
         names = ("one", "two") if source.random() < 0.35 else ("one",)
         hosts = [
             SupervisorHost(
-                world, name, self._database, specs, self._rng, self._register, behaviour, fences=len(names) > 1
+                world,
+                name,
+                self._database,
+                specs,
+                self._rng,
+                self._register,
+                behaviour,
+                self._answering,
+                fences=len(names) > 1,
             )
             for name in names
         ]
@@ -140,7 +158,7 @@ class _Simulation:
                 lambda: LossyExecutor(world, self.faults, hosts, parallelism, self._on_submit),
             )
             self._bells.hosts.append(host)
-        operator = Operator(world, self._store, self._rng, self.observer, tuple(self._specs))
+        operator = Operator(world, self._store, self._rng, self.observer, self._specs)
         if self.faults.operator:
             operator.start()
         if self.faults.jump:
@@ -156,6 +174,7 @@ class _Simulation:
         liveness.check_end(operator.triggered)
         with self._probe.muted():
             self.observer.check_all(liveness=True)
+            self.observer.time.check_end()
 
     def close(self) -> None:
         """End everybody and the database."""
@@ -173,7 +192,7 @@ class _Simulation:
         self._store.dags.store_parse_results(files, paused=False)
         now = self._world.now()
         for dag_id, spec in self._specs.items():
-            times = 1 if isinstance(spec.schedule, DeltaIntervalSpec) else self._source.randint(1, 2)
+            times = 1 if grid_seconds(spec) is not None else self._source.randint(1, 2)
             for _ in range(times):
                 self._store.runs.create(
                     NewRun(
@@ -185,11 +204,17 @@ class _Simulation:
                         data_interval_end=now,
                         run_after=now,
                         bump=True,
+                        interval_pending=is_asked(spec),
                     )
                 )
 
     def _on_submit(self, workload: Workload) -> None:
         """Nothing is handed out before its queueing is committed."""
+        if workload.kind is WorkloadKind.TIMETABLE:
+            with self._probe.muted():
+                rows = self._database.rows(_QUESTION, {"ticket": workload.ticket})
+            self._answering.sent(workload.ticket, decode_question(rows[0][0]) if rows else None)
+            return
         ti = self.observer.instance(workload.id)
         if ti is None or ti.epoch < workload.epoch:
             raise InvariantBroken(

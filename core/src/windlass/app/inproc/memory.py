@@ -308,7 +308,7 @@ class MemoryStore:
         """Return the question about a DAG's next run, or about a manual run."""
         return self.questions.asked(dag_id, run)
 
-    def ask(self, question: TimetableQuestion, digest: str, seen: Asked | None) -> Asked:
+    def ask(self, question: TimetableQuestion, digest: str, seen: Asked | None) -> Asked | None:
         """Put a question in place of what was ``seen``."""
         return self.questions.ask(question, digest, seen)
 
