@@ -104,7 +104,7 @@ class Observer:
         self._run_rows: list[tuple[object, ...]] = []
         self._seq = 0
         self.runs: dict[int, Run] = {}
-        self.time = TimeWatch(database, specs)
+        self.time = TimeWatch(world, database, specs)
         self.commits = 0
         #: When a task instance or a run changed its state last.
         self.moved_at = 0.0

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
+import msgspec
+
 from windlass.app.clocks import SeededRng
 from windlass.planning.calendar import is_asked
 from windlass.ports import NewRun, Workload, WorkloadKind
@@ -147,6 +149,8 @@ class _Simulation:
         poll = source.choice((1.0, 5.0))
         owners = ("a", "b") if source.random() < 0.3 else ("a",)
         self.observer.one_scheduler = len(owners) == 1
+        if not self.observer.one_scheduler:
+            self._lift_failure_limits()
         for owner in owners:
             settings = SchedulerSettings(owner=owner, poll_interval=poll)
             host = SchedulerHost(
@@ -182,14 +186,24 @@ class _Simulation:
         self._world.stop()
         self._database.close()
 
-    def _prepare(self) -> None:
-        for name, slots in POOLS.items():
-            self._store.pools.set(name, slots)
+    def _lift_failure_limits(self) -> None:
+        """Let no DAG pause itself: of several schedulers, only the one that reads the signal would learn of it."""
+        for dag_id, spec in self._specs.items():
+            if spec.max_consecutive_failed_dag_runs:
+                self._specs[dag_id] = msgspec.structs.replace(spec, max_consecutive_failed_dag_runs=0)
+        self._store_dags()
+
+    def _store_dags(self) -> None:
         files = [
             ParsedFile(bundle="main", file=spec.file, code_version=f"code-{dag_id}", specs=(spec,))
             for dag_id, spec in self._specs.items()
         ]
         self._store.dags.store_parse_results(files, paused=False)
+
+    def _prepare(self) -> None:
+        for name, slots in POOLS.items():
+            self._store.pools.set(name, slots)
+        self._store_dags()
         now = self._world.now()
         for dag_id, spec in self._specs.items():
             times = 1 if grid_seconds(spec) is not None else self._source.randint(1, 2)

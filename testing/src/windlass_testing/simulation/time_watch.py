@@ -10,7 +10,7 @@ from windlass.spec import CustomTimetableSpec, DagSpec, Reference
 from windlass.store.database import Database
 from windlass.store.instants import SECOND
 from windlass_testing.simulation.timetables import grid_seconds, true_answer
-from windlass_testing.simulation.world import InvariantBroken
+from windlass_testing.simulation.world import InvariantBroken, World
 
 _ANSWERED: Final = "SELECT question, answer FROM timetable_question WHERE answered_at IS NOT NULL"
 _OPEN: Final = (
@@ -53,7 +53,8 @@ class Run(Protocol):
 class TimeWatch:
     """Checks against the truth, which the simulation knows."""
 
-    def __init__(self, database: Database, specs: dict[str, DagSpec]) -> None:
+    def __init__(self, world: World, database: Database, specs: dict[str, DagSpec]) -> None:
+        self._world = world
         self._database = database
         self._specs = specs
         self._has_timetable = any(isinstance(spec.schedule, CustomTimetableSpec) for spec in specs.values())
@@ -104,6 +105,8 @@ class TimeWatch:
             return
         missed = {(run, position): (due, at) for run, position, due, at in self._database.rows(_MISSES)}
         now = self._database.now()
+        # A step that was frozen over a jump of the calendar has looked at the clock before it.
+        patience = _SLOWEST_STEP + int(self._world.jumped * SECOND)
         for run, dag_id, logical_date, queued_at, state, end_date, meddled in self._database.rows(_TIMES):
             for position, deadline in enumerate(self._specs[dag_id].deadlines):
                 noted = missed.pop((run, position), None)
@@ -114,7 +117,7 @@ class TimeWatch:
                     continue
                 start = logical_date if deadline.reference is Reference.LOGICAL_DATE else queued_at
                 due = start + int(deadline.interval * SECOND)
-                if noted is None and until > due + _SLOWEST_STEP:
+                if noted is None and until > due + patience:
                     raise InvariantBroken("18 deadline", f"run {run} was late for deadline {position}, unnoticed")
                 if noted is not None and (noted[0] > noted[1] or abs(noted[0] - due) > SECOND):
                     raise InvariantBroken("18 deadline", f"run {run} has missed deadline {position} at {noted}")
