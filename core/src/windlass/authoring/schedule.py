@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
+import msgspec
+
 from windlass.authoring.asset import Asset, AssetAlias, AssetAll, AssetAny, AssetExpression
 from windlass.errors import AuthoringError
 from windlass.moment import utc
@@ -37,8 +39,21 @@ class Schedule:
         self.spec = spec
         self.summary = summary
 
+    def in_zone(self, timezone: str) -> TimetableSpec:
+        """Return the data for a DAG in ``timezone``, which counts where the timetable was given no zone."""
+        return self.spec
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.summary})"
+
+
+class _DeltaSchedule(Schedule):
+    """A grid of durations, whose calendar parts (a month, a day) are counted in the DAG's zone."""
+
+    spec: DeltaIntervalSpec | DeltaTriggerSpec
+
+    def in_zone(self, timezone: str) -> TimetableSpec:
+        return msgspec.structs.replace(self.spec, timezone=timezone)
 
 
 class CronDataIntervalTimetable(Schedule):
@@ -48,7 +63,7 @@ class CronDataIntervalTimetable(Schedule):
         super().__init__(CronIntervalSpec(expression=cron, timezone=_zone(timezone)), cron)
 
 
-class DeltaDataIntervalTimetable(Schedule):
+class DeltaDataIntervalTimetable(_DeltaSchedule):
     """Data intervals of one length; the same as the bare timedelta."""
 
     def __init__(self, delta: Any) -> None:
@@ -81,7 +96,7 @@ class MultipleCronTriggerTimetable(Schedule):
         super().__init__(spec, ", ".join(crons))
 
 
-class DeltaTriggerTimetable(Schedule):
+class DeltaTriggerTimetable(_DeltaSchedule):
     """Runs at the points of a grid; the data interval reaches ``interval`` back."""
 
     def __init__(self, delta: Any, *, interval: Any = None) -> None:
@@ -118,8 +133,14 @@ class AssetOrTimeSchedule(Schedule):
             )
         if isinstance(spec, (NullSpec, AssetScheduleSpec, AssetOrTimeSpec)) or not hasattr(spec, "__struct_fields__"):
             raise AuthoringError("AssetOrTimeSchedule needs a timetable that follows time, such as a cron string")
-        condition = asset_condition("AssetOrTimeSchedule", assets)
+        self._timetable = timetable
+        self._condition = condition = asset_condition("AssetOrTimeSchedule", assets)
         super().__init__(AssetOrTimeSpec(condition=condition, timetable=spec), f"Asset or {summary}")
+
+    def in_zone(self, timezone: str) -> TimetableSpec:
+        """Return the data, with a timetable that was given as text or a duration in the DAG's zone."""
+        spec, _ = schedule("AssetOrTimeSchedule", self._timetable, timezone)
+        return AssetOrTimeSpec(condition=self._condition, timetable=spec)  # type: ignore[arg-type]
 
 
 def schedule(who: str, value: Any, timezone: str) -> tuple[TimetableSpec, str]:
@@ -128,8 +149,9 @@ def schedule(who: str, value: Any, timezone: str) -> tuple[TimetableSpec, str]:
     :raises AuthoringError: if it means none.
     """
     if isinstance(value, Schedule):
-        _validate(value.spec)
-        return value.spec, value.summary
+        spec = value.in_zone(timezone)
+        _validate(spec)
+        return spec, value.summary
     if isinstance(value, AssetExpression) or (isinstance(value, Sequence) and not isinstance(value, str) and value):
         return AssetScheduleSpec(condition=asset_condition(who, value)), "Asset"
     if (
@@ -167,14 +189,13 @@ def _custom(who: str, value: Any) -> tuple[TimetableSpec, str]:
     name = _timetable_name(who, type(value))
     try:
         value.validate()
-        data = value.serialize()
-        again = type(value).deserialize(data).serialize()
+        data = _json_object(value.serialize())
+        again = _json_object(type(value).deserialize(data).serialize())
         summary = value.summary
     except AuthoringError as error:
         raise AuthoringError(f"{who}: timetable {name}: {error}") from None
     except Exception as error:
         raise AuthoringError(f"{who}: timetable {name} raised {type(error).__name__}: {error}") from error
-    data, again = (_json_object(who, name, found) for found in (data, again))
     if again != data:
         raise AuthoringError(
             f"{who}: timetable {name} does not survive serialize() and deserialize(): {data!r} became {again!r}; "
@@ -189,12 +210,11 @@ def _timetable_name(who: str, cls: type) -> str:
     An installed class must be registered, because the versions of providers are part of a DAG's code version, and
     those of other distributions are not.
     """
-    from windlass.registry import lookup, registry
+    from windlass.registry import registry
 
-    dotted = {f"{cls.__module__}:{cls.__qualname__}", f"{cls.__module__}.{cls.__qualname__}"}
-    for name in registry().names("timetables"):
-        if name in dotted or lookup("timetables", name) is cls:
-            return name
+    name = registry().name_of("timetables", cls)
+    if name is not None:
+        return name
     file = getattr(sys.modules.get(cls.__module__), "__file__", None)
     installed = file is None or file.startswith((sys.prefix, sys.base_prefix)) or "-packages/" in file
     if installed:
@@ -205,16 +225,14 @@ def _timetable_name(who: str, cls: type) -> str:
     return cls.__qualname__
 
 
-def _json_object(who: str, name: str, data: Any) -> dict[str, Any]:
+def _json_object(data: Any) -> dict[str, Any]:
     """Return ``data`` as it will be read back."""
-    import msgspec
-
     try:
         found = msgspec.json.decode(msgspec.json.encode(data))
     except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
-        raise AuthoringError(f"{who}: serialize() of timetable {name} must return JSON values: {error}") from None
+        raise AuthoringError(f"serialize() must return JSON values: {error}") from None
     if not isinstance(found, dict):
-        raise AuthoringError(f"{who}: serialize() of timetable {name} must return a dict, not {data!r}")
+        raise AuthoringError(f"serialize() must return a dict, not {data!r}")
     return found
 
 

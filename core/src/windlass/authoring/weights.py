@@ -72,6 +72,4 @@ def rule_name(rule: Any) -> str:
         return rule
     from windlass.registry import registry
 
-    cls = type(rule)
-    dotted = {f"{cls.__module__}:{cls.__qualname__}", f"{cls.__module__}.{cls.__qualname__}"}
-    return next((name for name, path in registry().names(KIND).items() if path in dotted), cls.__qualname__)
+    return registry().name_of(KIND, type(rule)) or type(rule).__qualname__

@@ -102,3 +102,23 @@ class TestParams:
         task = TaskSpec(task_id="load", params={"n": ParamSpec(has_value=False)})
         data = dag(tasks=(task,), params={"n": ParamSpec(value=1)}, schedule=DAILY, start_date=MONDAY)
         assert checked(data, "etl.py").dag_id == "etl"
+
+
+LOCAL = ("LocalExecutor", "local")
+
+
+@pytest.mark.parametrize("executor", [None, *LOCAL])
+def test_a_task_may_name_the_executor_that_runs_everything(executor: str | None) -> None:
+    data = dag(tasks=(TaskSpec(task_id="a", executor=executor),))
+    assert checked(data, "etl.py", executors=LOCAL).by_id["a"].executor == executor
+
+
+@pytest.mark.parametrize("executor", ["KubernetesExecutor", "SequentialExecutor", "lokal"])
+def test_a_task_that_asks_for_another_executor_is_an_error_that_says_which_there_is(executor: str) -> None:
+    data = dag(tasks=(TaskSpec(task_id="a", executor=executor),))
+    with pytest.raises(SpecError) as caught:
+        checked(data, "etl.py", executors=LOCAL)
+    assert str(caught.value) == (
+        f"task 'a' of DAG 'etl' asks for executor {executor!r}, which is not the configured one (core.executor); "
+        "write 'LocalExecutor' or 'local', or leave executor= out"
+    )

@@ -27,7 +27,7 @@ EPOCH = START.replace(year=1970, month=1, day=1, hour=0)
 
 
 def owed(world: SqlScriptedEngine) -> list[tuple[str, str]]:
-    return world.services.db.rows("SELECT event, op_id FROM outbox ORDER BY id")  # type: ignore[return-value]
+    return world.services.db.rows("SELECT event, op_id FROM outbox ORDER BY id")
 
 
 def stuck(world: ScriptedEngine, *deadlines: DeadlineSpec) -> RunFacts:

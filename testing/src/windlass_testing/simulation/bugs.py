@@ -321,11 +321,6 @@ def _deadline_told_again(stack: ExitStack) -> None:
     _replace(stack, changes, "note_misses", note)
 
 
-@_bug("a run that has ended can still miss its deadline")
-def _late_after_the_end(stack: ExitStack) -> None:
-    _without(stack, deadlines, "_NOTE", " AND state IN ('queued','running')")
-
-
 @_bug("failures in a row pause nothing")
 def _tireless(stack: ExitStack) -> None:
     for module in (changes, commands):
