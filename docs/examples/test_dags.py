@@ -1,15 +1,17 @@
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import branching
 import connections_and_variables
 import first_dag
 import mapping
+import own_timetable
 import pytest
 import retries_and_timeouts
 
 from windlass.errors import ParamInvalid
+from windlass.timetables import DataInterval, TimeRestriction
 
 
 def test_the_report_has_the_mean_of_the_measurements() -> None:
@@ -54,3 +56,19 @@ def test_the_shop_is_reached_through_its_connection() -> None:
         connections={"shop_api": "http://ada:s3cr3t@shop.example:8443"}, variables={"shop_path": "v2"}
     )
     assert result.xcom("address") == "https://shop.example:8443/v2"
+
+
+def test_after_friday_comes_monday() -> None:
+    friday = datetime(2026, 3, 6, tzinfo=UTC)
+    info = own_timetable.WorkingDays([]).next_dagrun_info(
+        last_automated_data_interval=DataInterval(friday, friday + own_timetable.DAY),
+        restriction=TimeRestriction(earliest=None, latest=None, catchup=True, now=friday),
+    )
+    assert info is not None
+    assert info.logical_date == datetime(2026, 3, 9, tzinfo=UTC)
+
+
+def test_the_turnover_is_that_of_the_last_working_day() -> None:
+    result = own_timetable.turnover().test(logical_date=datetime(2026, 12, 26, 8, tzinfo=UTC))
+    assert result.state == "success"
+    assert result.xcom("add_up") == "the turnover of 24 December"
