@@ -16,6 +16,7 @@ import msgspec
 from windlass.errors import ProtocolError, SpecError
 from windlass.interfaces.timetable import DagRunInfo, DataInterval, TimeRestriction, Timetable
 from windlass.moment import iso
+from windlass.planning.attempts import timetable_log
 from windlass.planning.calendar import last_interval, next_info
 from windlass.ports import DagFacts, Report, RunFacts
 from windlass.protocol import Finish, Outcome, TimetableAnswer, TimetableQuestion
@@ -29,6 +30,10 @@ _FRESH = timedelta(seconds=60)
 #: Seconds until a timetable that failed is asked again: doubled by each failure, up to the second.
 _FIRST_RETRY, _LONGEST_RETRY = 10.0, 600.0
 _MOST_DOUBLINGS = 10
+
+
+class NotAnAnswer(TypeError):
+    """A timetable returned something that is none of the things it may return."""
 
 
 def next_question(dag: DagFacts, spec: DagSpec, now: datetime) -> TimetableQuestion:
@@ -79,7 +84,7 @@ def digest(question: TimetableQuestion) -> str:
 def answer_of(table: Timetable, question: TimetableQuestion) -> TimetableAnswer | None:
     """Return what ``table`` answers. Whatever it raises passes through.
 
-    :raises TypeError: if it returns something else than it must.
+    :raises NotAnAnswer: if it returns something else than it must.
     """
     if question.run:
         interval = table.infer_manual_data_interval(run_after=question.now)
@@ -133,7 +138,8 @@ def judged(question: TimetableQuestion, report: Report) -> tuple[TimetableAnswer
         return None, f"gave no answer: {report.lost or 'its process was stopped'}"
     done = report.ending
     if not isinstance(done, Finish) or done.outcome is not Outcome.SUCCESS:
-        return None, (done.reason if isinstance(done, Finish) else None) or "gave no answer"
+        reason = (done.reason if isinstance(done, Finish) else None) or "gave no answer"
+        return None, f"{reason}; correct it, its log is {timetable_log(question.dag_id)} in the log folder"
     try:
         answer = decode_answer(report.xcoms[0].value.data if report.xcoms else b"")
     except ProtocolError as error:
@@ -167,5 +173,4 @@ def _custom(spec: DagSpec) -> CustomTimetableSpec:
 
 def _require(value: object, kind: type, method: str) -> None:
     if not isinstance(value, kind):
-        msg = f"{method} returned {value!r}, which is no {kind.__name__}"
-        raise TypeError(msg)
+        raise NotAnAnswer(f"{method} returned {value!r:.200}, which is no {kind.__name__}")

@@ -109,9 +109,14 @@ def question_context(question: TimetableQuestion, *, lease_id: str) -> AttemptCo
         data_interval_start=question.now,
         data_interval_end=question.now,
         run_after=question.now,
-        log_path=f"dag_id={_quoted(question.dag_id)}/timetable.log",
+        log_path=timetable_log(question.dag_id),
         question=question,
     )
+
+
+def timetable_log(dag_id: str) -> str:
+    """Return where a DAG's timetable logs, below the log folder."""
+    return f"dag_id={_quoted(dag_id)}/timetable.log"
 
 
 def params_of(spec: DagSpec, task_id: str, conf: dict[str, Any]) -> dict[str, Any]:

@@ -13,12 +13,14 @@ from pathlib import Path
 
 from windlass.authoring.dag import DAG
 from windlass.interfaces.timetable import Timetable
-from windlass.planning.asking import answer_of
+from windlass.planning.asking import NotAnAnswer, answer_of
 from windlass.ports import TaskSession
 from windlass.protocol import Finish, Outcome, TimetableQuestion, XComSet, XComValue
 from windlass.protocol.timetables import encode_answer
 from windlass.runtime.attempt import trimmed
 
+#: Where our own code lies.
+_OURS = str(Path(__file__).parent.parent) + "/"
 log = logging.getLogger("windlass.timetable")
 
 
@@ -33,7 +35,8 @@ def answer_question(dag: DAG, question: TimetableQuestion, session: TaskSession)
         log.error(  # noqa: TRY400 - the traceback begins in the author's code
             "timetable %s failed: %s", question.name, error, exc_info=(type(error), error, trimmed(error.__traceback__))
         )
-        reason = f"raised {type(error).__name__}: {error}{_place(error)}"
+        said = f"raised {type(error).__name__}: {error}{_place(error)}"
+        reason = str(error) if isinstance(error, NotAnAnswer) else said
     return Finish(
         outcome=Outcome.SUCCESS if reason is None else Outcome.FAIL,
         started_at=started_at,
@@ -45,9 +48,11 @@ def answer_question(dag: DAG, question: TimetableQuestion, session: TaskSession)
 
 def _place(error: BaseException) -> str:
     """Return where the author's code raised ``error``; nothing if it did not."""
-    step, place = trimmed(error.__traceback__), ""
+    step, place = error.__traceback__, ""
     while step is not None:
-        place = f" ({Path(step.tb_frame.f_code.co_filename).name}:{step.tb_lineno})"
+        file = step.tb_frame.f_code.co_filename
+        if not file.startswith((_OURS, "<")):
+            place = f" ({Path(file).name}:{step.tb_lineno})"
         step = step.tb_next
     return place
 

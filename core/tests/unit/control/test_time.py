@@ -67,7 +67,10 @@ def test_what_is_wrong_with_a_timetable_is_told_wherever_people_look(here: Insta
     here.executor.timetable = moonless
     here.add(MOON)
     here.settle()
-    sentence = "timetable 'acme.Moon' of DAG 'moon' raised ValueError: no moon"
+    sentence = (
+        "timetable 'acme.Moon' of DAG 'moon' raised ValueError: no moon; "
+        "correct it, its log is dag_id=moon/timetable.log in the log folder"
+    )
     assert here.control.dags.next_run("moon").reason == sentence
     assert sentence in facts(here.control.explain("moon"))
     [error] = here.control.dagfiles.import_errors()

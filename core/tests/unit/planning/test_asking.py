@@ -10,6 +10,7 @@ import pytest
 
 from windlass.interfaces.timetable import DagRunInfo, DataInterval, TimeRestriction, Timetable
 from windlass.planning.asking import (
+    NotAnAnswer,
     answer_of,
     digest,
     is_outdated,
@@ -93,7 +94,7 @@ def test_a_manual_run_has_the_interval_that_the_timetable_infers() -> None:
 
 
 def test_what_is_no_run_info_is_a_type_error_with_the_methods_name() -> None:
-    with pytest.raises(TypeError, match="next_dagrun_info returned 'tomorrow', which is no DagRunInfo"):
+    with pytest.raises(NotAnAnswer, match="next_dagrun_info returned 'tomorrow', which is no DagRunInfo"):
         answer_of(Table("tomorrow"), question())
 
 

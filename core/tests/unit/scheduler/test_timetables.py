@@ -121,7 +121,10 @@ def test_what_fails_is_one_error_and_is_asked_again_later_and_later(world: Scrip
     world.executor.timetable = raises
     world.add(dag())
     world.settle()
-    assert asked(world).error == "timetable 'acme.Moon' of DAG 'd' raised ValueError: no moon"
+    assert asked(world).error == (
+        "timetable 'acme.Moon' of DAG 'd' raised ValueError: no moon; "
+        "correct it, its log is dag_id=d/timetable.log in the log folder"
+    )
     world.pass_time(timedelta(seconds=71))
     # after 10, 20 and 40 s
     assert [(question.now - START).total_seconds() for question in world.executor.questions] == [0, 10, 30, 70]
