@@ -74,10 +74,18 @@ class CronTriggerTimetable(Schedule):
     """Runs at the instants that a cron expression names; the data interval reaches ``interval`` back."""
 
     def __init__(
-        self, cron: str, *, timezone: str | tzinfo = "UTC", interval: Any = None, run_immediately: bool = False
+        self,
+        cron: str,
+        *,
+        timezone: str | tzinfo = "UTC",
+        interval: Any = None,
+        run_immediately: bool | timedelta = False,
     ) -> None:
         spec = CronTriggerSpec(
-            expressions=(cron,), timezone=_zone(timezone), interval=_delta(interval), run_immediately=run_immediately
+            expressions=(cron,),
+            timezone=_zone(timezone),
+            interval=_delta(interval),
+            run_immediately=_immediately(run_immediately),
         )
         super().__init__(spec, cron)
 
@@ -86,12 +94,19 @@ class MultipleCronTriggerTimetable(Schedule):
     """Runs at the instants that any of several cron expressions names."""
 
     def __init__(
-        self, *crons: str, timezone: str | tzinfo = "UTC", interval: Any = None, run_immediately: bool = False
+        self,
+        *crons: str,
+        timezone: str | tzinfo = "UTC",
+        interval: Any = None,
+        run_immediately: bool | timedelta = False,
     ) -> None:
         if not crons:
             raise AuthoringError("MultipleCronTriggerTimetable needs at least one cron expression")
         spec = CronTriggerSpec(
-            expressions=crons, timezone=_zone(timezone), interval=_delta(interval), run_immediately=run_immediately
+            expressions=crons,
+            timezone=_zone(timezone),
+            interval=_delta(interval),
+            run_immediately=_immediately(run_immediately),
         )
         super().__init__(spec, ", ".join(crons))
 
@@ -260,6 +275,14 @@ def _delta(value: Any) -> RelativeDelta:
     from windlass.planning.timetables import relative_delta
 
     return relative_delta(value)
+
+
+def _immediately(value: Any) -> bool | float:
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, bool):
+        return value
+    raise AuthoringError(f"run_immediately must be True, False or a timedelta, not {value!r}")
 
 
 def _zone(value: str | tzinfo) -> str:

@@ -126,6 +126,14 @@ def test_schedules_become_data(schedule: object, expected: object, summary: str)
     assert (made.schedule, made.schedule_summary) == (expected, summary)
 
 
+def test_run_immediately_takes_a_timedelta() -> None:
+    made = spec(CronTriggerTimetable("5 4 * * *", run_immediately=timedelta(hours=1))).schedule
+    assert isinstance(made, CronTriggerSpec)
+    assert made.run_immediately == 3600.0
+    with pytest.raises(AuthoringError, match="run_immediately must be True, False or a timedelta, not 'soon'"):
+        CronTriggerTimetable("5 4 * * *", run_immediately="soon")  # type: ignore[arg-type]
+
+
 def test_chained_conditions_are_flat() -> None:
     assert spec(A & B & C).schedule == AssetScheduleSpec(
         condition=AssetCondition(all_of=tuple(AssetCondition(asset=name) for name in "abc"))

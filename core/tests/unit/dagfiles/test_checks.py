@@ -113,7 +113,7 @@ def test_a_task_may_name_the_executor_that_runs_everything(executor: str | None)
     assert checked(data, "etl.py", executors=LOCAL).by_id["a"].executor == executor
 
 
-@pytest.mark.parametrize("executor", ["KubernetesExecutor", "SequentialExecutor", "lokal"])
+@pytest.mark.parametrize("executor", ["KubernetesExecutor", "SequentialExecutor", "LOCAL"])
 def test_a_task_that_asks_for_another_executor_is_an_error_that_says_which_there_is(executor: str) -> None:
     data = dag(tasks=(TaskSpec(task_id="a", executor=executor),))
     with pytest.raises(SpecError) as caught:
