@@ -79,7 +79,7 @@ def test_each_example_of_the_page_has_the_finding_that_it_stands_for(linted: Lin
         line = files[item.file].splitlines()[item.line - 1]
         assert re.search(r"with DAG|EmptyOperator|^[A-Zr]\w+ = |write_text|Thread|import slow", line), item
     assert not {"slow_library", "wl101"} & sys.modules.keys(), "nothing of an author's was imported here"
-    Path("/tmp/windlass-lint-example").unlink()
+    Path("/tmp/windlass-lint-example").unlink(missing_ok=True)
 
 
 @pytest.mark.usefixtures("database")
