@@ -6,14 +6,16 @@ the run that is due next. It stops at the end of the period, whatever is still r
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Final
 
 import msgspec
 
-from windlass.app.clocks import SeededRng, VirtualClock
+from windlass.app.clocks import VirtualClock
 from windlass.app.inproc.gateway import MemoryGateway
 from windlass.app.inproc.memory import MemoryStore
 from windlass.app.simulate.assumptions import LEAST, Assumptions, Behaviours, DagEntry, History
@@ -33,6 +35,8 @@ _FOREVER: Final = 1e12
 #: The scheduler is never so long at work while no time passes.
 _MOST_STEPS: Final = 10_000
 _MOST_RUNS: Final = 1_000_000
+#: Objects that are made before the collector looks at the young ones.
+_GARBAGE: Final = 100_000
 _MOST_COMPLAINTS: Final = 20
 #: The pool without end of runs that are not simulated in full, and the one task they have.
 _UNLIMITED: Final = "unlimited"
@@ -104,7 +108,7 @@ class _World:
             self._store.set_pool(PoolFacts(name=name, slots=slots))
         for spec in specs:
             self._store.add_dag(spec, last_interval=_last_interval(spec, since))
-        rng = SeededRng(0)
+        rng = _Numbers()
         gateway = MemoryGateway(self._store, rng, _know_nothing, _know_nothing)
         self._executor = SimulatedExecutor(self._store, gateway, self._clock, behaviours, parallelism)
         settings = SchedulerSettings(
@@ -121,12 +125,16 @@ class _World:
     def run(self, until: datetime) -> None:
         """Let everything happen that happens before ``until``."""
         complaints = _Complaints()
+        # Nearly everything that is made here stays to the end, so looking for garbage all the time finds none.
+        thresholds = gc.get_threshold()
+        gc.set_threshold(_GARBAGE, *thresholds[1:])
         log = logging.getLogger("windlass.scheduler")
         propagate, log.propagate = log.propagate, False
         log.addHandler(complaints)
         try:
             self._run(until, complaints)
         finally:
+            gc.set_threshold(*thresholds)
             log.removeHandler(complaints)
             log.propagate = propagate
             self._notes += complaints.sentences
@@ -151,7 +159,8 @@ class _World:
         """Do what can be done now; return the seconds until the scheduler has something to do, 0 for at once."""
         self._executor.end_due()
         pause = self._scheduler.step()
-        self._waits.look(self._clock.now())
+        if not self._runs_only:
+            self._waits.look(self._clock.now())
         return 0.0 if self._store.signals(1) else pause
 
     def _leap(self, pause: float, until: datetime) -> None:
@@ -161,7 +170,8 @@ class _World:
         to = until if end is None else min(end, until)
         if pause < (to - now).total_seconds():
             to = now + timedelta(seconds=pause)
-        self._waits.pass_time((to - now).total_seconds())
+        if not self._runs_only:
+            self._waits.pass_time((to - now).total_seconds())
         self._clock.travel_to(to)
 
     # -- the account --------------------------------------------------------------------------------------------------
@@ -234,6 +244,17 @@ class _World:
                 due = iso(info.run_after)
                 found.append(f"DAG {dag.dag_id!r} is behind at the end: its next run was due at {due}")
         return found
+
+
+class _Numbers:
+    """Tokens that nobody need guess, one after the other."""
+
+    def __init__(self) -> None:
+        self._numbers = count()
+
+    def token(self) -> str:
+        """Return the next one."""
+        return str(next(self._numbers))
 
 
 class _Complaints(logging.Handler):
