@@ -113,6 +113,7 @@ class DagFiles:
                 self._contents,
                 safe_mode=settings.core.dag_discovery_safe_mode,
                 min_interval=settings.dag_processor.min_file_process_interval,
+                timezone=settings.core.default_timezone,
             )
             for bundle in (configured_bundles(settings) if bundles is None else bundles)
         }
@@ -237,6 +238,7 @@ class DagFiles:
                     file=tracked.file,
                     timeout=self._settings.core.dagbag_import_timeout,
                     memory=self._settings.dag_processor.memory_limit_mb << 20,
+                    timezone=tracked.timezone,
                 )
             )
         self._results.extend(self._parser.collect(0.0 if self._results or not self._parser.busy else wait))

@@ -126,6 +126,7 @@ def _parse(
                         file=names[number],
                         timeout=settings.core.dagbag_import_timeout,
                         memory=settings.dag_processor.memory_limit_mb << 20,
+                        timezone=settings.core.default_timezone,
                         lint=shift,
                     )
                 )

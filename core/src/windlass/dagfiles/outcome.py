@@ -86,7 +86,7 @@ def settle(tracked: Tracked, outcome: Outcome, contents: Contents, code: CodeSto
 
 
 def _manifest(tracked: Tracked, inputs: Mapping[str, str]) -> Manifest:
-    return Manifest.of(tracked.bundle, tracked.root, tracked.file, code_files(inputs))
+    return Manifest.of(tracked.bundle, tracked.root, tracked.file, code_files(inputs), tracked.timezone)
 
 
 def to_store(tracked: Tracked, result: ParseResult, outcome: Outcome, code_version: str) -> ParsedFile:

@@ -76,6 +76,7 @@ def _parsed(server: Parser, root: str, files: list[str], settings: Settings) -> 
                     file=file,
                     timeout=settings.core.dagbag_import_timeout,
                     memory=settings.dag_processor.memory_limit_mb << 20,
+                    timezone=settings.core.default_timezone,
                 )
             )
         results += [(sent[result.id], result) for result in server.collect(_WAIT)]

@@ -33,7 +33,7 @@ from windlass.version import __version__
 COPIED: Final = 32 << 20
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a code version stands for."""
 
     bundle: str
@@ -42,9 +42,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, str]
     python: str
     packages: dict[str, str]
+    #: In which its naive dates are read.
+    timezone: str = "UTC"
 
     @classmethod
-    def of(cls, bundle: str, root: str, file: str, files: Mapping[str, str]) -> Manifest:
+    def of(cls, bundle: str, root: str, file: str, files: Mapping[str, str], timezone: str = "UTC") -> Manifest:
         """Return the manifest of ``file`` with these inputs, under the Python and the packages of this process.
 
         :raises SpecError: if an input lies outside the root.
@@ -58,6 +60,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
             files=dict(files),
             python=platform.python_version(),
             packages=_packages(),
+            timezone=timezone,
         )
 
     @property

@@ -44,6 +44,8 @@ class Tracked:
     bundle: str
     root: str
     file: str
+    #: In which its naive dates are read.
+    timezone: str = "UTC"
     #: As in :class:`Remembered`; None = it must be parsed.
     inputs: Mapping[str, str] | None = None
     dags: tuple[str, ...] = ()
@@ -81,22 +83,27 @@ class Look:
 class Watch:
     """The DAG files of one bundle."""
 
-    def __init__(self, bundle: Bundle, contents: Contents, *, safe_mode: bool, min_interval: float) -> None:
+    def __init__(
+        self, bundle: Bundle, contents: Contents, *, safe_mode: bool, min_interval: float, timezone: str = "UTC"
+    ) -> None:
         self.bundle = bundle
         self.root = str(bundle.path)
         self.files: dict[str, Tracked] = {}
         self._contents = contents
         self._listing = Listing(self.root, safe_mode=safe_mode)
         self._min_interval = min_interval
+        self._timezone = timezone
         self._installed = installed()
 
     def restore(self, row: ParsedFileRow, parsed_at: float) -> None:
         """Go on from what the database says of a file; ``parsed_at`` is monotonic."""
-        tracked = Tracked(self.bundle.name, self.root, row.file, dags=row.dags, min_interval=row.min_interval)
+        tracked = Tracked(
+            self.bundle.name, self.root, row.file, self._timezone, dags=row.dags, min_interval=row.min_interval
+        )
         tracked.parsed_at = parsed_at
         try:
             known = msgspec.convert(row.inputs, Remembered)
-            manifest = Manifest.of(tracked.bundle, self.root, tracked.file, code_files(known.files))
+            manifest = Manifest.of(tracked.bundle, self.root, tracked.file, code_files(known.files), self._timezone)
         except (msgspec.ValidationError, SpecError):
             pass  # asked for, or written by another release: it is parsed
         else:
@@ -128,7 +135,7 @@ class Watch:
         self._find_gone(found, look, final=final)
         for file in found.files:
             if file not in self.files:
-                self.files[file] = Tracked(self.bundle.name, self.root, file)
+                self.files[file] = Tracked(self.bundle.name, self.root, file, self._timezone)
         self._retry_failed()
         current = _Current(self.root, self._contents, found)
         look.due = [

@@ -38,6 +38,8 @@ class ParseRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     timeout: float = 30.0
     #: Bytes of address space; 0 = unlimited.
     memory: int = 2 << 30
+    #: In which naive dates are read, an IANA name.
+    timezone: str = "UTC"
     #: Look for what ``dags lint`` finds, with clocks that are ahead by so many seconds; None = only parse.
     lint: float | None = None
 

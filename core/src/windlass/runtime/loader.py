@@ -24,7 +24,7 @@ from pathlib import Path
 
 import msgspec
 
-from windlass.errors import NotFound
+from windlass.errors import NotFound, UsageError
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +35,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     root: str
     #: Path below the root, with forward slashes -> SHA-256 in hex.
     files: dict[str, str]
+    timezone: str = "UTC"
 
 
 def read_manifest(code: Path, code_version: str) -> Manifest:
@@ -220,4 +221,24 @@ def load_snapshot(code: Path, code_version: str, file: str) -> types.ModuleType:
     if not snapshot.has_file(file):
         msg = f"code version {code_version} does not contain {file}"
         raise NotFound(msg)
+    use_timezone(manifest.timezone)
     return load_dag_file(snapshot.root, file, snapshot.read(file))
+
+
+def use_timezone(name: str) -> None:
+    """Read naive dates of DAG files in the zone ``name`` from now on.
+
+    :raises UsageError: if there is no such zone.
+    """
+    if name == "UTC":
+        return
+    from zoneinfo import ZoneInfo
+
+    from windlass.authoring.dag import set_default_timezone
+
+    try:
+        zone = ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        msg = f"core.default_timezone is {name!r}, which is no IANA time zone; set it to one such as Europe/Berlin"
+        raise UsageError(msg) from None
+    set_default_timezone(zone)

@@ -186,6 +186,7 @@ def parse(request: ParseRequest, source: bytes, session: AskingSession) -> Parse
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         try:
+            loader.use_timezone(request.timezone)
             with session_scope(session):
                 specs = _specs(loader.load_dag_file(request.root, request.file, source), request.file, policies)
         except BaseException as problem:  # noqa: BLE001 - SystemExit at the top level of a file is an error in that file

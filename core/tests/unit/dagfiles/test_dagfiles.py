@@ -263,6 +263,15 @@ class TestWhatIsParsed:
         assert world.sync() == ["a.py"]
         assert world.store.queries.dag("etl").code_version != version
 
+    def test_another_default_timezone_is_another_version_of_every_file(self, world: World) -> None:
+        world.write("a.py", "dag: etl")
+        world.sync()
+        version = world.store.queries.dag("etl").code_version
+        world.settings = world.settings.replace({("core", "default_timezone"): "Asia/Tokyo"})
+        world.restart()
+        assert world.sync() == ["a.py"]
+        assert world.store.queries.dag("etl").code_version != version
+
     def test_a_failed_file_is_tried_again_when_something_is_installed(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -54,6 +54,7 @@ def test_equal_inputs_have_an_equal_version_and_any_difference_another(root: Pat
         manifest(root / "moved"),
         msgspec.structs.replace(first, file="lib/b.py"),
         msgspec.structs.replace(first, python="4.0.0"),
+        msgspec.structs.replace(first, timezone="Asia/Tokyo"),
         msgspec.structs.replace(first, packages={**first.packages, "windlass-aws": "9"}),
     ]
     assert len({first.code_version, *(other.code_version for other in others)}) == 1 + len(others)

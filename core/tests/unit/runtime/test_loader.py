@@ -36,9 +36,10 @@ class Bundle:
         self.files[file] = hashlib.sha256(data).hexdigest()
         (self.code / "blobs" / self.files[file]).write_bytes(data)
 
-    def load(self, file: str = "dag.py") -> subprocess.CompletedProcess[str]:
+    def load(self, file: str = "dag.py", **more: str) -> subprocess.CompletedProcess[str]:
         """Import ``file`` from the snapshot in a fresh interpreter."""
         manifest = {"bundle": "b", "file": file, "root": str(self.root), "files": self.files, "python": "3", "x": 1}
+        manifest |= more
         (self.code / "versions/v1.json").write_text(json.dumps(manifest))
         script = (
             "import pathlib, sys, traceback\n"
@@ -70,6 +71,19 @@ def test_modules_come_from_the_snapshot_under_their_original_path(bundle: Bundle
     bundle.write("helpers.py", "NAME = 'edited'")
     bundle.write("dag.py", "raise ValueError")
     assert bundle.output() == f"kept {bundle.root}/helpers.py {bundle.root}/dag.py"
+
+
+def test_naive_dates_are_read_in_the_zone_of_the_snapshot(bundle: Bundle) -> None:
+    bundle.keep(
+        "dag.py",
+        """
+        from datetime import datetime
+        from windlass import DAG
+        print(DAG("d", start_date=datetime(2026, 3, 1)).start_date.isoformat())
+        """,
+    )
+    assert bundle.output() == "2026-03-01T00:00:00+00:00"
+    assert bundle.load(timezone="Asia/Tokyo").stdout.strip() == "2026-03-01T00:00:00+09:00"
 
 
 def test_packages_relative_imports_and_namespace_folders(bundle: Bundle) -> None:

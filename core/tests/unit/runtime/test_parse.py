@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -55,9 +56,17 @@ class Parser:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(source if isinstance(source, bytes) else textwrap.dedent(source).encode())
 
-    def ask(self, file: str, *, timeout: float = 10.0, memory: int = 2 << 30) -> int:
+    def ask(self, file: str, *, timeout: float = 10.0, memory: int = 2 << 30, timezone: str = "UTC") -> int:
         self._ids += 1
-        request = ParseRequest(id=self._ids, bundle="b", root=str(self.root), file=file, timeout=timeout, memory=memory)
+        request = ParseRequest(
+            id=self._ids,
+            bundle="b",
+            root=str(self.root),
+            file=file,
+            timeout=timeout,
+            memory=memory,
+            timezone=timezone,
+        )
         self.sock.sendall(pack(request))
         return self._ids
 
@@ -74,12 +83,12 @@ class Parser:
             found[message.id] = message
         return found
 
-    def parse(self, source: str | bytes, **limits: float) -> ParseResult:
+    def parse(self, source: str | bytes, **limits: float | str) -> ParseResult:
         self.write("dag.py", source)
         number = self.ask("dag.py", **limits)  # type: ignore[arg-type]
         return self.results(1)[number]
 
-    def error(self, source: str | bytes, **limits: float) -> str:
+    def error(self, source: str | bytes, **limits: float | str) -> str:
         result = self.parse(source, **limits)
         assert result.error is not None, "the file was accepted"
         assert result.specs == []
@@ -98,6 +107,26 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parser]:
 def parser(server: Parser, tmp_path: Path) -> Parser:
     server.root = tmp_path
     return server
+
+
+def test_naive_dates_are_read_in_the_configured_zone(parser: Parser) -> None:
+    source = """
+        from datetime import datetime
+        from windlass import DAG
+        dag = DAG("naive", schedule="@daily", start_date=datetime(2026, 3, 1))
+    """
+    [data] = parser.parse(source, timezone="Asia/Tokyo").specs
+    spec = decode_spec(data)
+    assert spec.start_date == datetime(2026, 2, 28, 15, tzinfo=UTC)
+    assert spec.timezone == "Asia/Tokyo"
+    [data] = parser.parse(source).specs
+    assert decode_spec(data).start_date == datetime(2026, 3, 1, tzinfo=UTC), "each child reads its own zone"
+
+
+def test_a_zone_that_is_none_is_an_error_of_every_file(parser: Parser) -> None:
+    assert "core.default_timezone is 'Mars/Olympus', which is no IANA time zone" in parser.error(
+        GOOD, timezone="Mars/Olympus"
+    )
 
 
 def test_a_good_file_gives_its_specs_and_its_inputs(parser: Parser) -> None:

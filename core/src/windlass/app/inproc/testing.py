@@ -35,7 +35,7 @@ from windlass.planning.calendar import manual_interval
 from windlass.ports import RunFacts, TaskFacts, clock_scope
 from windlass.protocol import AssetEvent, AttemptContext, Defer, Finish, Outcome, Reschedule
 from windlass.runtime.attempt import render_attempt, run_attempt
-from windlass.runtime.loader import add_root, load_dag_file
+from windlass.runtime.loader import add_root, load_dag_file, use_timezone
 from windlass.runtime.xcom import unpack
 from windlass.spec.params import check_conf
 from windlass.states import RunType, TaskState
@@ -265,6 +265,7 @@ def load_dag(settings: Settings, dag_id: str, file: Path | None = None) -> DAG:
     :raises DagNotFound: if none of them defines it.
     """
     folder = settings.core.dags_folder
+    use_timezone(settings.core.default_timezone)
     candidates = [file] if file is not None else sorted(folder.rglob("*.py"))
     tried: list[str] = []
     for path in candidates:
