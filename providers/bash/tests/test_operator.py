@@ -169,6 +169,32 @@ def test_a_flood_from_the_background_does_not_keep_the_task() -> None:
 
 
 @pytest.mark.processes
+def test_cancelling_the_task_while_bash_is_being_started_leaves_nothing_behind(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    program = textwrap.dedent(
+        f"""
+        import os, pathlib, signal, subprocess, sys, time
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        from windlass_bash.operators import BashOperator
+
+        class Slow(subprocess.Popen):
+            def __init__(self, *args, **kwargs):
+                super().__init__(*args, **kwargs)
+                while not pathlib.Path({str(pids)!r}).exists():
+                    time.sleep(0.01)
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        subprocess.Popen = Slow
+        command = "echo $$ > {pids}.new; mv {pids}.new {pids}; sleep 600"
+        BashOperator(task_id="t", bash_command=command).execute({{}})
+        """
+    )
+    with subprocess.Popen([sys.executable, "-c", program], env=dict(os.environ)) as task:
+        assert task.wait(20) == 143
+    assert until(lambda: not alive(int(pids.read_text())))
+
+
+@pytest.mark.processes
 @pytest.mark.parametrize("stubborn", [False, True])
 def test_cancelling_the_task_ends_the_whole_group(tmp_path: Path, stubborn: bool) -> None:
     pids = tmp_path / "pids"

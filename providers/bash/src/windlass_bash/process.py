@@ -13,6 +13,7 @@ import select
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
@@ -72,23 +73,46 @@ def run(command: str, *, env: Mapping[str, str], cwd: str | None, line: Callable
             script.write(command)
             script.flush()
             arguments = ["bash", script.name]
-        process = subprocess.Popen(
-            arguments,
-            env=dict(env),
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        process: subprocess.Popen[bytes] | None = None
         graceful = True
         try:
+            with _cancelled_afterwards():
+                process = subprocess.Popen(
+                    arguments,
+                    env=dict(env),
+                    cwd=cwd,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
             for text in _lines(process):
                 line(text)
             graceful = False
             return process.wait()
         finally:
-            _end_group(process, graceful=graceful)
+            if process is not None:
+                _end_group(process, graceful=graceful)
+
+
+@contextlib.contextmanager
+def _cancelled_afterwards() -> Iterator[None]:
+    """Keep a SIGTERM that comes during the block until it is over.
+
+    Bash may run already while its start is still going on here. An exception in that moment would leave it behind,
+    because nobody knew its process yet.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only there do handlers run
+        yield
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        if came:
+            signal.raise_signal(signal.SIGTERM)
 
 
 def _lines(process: subprocess.Popen[bytes]) -> Iterator[bytes]:
