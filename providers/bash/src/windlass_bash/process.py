@@ -110,7 +110,7 @@ def _cancelled_afterwards() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
         if came:
             signal.raise_signal(signal.SIGTERM)
 
