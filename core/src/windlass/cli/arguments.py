@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import click
 from click.shell_completion import CompletionItem
@@ -40,6 +40,16 @@ def _complete(values: Callable[[Session], Iterable[str]], incomplete: str) -> li
 def dag_argument(command: AnyCallable) -> AnyCallable:
     """Give ``command`` the argument ``dag_id``."""
     return click.argument("dag_id", metavar="DAG", shell_complete=_dag_ids)(command)
+
+
+@overload
+def dag_option(command: AnyCallable) -> AnyCallable: ...
+@overload
+def dag_option(*, required: bool) -> Callable[[AnyCallable], AnyCallable]: ...
+def dag_option(command: AnyCallable | None = None, *, required: bool = True) -> Any:
+    """Give ``command`` the option ``--dag-id``, which may be optional."""
+    given = click.option("--dag-id", required=required, metavar="DAG", shell_complete=_dag_ids, help="The DAG.")
+    return given if command is None else given(command)
 
 
 def task_argument(command: AnyCallable) -> AnyCallable:

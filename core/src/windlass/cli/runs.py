@@ -24,6 +24,7 @@ _SHOWN = (
     "start_date",
     "end_date",
     "conf",
+    "backfill_id",
 )
 _TASK_SHOWN = (
     "task_id",
@@ -42,15 +43,22 @@ _TASK_SHOWN = (
 @click.command("list")
 @click.argument("dag_id", metavar="[DAG]", required=False)
 @click.option("--state", type=click.Choice([state.value for state in RunState]), help="Only runs in this state.")
+@click.option("--backfill", type=int, metavar="ID", help="Only runs of this backfill.")
 @page_options
 @output_option
 @pass_session
 def list_runs(
-    session: Session, dag_id: str | None, state: str | None, cursor: str | None, limit: int, output: Format
+    session: Session,
+    dag_id: str | None,
+    state: str | None,
+    backfill: int | None,
+    cursor: str | None,
+    limit: int,
+    output: Format,
 ) -> None:
     """List the runs, newest first."""
     wanted = None if state is None else RunState(state)
-    page = session.control.runs.list(dag_id=dag_id, state=wanted, cursor=cursor, limit=limit)
+    page = session.control.runs.list(dag_id=dag_id, state=wanted, backfill=backfill, cursor=cursor, limit=limit)
     emit(page.items, ("dag_id", "run_id", "state", "queued_at", "start_date", "end_date"), output)
     if page.next is not None:
         say(f"there are more: --cursor {page.next}")

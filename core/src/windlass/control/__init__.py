@@ -15,6 +15,9 @@ from windlass.control.connections import Imported as Imported
 from windlass.control.control import Control as Control
 from windlass.control.logs import LogChunk as LogChunk
 from windlass.control.tasks import Selected as Selected
+from windlass.control.views import BackfillPlan as BackfillPlan
+from windlass.control.views import BackfillRequest as BackfillRequest
+from windlass.control.views import BackfillRow as BackfillRow
 from windlass.control.views import Cause as Cause
 from windlass.control.views import ClearedTask as ClearedTask
 from windlass.control.views import ConnectionRow as ConnectionRow
@@ -26,6 +29,7 @@ from windlass.control.views import GraphTask as GraphTask
 from windlass.control.views import ImportErrorRow as ImportErrorRow
 from windlass.control.views import NextRun as NextRun
 from windlass.control.views import Page as Page
+from windlass.control.views import PlannedRun as PlannedRun
 from windlass.control.views import PoolRow as PoolRow
 from windlass.control.views import RunRow as RunRow
 from windlass.control.views import TaskRow as TaskRow

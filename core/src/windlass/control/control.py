@@ -19,6 +19,7 @@ from windlass.ports import Clock
 from windlass.store import Store
 
 if TYPE_CHECKING:
+    from windlass.control.backfills import Backfills
     from windlass.control.explain import Explain
 
 
@@ -44,6 +45,13 @@ class Control:
         self.connections = Connections(store)
         self.variables = Variables(store)
         self.dagfiles = DagFiles(store)
+
+    @cached_property
+    def backfills(self) -> Backfills:
+        """Queries and commands about backfills; imported when first asked for, since triggering must start fast."""
+        from windlass.control.backfills import Backfills
+
+        return Backfills(self.store, self._clock, self.dags)
 
     @cached_property
     def explain(self) -> Explain:

@@ -17,15 +17,16 @@ from windlass.control.views import Cause
 from windlass.control.visibility import Visible, everything
 from windlass.errors import UsageError
 from windlass.moment import iso
+from windlass.planning.backfill import has_more, limit_of
 from windlass.planning.calendar import active_runs_limit
 from windlass.planning.decisions import Instance, label
 from windlass.planning.past import past_allows
 from windlass.planning.plan import RunPlan
 from windlass.planning.queueing import Lane, Occupancy
-from windlass.planning.runs import BackfillLimit, DagLimit, choose_runs
-from windlass.ports import Clock, RunFacts, TaskFacts
+from windlass.planning.runs import DagLimit, choose_runs
+from windlass.ports import BackfillFacts, Clock, RunFacts, TaskFacts
 from windlass.spec import DagSpec
-from windlass.states import RunState, RunType, TaskState
+from windlass.states import RunState, TaskState
 from windlass.store import Store
 
 #: How many unfinished tasks the explanation of a run names.
@@ -82,6 +83,9 @@ class Explain:
         ]
         if dag.paused:
             causes.append(Cause(fact="the DAG is paused", remedy=f"windlass dags unpause {dag_id}"))
+        causes += [
+            _backfill(facts, stale=dag.stale) for facts in self._store.scheduler.backfills() if facts.dag_id == dag_id
+        ]
         waiting = [run for run in self._store.scheduler.open_runs() if run.dag_id == dag_id]
         causes += [self._run(_Snapshot(self._store, run)) for run in waiting[:_NAMED]]
         following = self._dags.next_run(dag_id, visible=visible)
@@ -107,6 +111,9 @@ class Explain:
         if run.state is RunState.QUEUED:
             obstacle = self._run_obstacle(run)
             causes = self._server() + ([Cause(fact=obstacle)] if obstacle else [])
+            if run.backfill_id is not None:
+                facts = self._store.scheduler.backfill(run.backfill_id)
+                causes += [] if facts is None else [_backfill(facts)]
             return Cause(fact=fact, causes=tuple(causes))
         unfinished = [task for task in snapshot.facts.values() if not task.state.is_terminal]
         causes = self._server() + [self._task(snapshot, task) for task in unfinished[:_NAMED]]
@@ -118,7 +125,8 @@ class Explain:
         open_runs = self._store.scheduler.open_runs()
         dag, spec = self._dags.find(run.dag_id)
         limits = {run.dag_id: DagLimit(max_active_runs=active_runs_limit(spec), is_paused=dag.paused)}
-        backfills = {other.backfill_id: BackfillLimit(max_active_runs=-1) for other in open_runs if other.backfill_id}
+        facts = [self._store.scheduler.backfill(number) for number in {other.backfill_id or 0 for other in open_runs}]
+        backfills = {backfill.id: limit_of(backfill) for backfill in facts if backfill is not None}
         choice = choose_runs(
             [other for other in open_runs if other.state is RunState.QUEUED and other.dag_id == run.dag_id],
             [other for other in open_runs if other.state is RunState.RUNNING],
@@ -166,7 +174,7 @@ class Explain:
         spec, run = snapshot.spec, snapshot.run
         dag = self._store.queries.dag(run.dag_id)
         causes = []
-        if dag.paused and run.run_type is not RunType.BACKFILL:
+        if dag.paused and run.backfill_id is None:
             causes.append(Cause(fact="the DAG is paused", remedy=f"windlass dags unpause {run.dag_id}"))
         occupancy = Occupancy()
         for held in self._store.scheduler.occupied():
@@ -215,6 +223,23 @@ class _Snapshot:
     def _past_ok(self, task_id: str, map_index: int) -> bool:
         previous = self._store.scheduler.previous(self.run.id, task_id, map_index, scheduled_only=self.spec.catchup)
         return past_allows(self.spec.by_id[task_id], previous)
+
+
+def _backfill(facts: BackfillFacts, *, stale: bool = False) -> Cause:
+    """Return where a backfill stands, and why no more runs are made of it now."""
+    what = f"backfill {facts.id} has dealt with {facts.dealt} of {facts.intervals} intervals"
+    remedy = f"windlass backfill show {facts.id}"
+    if facts.cancelled_at is not None:
+        return Cause(fact=f"{what} and was cancelled; {facts.open_runs} of its runs have not ended", remedy=remedy)
+    if not has_more(facts):
+        return Cause(fact=f"{what}; {facts.open_runs} of its runs have not ended", remedy=remedy)
+    if stale:
+        return Cause(fact=f"{what}; no more runs are made while its DAG is in no file", remedy=remedy)
+    return Cause(
+        fact=f"{what}; {facts.open_runs} of its runs have not ended, of which {facts.max_active_runs} may be active at "
+        "once, and the next are made when some have",
+        remedy=remedy,
+    )
 
 
 def _instance(task: TaskFacts) -> Instance:

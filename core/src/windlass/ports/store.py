@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from windlass.ports.backfill import BackfillFacts, Reuse
 from windlass.ports.gateway import StopRequest
 from windlass.spec import DagSpec
 from windlass.states import Actor, RunState, RunType, TaskState
@@ -28,6 +29,7 @@ class SignalKind(StrEnum):
     RUN = "run"  # a run was created, cleared or marked: read it again as a whole
     DAG = "dag"  # a DAG was stored, paused, unpaused or removed
     POOL = "pool"  # a pool changed
+    BACKFILL = "backfill"  # a backfill of the DAG was created or cancelled
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +78,8 @@ class NewRun(msgspec.Struct, frozen=True, kw_only=True):
     triggered_by: str = "scheduler"
     backfill_id: int | None = None
     note: str | None = None
+    #: The tasks that are part of the run; None means all.
+    task_ids: tuple[str, ...] | None = None
 
 
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -249,6 +253,23 @@ class PreviousFacts(msgspec.Struct, frozen=True, kw_only=True):
     has_earlier_instance: bool
     #: Whether its direct downstream tasks in that run have all ended well or been skipped.
     downstream_done: bool
+    #: Whether this run is the first of its backfill, which the past does not hold up.
+    first_of_backfill: bool = False
+
+
+class BackfillStep(msgspec.Struct, frozen=True, kw_only=True):
+    """What comes next of a backfill, written whole or not at all.
+
+    Its guard is the number of intervals that were dealt with in ``backfill``, as it was when this was decided.
+    """
+
+    backfill: BackfillFacts
+    dealt: int
+    reached: datetime
+    created: tuple[NewRun, ...] = ()
+    reused: tuple[Reuse, ...] = ()
+    #: The tasks that run in the reused ones; None means all.
+    task_ids: tuple[str, ...] | None = None
 
 
 class StorePort(Protocol):
@@ -320,6 +341,26 @@ class StorePort(Protocol):
 
         ``scheduled_only`` looks at scheduled and backfill runs only (catchup), else at every type, by logical date.
         """
+        ...
+
+    def backfills(self) -> list[BackfillFacts]:
+        """Return the backfills that are not completed."""
+        ...
+
+    def backfill(self, backfill: int) -> BackfillFacts | None:
+        """Return one backfill, completed or not; None if there is none."""
+        ...
+
+    def runs_at(self, dag_id: str, dates: Sequence[datetime], run_ids: Sequence[str]) -> list[RunFacts]:
+        """Return the DAG's runs that have one of these logical dates or ids."""
+        ...
+
+    def advance_backfill(self, step: BackfillStep) -> bool:
+        """Write a step; False, and nothing is written, if what it was decided on no longer holds."""
+        ...
+
+    def complete_backfill(self, backfill: int) -> bool:
+        """Note that a backfill has nothing left to do, if that is so; return whether it was."""
         ...
 
     def commit(self, changes: Changes) -> Committed:

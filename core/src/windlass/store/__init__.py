@@ -7,6 +7,7 @@ One :class:`Store` joins the services over one :class:`Database`; ``app`` opens 
     store.runs          RunCommands                          store.queries      Queries
     store.dags          Dags                                 store.credentials  Credentials
     store.pools         Pools                                store.outbox       Outbox
+    store.backfills     Backfills
     store.db.checkpoint(), store.close()
 
     RunCommands   create(new: NewRun, *, key=None) -> RunFacts          RunExists names the run; DagNotFound
@@ -26,6 +27,8 @@ One :class:`Store` joins the services over one :class:`Database`; ``app`` opens 
                   attempts(task: int) -> list[AttemptRow]    transitions(task: int) -> list[TransitionRow]
                   import_errors() -> list[ImportErrorRow]    xcoms(task: int) -> list[XComRow]
                   spec(dag_id, spec_version=None) -> DagSpec
+    Backfills     create(new: NewBackfill, *, key=None) -> BackfillFacts     cancel(id, *, who, key=None) -> Cancelled
+                  get(id) list(dag_id=None, *, after=None, limit=100) -> Page[BackfillFacts]    run_counts(ids)
     Pools         list() get(name) set(name, slots, description, include_deferred) delete(name)
     Credentials   connection(conn_id) -> dict | None, connections(), set_connection(fields, overwrite),
                   delete_connection(conn_id)
@@ -41,6 +44,8 @@ effect. Cursors are opaque strings: ``page.cursor`` of one page is ``after`` of 
 
 from __future__ import annotations
 
+from windlass.store.backfills import Backfills as Backfills
+from windlass.store.backfills import Cancelled as Cancelled
 from windlass.store.commands import Affected as Affected
 from windlass.store.commands import RunCommands as RunCommands
 from windlass.store.credentials import Credentials as Credentials

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Self
 
 from windlass.ports import Clock, Doorbell, Rng
+from windlass.store.backfills import Backfills
 from windlass.store.commands import RunCommands
 from windlass.store.credentials import Credentials
 from windlass.store.dags import Dags
@@ -32,6 +33,7 @@ class Store:
         self.scheduler = SqlStore(database, specs)
         self.gateway = SqlGateway(database, specs, self.credentials)
         self.runs = RunCommands(database, specs)
+        self.backfills = Backfills(database)
         self.queries = Queries(database, specs)
         self.dags = Dags(database)
         self.pools = Pools(database)

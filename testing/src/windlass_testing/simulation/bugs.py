@@ -344,11 +344,11 @@ def _endless_retries(stack: ExitStack) -> None:
 @_bug("a clear does not wait for the running process")
 def _clear_overlaps(stack: ExitStack) -> None:
     _without(stack, commands, "_CLEAR", " AND lease_id IS NULL")
-    original = commands._Step.clear  # noqa: SLF001 - what is patched
+    original = commands.Step.clear
 
     def clear(self: Any, rows: Sequence[Row]) -> None:  # noqa: ANN401 - a private class
         original(self, [row for row in rows if row[3] != "running"])
         running = [(row, TaskState.NONE) for row in rows if row[3] == "running"]
         self._move(commands._CLEAR, running, Actor.CLEAR, "cleared")  # noqa: SLF001
 
-    _replace(stack, commands._Step, "clear", clear)  # noqa: SLF001
+    _replace(stack, commands.Step, "clear", clear)

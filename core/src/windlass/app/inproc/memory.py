@@ -14,11 +14,13 @@ from typing import TypeVar
 
 import msgspec
 
+from windlass.app.inproc.backfills import MemoryBackfills
 from windlass.errors import DagNotFound, StoreError
 from windlass.planning.queueing import Lane, Occupancy
 from windlass.planning.runs import make_run_id
 from windlass.ports import (
     Admission,
+    BackfillStep,
     Changes,
     Clock,
     Committed,
@@ -60,10 +62,11 @@ class _RunRefused(Exception):
     """A guard of this run found something else than what was decided on."""
 
 
-class MemoryStore:
+class MemoryStore(MemoryBackfills):
     """Implements :class:`~windlass.ports.StorePort`; the gateway beside it writes through :meth:`transit`."""
 
     def __init__(self, clock: Clock) -> None:
+        super().__init__()
         self.clock = clock
         self.transitions: list[Transition] = []
         self.xcoms: dict[tuple[int, str], XComValue] = {}
@@ -207,14 +210,11 @@ class MemoryStore:
         """Return the same task in the run before."""
         here = self._runs[run]
         kinds = (RunType.SCHEDULED, RunType.BACKFILL) if scheduled_only else tuple(RunType)
-        earlier = sorted(
-            (
-                other
-                for other in self._runs.values()
-                if other.dag_id == here.dag_id and other.logical_date < here.logical_date and other.run_type in kinds
-            ),
+        every_earlier = sorted(
+            (r for r in self._runs.values() if r.dag_id == here.dag_id and r.logical_date < here.logical_date),
             key=lambda other: other.logical_date,
         )
+        earlier = [other for other in every_earlier if other.run_type in kinds]
         if not earlier:
             return None
         runs = [{(task.task_id, task.map_index): task.state for task in self.tasks_of(other.id)} for other in earlier]
@@ -225,6 +225,8 @@ class MemoryStore:
             state=runs[-1].get((task_id, map_index)),
             has_earlier_instance=any((task_id, map_index) in states for states in runs),
             downstream_done=all(state in _ENDED_WELL for (name, _), state in runs[-1].items() if name in below),
+            first_of_backfill=here.backfill_id is not None
+            and all(other.backfill_id != here.backfill_id for other in every_earlier),
         )
 
     # -- StorePort: writing -------------------------------------------------------------------------------------------
@@ -265,7 +267,8 @@ class MemoryStore:
         self._runs[facts.id] = facts
         self._of_run[facts.id] = {}
         for task in self.spec(facts.dag_id, facts.spec_version).tasks:
-            self._create_task(facts.id, task, -1)
+            if new.task_ids is None or task.task_id in new.task_ids:
+                self._create_task(facts.id, task, -1)
         if new.run_type is RunType.SCHEDULED:
             self._dags[new.dag_id] = msgspec.structs.replace(
                 dag, last_interval_start=new.data_interval_start, last_interval_end=new.data_interval_end
@@ -289,6 +292,49 @@ class MemoryStore:
         self._tasks[facts.id] = facts
         self._of_run[run][facts.id] = None
         return facts
+
+    def _run_again(self, run: int, step: BackfillStep) -> None:
+        backfill, facts = step.backfill, self._runs[run]
+        spec = self.spec(backfill.dag_id, backfill.spec_version)
+        wanted = [task.task_id for task in spec.tasks if step.task_ids is None or task.task_id in step.task_ids]
+        present = {task.task_id for task in self.tasks_of(run)}
+        for task in self.tasks_of(run):
+            if task.task_id in wanted and task.state is not TaskState.NONE:
+                tries = task.try_number + spec.by_id[task.task_id].retries
+                self._leave(task, TaskState.NONE, Actor.CLEAR, "cleared", max_tries=tries)
+        for task_id in wanted:
+            if task_id not in present:
+                self._create_task(run, spec.by_id[task_id], -1)
+        self._runs[run] = msgspec.structs.replace(
+            facts,
+            state=RunState.QUEUED,
+            queued_at=self.clock.now(),
+            start_date=None,
+            end_date=None,
+            spec_version=backfill.spec_version,
+            code_version=backfill.code_version,
+            generation=facts.generation + 1,
+            conf=backfill.conf or facts.conf,
+            backfill_id=backfill.id,
+        )
+        self._signal(SignalKind.RUN, run=run)
+
+    def _end_run(self, run: RunFacts, reason: str) -> None:
+        for task in self.tasks_of(run.id):
+            if not task.state.is_terminal:
+                self._leave(task, TaskState.SKIPPED, Actor.MARK, reason)
+        self._runs[run.id] = msgspec.structs.replace(
+            run, state=RunState.FAILED, end_date=self.clock.now(), generation=run.generation + 1
+        )
+        self._signal(SignalKind.RUN, run=run.id)
+
+    def _leave(self, task: TaskFacts, to: TaskState, actor: Actor, reason: str, **fields: int) -> None:
+        after = msgspec.structs.replace(task, state=to, ticket=None, not_before=None, skip_targets=(), **fields)
+        number = next(self._ids)
+        move = Transition(
+            task=task.id, before=task.state, to=to, epoch=task.epoch, actor=actor, op_id=f"by-{number}", reason=reason
+        )
+        self.transit(after, move)
 
     def adopt(self, runs: Sequence[int], owner: str, lease: float) -> list[int]:
         """Take the runs that nobody else owns; a lease never ends here."""
