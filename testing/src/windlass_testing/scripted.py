@@ -10,13 +10,26 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from windlass.app.clocks import SeededRng, VirtualClock
 from windlass.app.inproc.gateway import MemoryGateway
 from windlass.app.inproc.memory import MemoryStore
-from windlass.errors import RunExists
+from windlass.errors import DagNotFound, RunExists
+from windlass.planning.backfill import count_intervals
 from windlass.planning.endings import RESULT_KEY
-from windlass.ports import Claim, Claimed, Gateway, NewRun, Report, RunFacts, StopRequest, Workload
+from windlass.ports import (
+    BackfillFacts,
+    Claim,
+    Claimed,
+    Gateway,
+    NewBackfill,
+    NewRun,
+    Report,
+    RunFacts,
+    StopRequest,
+    Workload,
+)
 from windlass.protocol import Finish, Outcome, XComSet, XComValue
 from windlass.scheduler import Scheduler, SchedulerSettings
 from windlass.spec import DagSpec
@@ -143,6 +156,28 @@ class ScriptedEngine:
         if run is None:
             raise RunExists(f"DAG `{dag_id}` has a run at {now.isoformat()} already")
         return run
+
+    def backfill(self, dag_id: str, first: datetime, last: datetime, **fields: Any) -> BackfillFacts:
+        """Record a backfill of the intervals from ``first`` to ``last``."""
+        dag = self.store.dag(dag_id)
+        if dag is None:
+            raise DagNotFound(f"DAG `{dag_id}` is not known")
+        now = self.clock.now()
+        new = NewBackfill(
+            dag_id=dag_id,
+            from_date=first,
+            to_date=last,
+            spec_version=dag.spec_version,
+            code_version=dag.code_version,
+            intervals=count_intervals(self.store.spec(dag_id, dag.spec_version), first, last, now=now),
+            **{"max_active_runs": 2, "created_by": "ann", "created_at": now, **fields},
+        )
+        return self.store.add_backfill(new)
+
+    def runs_of(self, backfill: BackfillFacts) -> list[RunFacts]:
+        """Return the runs of a backfill, by logical date."""
+        mine = [run for run in self.store.runs() if run.backfill_id == backfill.id]
+        return sorted(mine, key=lambda run: run.logical_date)
 
     def settle(self) -> float:
         """Run everything that can run now; return the pause the scheduler asks for."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from windlass.ports import PoolFacts, RunFacts
+from windlass.ports import BackfillFacts, NewBackfill, PoolFacts, RunFacts
 from windlass.spec import DagSpec
 from windlass.store import Database, ParsedFile, SqlStore, Store, invariant_violations
 from windlass_testing.scripted import ScriptedEngine, ScriptedExecutor
@@ -21,6 +21,14 @@ class SqlScriptedStore(SqlStore):
         self.services.dags.store_parse_results([parsed], paused=paused)
         if self.services.queries.dag(spec.dag_id).paused is not paused:
             self.services.dags.set_paused(spec.dag_id, paused, who="test")
+
+    def add_backfill(self, new: NewBackfill) -> BackfillFacts:
+        """Record a backfill."""
+        return self.services.backfills.create(new)
+
+    def cancel_backfill(self, backfill: int) -> None:
+        """Make no more runs of a backfill; those that wait for their start fail."""
+        self.services.backfills.cancel(backfill, who="ann")
 
     def set_pool(self, pool: PoolFacts) -> None:
         """Create or change a pool."""

@@ -143,7 +143,7 @@ def _create(
     plan = backfills.plan(request)
     if dry_run:
         emit(plan.runs, _PLANNED, output)
-        _say_plan(plan, "would make")
+        _say_plan(plan, dry_run=True)
         return OK
     made, cleared = plan.count(Treatment.CREATE), plan.count(Treatment.CLEAR)
     if not made and not cleared:
@@ -152,7 +152,7 @@ def _create(
     if cleared or made > _MANY:
         confirm(f"Make {made} run(s) and clear {cleared} that exist?", yes=yes)
     row = backfills.create(request, actor=session.actor)
-    _say_plan(plan, "makes")
+    _say_plan(plan, dry_run=False)
     if not session.control.alive.scheduler():
         say("no scheduler is running; nothing happens until `windlass standalone` is")
     if wait:
@@ -162,13 +162,14 @@ def _create(
     return FAILED if wait and failed else OK
 
 
-def _say_plan(plan: BackfillPlan, verb: str) -> None:
-    left = plan.count(Treatment.LEAVE)
-    tasks = "" if plan.task_ids is None else f"; of each only {', '.join(plan.task_ids)}"
-    say(
-        f"{verb} {plan.count(Treatment.CREATE)} run(s), clears {plan.count(Treatment.CLEAR)} and leaves {left} "
-        f"that exist alone{tasks}"
-    )
+def _say_plan(plan: BackfillPlan, *, dry_run: bool) -> None:
+    made, cleared, left = (plan.count(action) for action in (Treatment.CREATE, Treatment.CLEAR, Treatment.LEAVE))
+    parts = [f"{made} run(s) to make"]
+    parts += [f"{cleared} to run again"] if cleared else []
+    parts += [f"{left} interval(s) left alone, as their runs exist"] if left else []
+    say(f"{', '.join(parts)}{'; nothing was created' if dry_run else ''}")
+    if plan.task_ids is not None:
+        say(f"only these tasks run: {', '.join(plan.task_ids)}")
 
 
 def _ended(session: Session, row: BackfillRow) -> BackfillRow:

@@ -236,8 +236,8 @@ def _backfill(facts: BackfillFacts, *, stale: bool = False) -> Cause:
     if stale:
         return Cause(fact=f"{what}; no more runs are made while its DAG is in no file", remedy=remedy)
     return Cause(
-        fact=f"{what}; {facts.open_runs} of its runs have not ended, of which {facts.max_active_runs} may be active at "
-        "once, and the next are made when some have",
+        fact=f"{what}; {facts.open_runs} of its runs have not ended ({facts.max_active_runs} may be active at once), "
+        "and the next are made as these end",
         remedy=remedy,
     )
 

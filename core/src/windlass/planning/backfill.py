@@ -8,7 +8,7 @@ interruption from two numbers, and a thousand intervals cost no more at once tha
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -22,11 +22,21 @@ from windlass.planning.timetables.interval import IntervalTimetable
 from windlass.planning.timetables.simple import OnceTimetable
 from windlass.planning.timetables.trigger import TriggerTimetable
 from windlass.ports import BackfillFacts, BackfillState, BackfillStep, NewRun, Reprocess, Reuse, RunFacts, Treatment
-from windlass.spec import AssetScheduleSpec, ContinuousSpec, CustomTimetableSpec, DagSpec, NullSpec, OnceSpec
+from windlass.spec import (
+    AssetOrTimeSpec,
+    AssetScheduleSpec,
+    ContinuousSpec,
+    CustomTimetableSpec,
+    DagSpec,
+    NullSpec,
+    OnceSpec,
+)
 from windlass.states import RunState, RunType
 
 #: More intervals than anybody means; a slip of the year in a schedule of minutes.
 MOST_INTERVALS: Final = 100_000
+#: Where a clock is turned back, a day before one instant may be later than a day before the next.
+_WOBBLE: Final = timedelta(days=1)
 #: Queued runs are made so many ahead of those that run (fewer if fewer may run at once).
 _AHEAD: Final = 16
 #: Rows of task instances that one step writes at most, unless a single run has more.
@@ -68,9 +78,9 @@ def intervals(
         at = walk.instant_of(reached)
         at = None if at is None else walk.grid.before(at) if backwards else walk.grid.after(at)
     while at is not None and (run := walk.run_at(at)) is not None:
-        if run.logical_date < earliest and backwards:
+        if backwards and run.logical_date < earliest - _WOBBLE:
             return
-        if (run.logical_date > latest or run.run_after > now) and not backwards:
+        if not backwards and (run.logical_date > latest + _WOBBLE or run.run_after > now):
             return
         if earliest <= run.logical_date <= latest and run.run_after <= now:
             yield run
@@ -78,13 +88,15 @@ def intervals(
 
 
 def _last(walk: _Walk, latest: datetime) -> datetime | None:
-    """Return the last instant whose run has a logical date not later than ``latest``.
+    """Return an instant behind which no run has a logical date up to ``latest``.
 
     It may lie later than ``latest``: a run at a point in time may have an interval that reaches back from there.
     """
     found = at_or_before(walk.grid, latest)
     following = walk.grid.after(latest)
-    while following is not None and (run := walk.run_at(following)) is not None and run.logical_date <= latest:
+    while following is not None and (run := walk.run_at(following)) is not None:
+        if run.logical_date > latest + _WOBBLE:
+            break
         found, following = following, walk.grid.after(following)
     return found
 
@@ -124,15 +136,17 @@ def count_intervals(spec: DagSpec, earliest: datetime, latest: datetime, *, now:
 
     :raises UsageError: if there are none or far too many, or if the schedule has no intervals at all.
     """
-    dag_id = spec.dag_id
+    dag_id, schedule = spec.dag_id, spec.schedule
+    if isinstance(schedule, AssetOrTimeSpec):
+        schedule = schedule.timetable
     if earliest > latest:
         raise UsageError(f"the first date, {_day(earliest)}, is later than the last, {_day(latest)}; swap them")
-    if isinstance(spec.schedule, CustomTimetableSpec):
+    if isinstance(schedule, CustomTimetableSpec):
         raise UsageError(
-            f"DAG {dag_id!r} runs by a plugin's timetable ({spec.schedule.name}), which a backfill cannot ask; "
+            f"DAG {dag_id!r} runs by a plugin's timetable ({schedule.name}), which a backfill cannot ask; "
             f"`windlass dags trigger {dag_id} --logical-date …` makes a run for one date"
         )
-    if isinstance(spec.schedule, NullSpec | AssetScheduleSpec | ContinuousSpec):
+    if isinstance(schedule, NullSpec | AssetScheduleSpec | ContinuousSpec):
         raise UsageError(
             f"the schedule of DAG {dag_id!r} ({spec.schedule_summary}) is not made of times, so there are no intervals "
             f"to fill; `windlass dags trigger {dag_id} --logical-date …` makes a run for one date"
@@ -144,7 +158,7 @@ def count_intervals(spec: DagSpec, earliest: datetime, latest: datetime, *, now:
             f"{_day(earliest)} to {_day(latest)}; choose dates that are closer"
         )
     if not count:
-        once = isinstance(spec.schedule, OnceSpec) and spec.start_date is None
+        once = isinstance(schedule, OnceSpec) and spec.start_date is None
         why = "; it has no start_date" if once else "" if latest <= now else "; what is not complete yet does not count"
         raise UsageError(
             f"the schedule of DAG {dag_id!r} ({spec.schedule_summary}) has no complete interval with a logical date "
