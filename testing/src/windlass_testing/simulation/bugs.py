@@ -18,15 +18,26 @@ import msgspec
 
 from windlass.planning import endings as planned_endings
 from windlass.planning import rules
-from windlass.planning.runs import DagLimit, choose_runs
-from windlass.ports import Changes, Claim, Committed, RunFacts, SignalKind, StopRequest, TaskFacts
+from windlass.planning.runs import BackfillLimit, DagLimit, choose_runs
+from windlass.ports import (
+    BackfillStep,
+    Changes,
+    Claim,
+    Committed,
+    Reuse,
+    RunFacts,
+    SignalKind,
+    StopRequest,
+    TaskFacts,
+)
 from windlass.scheduler import calendar, tracked
 from windlass.scheduler.scheduler import Scheduler
 from windlass.scheduler.tracked import TrackedRun
 from windlass.spec import TriggerRule
-from windlass.states import Actor, TaskState
-from windlass.store import changes, claiming, commands, endings, gateway, reaping, xcoms
-from windlass.store.database import Database, Row, Savepoint
+from windlass.states import Actor, RunState, TaskState
+from windlass.store import backfills, changes, claiming, commands, endings, filling, gateway, reaping, xcoms
+from windlass.store.database import Database, Row, Savepoint, Transaction
+from windlass.store.filling import Filling
 from windlass.store.gateway import SqlGateway
 from windlass.store.instants import SECOND
 from windlass.store.reaping import Reaper
@@ -241,6 +252,65 @@ def _hasty_rule(stack: ExitStack) -> None:
     clauses = tuple(c for c in rules.RULES[TriggerRule.ALL_SUCCESS] if c.verdict is not rules.Verdict.RUN)
     hasty = {**rules.RULES, TriggerRule.ALL_SUCCESS: (*clauses, rules.Clause(rules.Verdict.RUN))}
     _replace(stack, rules, "RULES", hasty)
+
+
+# --- Backfills
+
+
+@_bug("a step of a backfill is written wherever it stands by now")
+def _any_place(stack: ExitStack) -> None:
+    _without(stack, filling, "_ADVANCE", " AND dealt = :before")
+
+
+@_bug("a backfill does not keep its place")
+def _lose_the_place(stack: ExitStack) -> None:
+    _without(stack, filling, "_ADVANCE", ", reached = :reached")
+
+
+@_bug("a backfill goes on though it was cancelled")
+def _cancelled_goes_on(stack: ExitStack) -> None:
+    _without(stack, filling, "_ADVANCE", " AND cancelled_at IS NULL AND completed_at IS NULL")
+
+
+@_bug("cancelling a backfill forgets the runs that wait for their start")
+def _waiting_forgotten(stack: ExitStack) -> None:
+    _replace(stack, backfills, "_WAITING", backfills._WAITING.replace("'queued'", "'none'"))  # noqa: SLF001
+
+
+@_bug("any number of a backfill's runs may be active")
+def _any_number_of_backfill_runs(stack: ExitStack) -> None:
+    original = choose_runs
+
+    def choose(queued: Any, running: Any, dags: Any, limits: dict[int, BackfillLimit]) -> Any:  # noqa: ANN401
+        free = {number: msgspec.structs.replace(limit, max_active_runs=-1) for number, limit in limits.items()}
+        return original(queued, running, dags, free)
+
+    _replace(stack, calendar, "choose_runs", choose)
+
+
+@_bug("a backfill is completed while runs of it are open")
+def _completed_too_soon(stack: ExitStack) -> None:
+    open_runs = " AND NOT EXISTS (SELECT 1 FROM run WHERE run.backfill_id = :id AND run.state IN ('queued','running'))"
+    for module in (filling, backfills):
+        _without(stack, module, "COMPLETE", open_runs)
+
+
+@_bug("a cleared run leaves its backfill completed")
+def _stays_completed(stack: ExitStack) -> None:
+    _without(stack, commands, "_REOPEN", " = (SELECT backfill_id FROM run WHERE id = :run)")
+    _replace(stack, commands, "_REOPEN", commands._REOPEN.replace("WHERE id", "WHERE id = -:run"))  # noqa: SLF001
+
+
+@_bug("a run is taken by a backfill though somebody has touched it since")
+def _take_what_was_touched(stack: ExitStack) -> None:
+    original = filling.Filling._reuse  # noqa: SLF001 - what is patched
+
+    def reuse(self: Filling, transaction: Transaction, step: BackfillStep, wanted: Reuse) -> None:
+        found = transaction.rows("SELECT generation, state FROM run WHERE id = :run", {"run": wanted.run})
+        now = Reuse(run=wanted.run, generation=found[0][0], state=RunState(found[0][1]))
+        original(self, transaction, step, now)
+
+    _replace(stack, Filling, "_reuse", reuse)
 
 
 # --- Claims and leases
