@@ -297,8 +297,7 @@ def _completed_too_soon(stack: ExitStack) -> None:
 
 @_bug("a cleared run leaves its backfill completed")
 def _stays_completed(stack: ExitStack) -> None:
-    _without(stack, commands, "_REOPEN", " = (SELECT backfill_id FROM run WHERE id = :run)")
-    _replace(stack, commands, "_REOPEN", commands._REOPEN.replace("WHERE id", "WHERE id = -:run"))  # noqa: SLF001
+    _replace(stack, commands, "_REOPEN", "UPDATE run SET conf = conf WHERE id = :run")
 
 
 @_bug("a run is taken by a backfill though somebody has touched it since")
