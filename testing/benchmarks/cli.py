@@ -13,14 +13,14 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from testing.benchmarks import breakdown, cold, machine, report
+from testing.benchmarks import backfilling, breakdown, cold, machine, report
 from testing.benchmarks.engine import BenchmarkError
 from testing.benchmarks.measures import Measure
 from testing.benchmarks.peers import PEERS, Peer
 from testing.benchmarks.workloads import OPT_IN, WORKLOADS, Session
 
-_ALL = {**WORKLOADS, "cold": cold.cold, "install": cold.install}
-_OPT_IN = OPT_IN | {"install"}
+_ALL = {**WORKLOADS, "cold": cold.cold, "install": cold.install, "backfill": backfilling.backfill}
+_OPT_IN = OPT_IN | {"install", "backfill"}
 _SOURCES = Path(__file__).resolve().parents[2] / "core" / "src"
 
 
