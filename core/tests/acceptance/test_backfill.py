@@ -83,7 +83,7 @@ def test_a_backfill_is_cancelled_and_its_running_task_goes_on(installation: Inst
     installation.start()
     installation.wait_for_dag("daily")
     made = installation.json(*CREATE, "--max-active-runs", "1", "--task-regex", "^t1$")
-    installation.wait(lambda: installation.ledger(), "the first task")
+    installation.wait(installation.ledger, "the first task")
     cancelled = installation.json("backfill", "cancel", str(made["id"]))
     assert (cancelled["state"], cancelled["dealt"]) == ("cancelling", 2)
     installation.wait(

@@ -44,17 +44,14 @@ class Backfills:
         return not self._due
 
     def reload(self) -> None:
-        """Look at every open backfill again: another scheduler may have left one behind."""
+        """Look at every open backfill: there is a new one, or another scheduler may have left one behind."""
         for facts in self._store.backfills():
             self._known[facts.id] = facts
             self.look_at(facts.id)
 
-    def refresh(self, dag_id: str) -> None:
-        """Look at the backfills of a DAG, also at those that are new."""
-        for facts in list(self._known.values()):
-            if facts.dag_id == dag_id:
-                self.look_at(facts.id)
-        for facts in self._store.backfills():
+    def dag_changed(self, dag_id: str) -> None:
+        """Look at the backfills of a DAG: it may have come back."""
+        for facts in self._known.values():
             if facts.dag_id == dag_id:
                 self.look_at(facts.id)
 

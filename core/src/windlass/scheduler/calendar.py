@@ -60,7 +60,7 @@ class Calendar:
         else:
             self._dags[dag_id] = dag
             self.look_at(dag_id)
-        self.backfills.refresh(dag_id)
+        self.backfills.dag_changed(dag_id)
 
     def look_at(self, dag_id: str) -> None:
         """Let the next run of a DAG be looked at in this step or the next."""

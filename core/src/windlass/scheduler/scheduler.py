@@ -200,7 +200,7 @@ class Scheduler:
             elif signal.kind is SignalKind.DAG:
                 dags[signal.dag_id] = None
             elif signal.kind is SignalKind.BACKFILL:
-                self._calendar.backfills.refresh(signal.dag_id)
+                self._calendar.backfills.reload()
             elif signal.kind is SignalKind.TASK and signal.run in self._owned.running:
                 tasks[signal.task] = None
                 # Only its owner may take the row away; a conflict tells that somebody else is by now.

@@ -146,7 +146,7 @@ INVARIANTS: Final[dict[str, Invariant]] = {
         liveness=True,
     ),
     "8 completed-backfill": Invariant(
-        promise="a completed backfill has dealt with all of its intervals, unless it was cancelled, and has no open run",
+        promise="a completed backfill has no open run and, unless it was cancelled, no interval left",
         sql="SELECT b.id, b.dealt FROM backfill b WHERE b.completed_at IS NOT NULL AND b.cancelled_at IS NULL"
         " AND b.dealt < b.intervals"
         " UNION ALL SELECT b.id, r.id FROM backfill b JOIN run r ON r.backfill_id = b.id"

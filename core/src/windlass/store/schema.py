@@ -185,7 +185,12 @@ run = Table(
 _partial("ix_run_open", run, ("run_after", "id"), "state IN ('queued','running')")
 _partial("ix_run_scheduled", run, ("dag_id", "logical_date"), "run_type = 'scheduled'")
 _partial("ix_run_backfill", run, ("backfill_id", "logical_date"), "backfill_id IS NOT NULL")
-_partial("ix_run_backfill_open", run, ("backfill_id", "state"), "state IN ('queued','running')")
+_partial(
+    "ix_run_backfill_open",
+    run,
+    ("backfill_id", "state"),
+    "backfill_id IS NOT NULL AND state IN ('queued','running')",
+)
 
 ti = Table(
     "ti",

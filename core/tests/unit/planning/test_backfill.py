@@ -56,7 +56,9 @@ _DELTAS = st.sampled_from(
 _REACHES = st.sampled_from(
     [RelativeDelta(), RelativeDelta(seconds=3600.0), RelativeDelta(days=1), RelativeDelta(months=1)]
 )
-_MOMENTS = st.datetimes(datetime(2026, 3, 1), datetime(2026, 5, 1)).map(lambda at: at.replace(tzinfo=UTC, second=0))
+_MOMENTS = st.integers(0, 60 * 24 * 60).map(
+    lambda minutes: datetime(2026, 3, 1, tzinfo=UTC) + timedelta(minutes=minutes)
+)
 SCHEDULES = st.one_of(
     st.builds(lambda cron, zone: CronIntervalSpec(expression=cron, timezone=zone), _CRONS, _ZONES),
     st.builds(lambda delta, zone: DeltaIntervalSpec(delta=delta, timezone=zone), _DELTAS, _ZONES),

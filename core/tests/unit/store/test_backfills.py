@@ -148,6 +148,18 @@ def test_of_two_steps_decided_on_the_same_place_one_is_written(engine: HandDrive
     assert engine.count("run") == read(engine, made).dealt == 2
 
 
+def test_a_late_step_does_not_take_the_place_back(engine: HandDriven) -> None:
+    engine.dag("a", schedule=DAILY)
+    for number in range(4):
+        engine.new_run(logical_date=FIRST + timedelta(days=number))
+    made = create(engine)
+    late = step(engine, made)  # it leaves both of its intervals alone, so nothing but the guard is in its way
+    assert engine.scheduler.advance_backfill(step(engine, made))
+    assert engine.scheduler.advance_backfill(step(engine, made))
+    assert not engine.scheduler.advance_backfill(late)
+    assert read(engine, made).dealt == 4
+
+
 def test_a_step_is_written_whole_or_not_at_all(engine: HandDriven) -> None:
     engine.dag("a", schedule=DAILY)
     made = create(engine)

@@ -144,7 +144,7 @@ CREATE TABLE run (
     CONSTRAINT uq_run_dag_id_logical_date UNIQUE (dag_id, logical_date)
 );
 CREATE INDEX ix_run_backfill ON run (backfill_id, logical_date) WHERE backfill_id IS NOT NULL;
-CREATE INDEX ix_run_backfill_open ON run (backfill_id, state) WHERE state IN ('queued','running');
+CREATE INDEX ix_run_backfill_open ON run (backfill_id, state) WHERE backfill_id IS NOT NULL AND state IN ('queued','running');
 CREATE INDEX ix_run_open ON run (run_after, id) WHERE state IN ('queued','running');
 CREATE INDEX ix_run_scheduled ON run (dag_id, logical_date) WHERE run_type = 'scheduled';
 CREATE TABLE signal (

@@ -10,7 +10,7 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-_OPEN = sa.text("state IN ('queued','running')")
+_OPEN = sa.text("backfill_id IS NOT NULL AND state IN ('queued','running')")
 _OF_ANY = sa.text("backfill_id IS NOT NULL")
 _UNFINISHED = sa.text("completed_at IS NULL")
 
