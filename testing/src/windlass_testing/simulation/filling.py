@@ -31,6 +31,7 @@ class RunRow(NamedTuple):
     id: int
     dag_id: str
     state: str
+    ending: str | None
     logical_date: int
     backfill_id: int | None
 
@@ -183,7 +184,8 @@ class FillingChecks:
         was_cancelled = old is not None and old.cancelled_at is not None
         if was_cancelled and (fresh or now.dealt != dealt):
             raise InvariantBroken("backfill", f"{now.id} goes on though it was cancelled")
-        if now.cancelled_at is not None and not was_cancelled and any(run.state == "queued" for run in mine):
+        waiting = [run for run in mine if run.state == "queued" and run.ending is None]
+        if now.cancelled_at is not None and not was_cancelled and waiting:
             raise InvariantBroken("backfill", f"{now.id} was cancelled and a run of it still waits for its start")
         if now.completed_at is not None and any(run.state not in _ENDED for run in mine):
             raise InvariantBroken("backfill", f"{now.id} is completed and has an open run")
