@@ -118,7 +118,7 @@ def drop_unique_keys(store: Store) -> None:
             f"{name} {'INTEGER PRIMARY KEY' if name == 'id' else ''} {f'DEFAULT {default}' if default else ''}"
             for _, name, _, _, default, _ in database.rows(f"PRAGMA table_info({table})")
         )
-        copies = f"CREATE TABLE kept AS SELECT * FROM {table}; DROP TABLE {table};"  # noqa: S608 - constants
+        copies = f"CREATE TABLE kept AS SELECT * FROM {table}; DROP TABLE {table};"
         database.script(copies)
-        filled = f"INSERT INTO {table} SELECT * FROM kept; DROP TABLE kept;"  # noqa: S608 - constants
+        filled = f"INSERT INTO {table} SELECT * FROM kept; DROP TABLE kept;"
         database.script(f"CREATE TABLE {table} ({columns}); {filled}")

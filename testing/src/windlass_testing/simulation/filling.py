@@ -67,6 +67,7 @@ class Filler:
         self._random = random.Random(f"backfills {seed}")  # noqa: S311 - repeatable
         self._actors: list[Actor] = []
         self.made: list[str] = []
+        self._last_dates: dict[str, tuple[datetime, datetime]] = {}
 
     def start(self) -> bool:
         """Go to work on some DAGs, in a quarter of the seeds; return whether there is anything to do."""
@@ -83,10 +84,10 @@ class Filler:
             actor.kill()
 
     def _work(self, me: Actor, spec: DagSpec) -> None:
-        for _ in range(self._random.randint(2, 4)):
-            me.sleep(self._random.uniform(0.0, 40.0))
+        for _ in range(self._random.randint(2, 6)):
+            me.sleep(self._random.uniform(0.0, 20.0))
             self._insist(me, self._create(spec))
-            if self._random.random() < 0.35:
+            if self._random.random() < 0.25:
                 me.sleep(self._random.expovariate(1 / 8))
                 self._insist(me, self._cancel(spec.dag_id))
 
@@ -106,8 +107,12 @@ class Filler:
         if not isinstance(schedule, DeltaIntervalSpec):
             return None
         length = timedelta(seconds=schedule.delta.seconds)
-        first = START - length * source.randint(1, 6)
-        last = first + length * source.randint(0, 6)
+        first, last = self._last_dates.get(spec.dag_id, (START, START))
+        again = first < last and source.random() < 0.6
+        if not again:
+            first = START - length * source.randint(1, 6)
+            last = first + length * source.randint(0, 6)
+        self._last_dates[spec.dag_id] = first, last
         now = self._world.now()
         dag = self._store.queries.dag(spec.dag_id)
         past = any(task.depends_on_past or task.wait_for_downstream for task in spec.tasks)
@@ -119,7 +124,7 @@ class Filler:
             code_version=dag.code_version,
             intervals=count_intervals(spec, first, last, now=now),
             max_active_runs=source.choice((1, 1, 2, 3)),
-            reprocess=source.choice(tuple(Reprocess)),
+            reprocess=Reprocess.NONE if again else source.choice(tuple(Reprocess)),
             backwards=not past and source.random() < 0.4,
             task_regex=source.choice((None, None, "[01]", "t[0-3]$")),
             created_by="bea",
