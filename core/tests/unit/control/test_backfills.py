@@ -25,14 +25,15 @@ def test_a_plan_shows_what_creating_does_and_writes_nothing(here: Installation) 
     here.add(DAILY, paused=True)
     here.control.runs.trigger("d", logical_date=FIRST + timedelta(days=1), run_id="mine", actor="ann")
     here.control.runs.mark("d", "mine", RunState.FAILED, actor="ann")
-    for reprocess, action in ((Reprocess.NONE, Treatment.LEAVE), (Reprocess.FAILED, Treatment.CLEAR)):
-        plan = here.control.backfills.plan(request(reprocess=reprocess))
-        assert [(run.action, run.state) for run in plan.runs] == [
-            (Treatment.CREATE, None),
-            (action, RunState.FAILED),
-            (Treatment.CREATE, None),
-        ]
-        assert plan.runs[1].run_id == "mine"
+    plan = here.control.backfills.plan(request())
+    assert [run.action for run in plan.runs] == [Treatment.CREATE, Treatment.LEAVE, Treatment.CREATE]
+    plan = here.control.backfills.plan(request(reprocess=Reprocess.FAILED))
+    assert [(run.action, run.state) for run in plan.runs] == [
+        (Treatment.CREATE, None),
+        (Treatment.CLEAR, RunState.FAILED),
+        (Treatment.CREATE, None),
+    ]
+    assert plan.runs[1].run_id == "mine"
     assert [run.logical_date.day for run in here.control.backfills.plan(request(backwards=True)).runs] == [3, 2, 1]
     assert here.control.backfills.list().items == ()
     here.control.backfills.create(request(reprocess=Reprocess.FAILED), actor="ann")

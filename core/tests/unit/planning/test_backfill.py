@@ -180,9 +180,10 @@ def test_what_cannot_be_filled_is_refused_with_the_reason(
         planning.count_intervals(spec, *bounds, now=NOW)
 
 
-@pytest.mark.parametrize("field", ["depends_on_past", "wait_for_downstream"])
-def test_backwards_refuses_what_depends_on_its_past(field: str) -> None:
-    past = TaskSpec(task_id="p", **{field: True})
+@pytest.mark.parametrize(
+    "past", [TaskSpec(task_id="p", depends_on_past=True), TaskSpec(task_id="p", wait_for_downstream=True)]
+)
+def test_backwards_refuses_what_depends_on_its_past(past: TaskSpec) -> None:
     spec = daily(*A, past)
     with pytest.raises(UsageError, match="task 'p' of DAG 'd' depends on its past"):
         planning.check_direction(spec, None, backwards=True)

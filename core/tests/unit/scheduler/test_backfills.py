@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -10,15 +11,24 @@ import pytest
 from windlass.errors import StoreError
 from windlass.interfaces.timetable import DagRunInfo
 from windlass.planning import backfill as planning
-from windlass.ports import BackfillFacts, BackfillStep, NewRun, Reprocess, RunFacts
+from windlass.ports import BackfillFacts, BackfillStep, NewRun, Reprocess, RunFacts, Workload
 from windlass.protocol import Outcome
 from windlass.spec import CronIntervalSpec, DagSpec, TaskSpec
 from windlass.states import RunState, RunType
 from windlass_testing.scripted import Result, ScriptedEngine
+from windlass_testing.scripted_sql import SqlScriptedEngine
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 DAILY = CronIntervalSpec(expression="0 0 * * *")
 A = TaskSpec(task_id="a")
+
+
+@pytest.fixture
+def over_sql() -> Iterator[SqlScriptedEngine]:
+    """Return an engine over the real store, which has people's commands."""
+    engine = SqlScriptedEngine()
+    yield engine
+    engine.close()
 
 
 def dag(*tasks: TaskSpec, **fields: object) -> DagSpec:
@@ -42,6 +52,18 @@ def read(world: ScriptedEngine, backfill: BackfillFacts) -> BackfillFacts:
 
 def dates(runs: list[RunFacts]) -> list[int]:
     return [(run.logical_date - FIRST).days for run in runs]
+
+
+def in_order(world: ScriptedEngine) -> list[str]:
+    """Return the list that the run ids of the attempts go into, each when it starts."""
+    started: list[str] = []
+
+    def script(work: Workload, _try_number: int) -> Result:
+        started.append(work.run_id)
+        return Result()
+
+    world.executor.script = script
+    return started
 
 
 def existing(world: ScriptedEngine, number: int) -> RunFacts:
@@ -111,10 +133,9 @@ def test_it_is_counted_apart_from_the_dags_own_runs(world: ScriptedEngine) -> No
 def test_backwards_begins_with_the_latest(world: ScriptedEngine) -> None:
     world.add(dag(), paused=True)
     backfill = filled(world, 6, backwards=True, max_active_runs=1)
-    started: list[int] = []
-    world.executor.script = lambda work, _: started.append(int(work.run_id[18:20])) or Result()
+    started = in_order(world)
     world.settle()
-    assert started == [6, 5, 4, 3, 2, 1]
+    assert [int(run_id[18:20]) for run_id in started] == [6, 5, 4, 3, 2, 1]
     assert read(world, backfill).completed_at is not None
 
 
@@ -186,8 +207,7 @@ def test_the_first_run_passes_depends_on_past_and_the_others_wait(world: Scripte
     world.executor.script = lambda work, _: Result(Outcome.FAIL if work.run_id == before.run_id else Outcome.SUCCESS)
     world.settle()
     assert world.state(before) == "failed"
-    order: list[str] = []
-    world.executor.script = lambda work, _: order.append(work.run_id) or Result()
+    order = in_order(world)
     backfill = filled(world, 4, max_active_runs=4)
     world.settle()
     runs = world.runs_of(backfill)
@@ -278,22 +298,19 @@ def test_while_its_dag_is_in_no_file_no_runs_are_made(world: ScriptedEngine) -> 
 
 
 def forget(world: ScriptedEngine) -> None:
-    services = getattr(world.store, "services", None)
-    if services is None:
-        world.store.add_dag(dag(), stale=True)
+    if isinstance(world, SqlScriptedEngine):
+        world.services.dags.forget_files("main", ["d.py"])
     else:
-        services.dags.forget_files("main", ["d.py"])
+        world.store.add_dag(dag(), stale=True)
 
 
-def test_a_cleared_run_of_a_completed_backfill_runs_within_its_limit(world: ScriptedEngine) -> None:
-    services = getattr(world.store, "services", None)
-    if services is None:
-        return  # people's commands are the real store's
+def test_a_cleared_run_of_a_completed_backfill_runs_within_its_limit(over_sql: SqlScriptedEngine) -> None:
+    world = over_sql
     world.add(dag(), paused=True)
     backfill = filled(world, 3, max_active_runs=1)
     world.settle()
     tasks = [task.id for run in world.runs_of(backfill) for task in world.store.tasks_of(run.id)]
-    services.runs.clear(tasks, who="bob")
+    world.services.runs.clear(tasks, who="bob")
     world.scheduler.step()
     world.scheduler.step()
     assert sorted(str(run.state) for run in world.runs_of(backfill)) == ["queued", "queued", "running"]
@@ -312,16 +329,14 @@ def test_its_tasks_do_not_overtake_what_is_due_today(world: ScriptedEngine) -> N
     assert world.executor.started[0] == "now"
 
 
-def test_a_dags_next_run_is_made_when_a_person_ends_the_one_before(world: ScriptedEngine) -> None:
-    services = getattr(world.store, "services", None)
-    if services is None:
-        return  # people's commands are the real store's
+def test_a_dags_next_run_is_made_when_a_person_ends_the_one_before(over_sql: SqlScriptedEngine) -> None:
+    world = over_sql
     start = world.clock.now().replace(hour=0) - timedelta(days=3)
     world.add(dag(start_date=start, catchup=True))
     world.scheduler.step()
     world.scheduler.step()
     [run] = world.store.runs()
-    services.runs.mark_run("d", run.run_id, RunState.FAILED, who="bob")
+    world.services.runs.mark_run("d", run.run_id, RunState.FAILED, who="bob")
     world.scheduler.step()
     world.executor.waiting.clear()
     world.settle()

@@ -225,7 +225,7 @@ def test_a_retry_of_a_task_that_the_newest_version_lacks_is_removed() -> None:
     world.settle()
     world.add(DagSpec(dag_id="d", tasks=(task("stays"),)))
     stays = next(found for found in world.store.tasks_of(run.id) if found.task_id == "stays")
-    world._services.runs.clear([stays.id], who="test", latest=True)
+    world.services.runs.clear([stays.id], who="test", latest=True)
     world.executor.finish(*running["goes"], Result(Outcome.FAIL))
     world.pass_time(timedelta(minutes=2))
     assert world.states(run) == {"stays": "success", "goes": "removed"}
