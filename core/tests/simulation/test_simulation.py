@@ -21,6 +21,7 @@ FIRST = 1000
 #: Where to look first for bugs that few seeds notice; a seed that has lost its point costs only time.
 NOTICES = {
     "any-place": 1944,
+    "cancelled-goes-on": 682,
     "ignore-generation": 563,
     "move-any-state": 404,
     "no-resubmission": 345,

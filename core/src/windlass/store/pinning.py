@@ -86,9 +86,9 @@ def pin(
     for task, task_id, text, epoch in instances:
         before = task_state(text)
         if task_id not in spec.by_id and not before.is_terminal and before is not TaskState.RUNNING:
-            to, reason = TaskState.REMOVED, "the task is not in the newest version"
+            to, reason = TaskState.REMOVED, "the task is not in the version that its run has now"
         elif task_id in spec.by_id and before is TaskState.REMOVED:
-            to, reason = TaskState.NONE, "the task is back in the newest version"
+            to, reason = TaskState.NONE, "the task is back in the version that its run has now"
         else:
             continue
         ended = now if to is TaskState.REMOVED else None
