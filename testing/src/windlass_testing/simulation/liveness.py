@@ -9,6 +9,7 @@ import msgspec
 
 from windlass.spec import DagSpec, DeltaIntervalSpec
 from windlass.states import TERMINAL_RUN_STATES
+from windlass.store.instants import instant
 from windlass_testing.simulation import evaluator
 from windlass_testing.simulation.observer import Observer, Run
 from windlass_testing.simulation.processes import Register
@@ -61,10 +62,16 @@ class Liveness:
         open_runs = [run for run in self._observer.runs.values() if run.state not in _ENDED]
         if not self._is_schedule_over():
             return False
+        filling = self._observer.filling
+        still_for = world.time - max(self._observer.moved_at, filling.moved_at, self._begun_at, world.thawed_at)
+        stuck = filling.stuck()
+        if stuck is not None:
+            if still_for > STILL:
+                raise InvariantBroken("20 liveness", stuck)
+            return False
         if not open_runs:
             # An ended run may make room for the next.
             return world.time > self._observer.moved_at + 10.0
-        still_for = world.time - max(self._observer.moved_at, self._begun_at, world.thawed_at)
         busy = any(ti.state in _OF_TIME for ti in self._observer.instances())
         if still_for < (STILL if busy else _SETTLED):
             return False
@@ -85,10 +92,17 @@ class Liveness:
         for dag_id, spec in self._specs.items():
             if isinstance(spec.schedule, DeltaIntervalSpec) and spec.catchup and spec.end_date is not None:
                 wanted = int((spec.end_date - START).total_seconds() / spec.schedule.delta.seconds) + 1
-                found = sum(r.dag_id == dag_id and r.run_type == "scheduled" for r in self._observer.runs.values())
+                found = sum(self._is_of_schedule(run, spec) for run in self._observer.runs.values())
                 stuck = any(r.dag_id == dag_id and r.state not in _ENDED for r in self._observer.runs.values())
                 if found > wanted or (found < wanted and not stuck):
                     raise InvariantBroken("17 one run per interval", f"{found} runs of {dag_id} instead of {wanted}")
+
+    def _is_of_schedule(self, run: Run, spec: DagSpec) -> bool:
+        """Return whether a run stands for an interval of the schedule: made by it, or by a backfill that was first."""
+        if run.dag_id != spec.dag_id or spec.end_date is None:
+            return False
+        in_time = START <= instant(run.logical_date) <= spec.end_date
+        return run.run_type == "scheduled" or (run.run_type == "backfill" and in_time)
 
     def _is_schedule_over(self) -> bool:
         """Return whether every scheduled run has been due for a while."""
@@ -155,7 +169,7 @@ class Liveness:
             and other.logical_date < run.logical_date
             and (not spec.catchup or other.run_type != "manual")
         ]
-        if not earlier:
+        if not earlier or (run.backfill_id is not None and self._observer.filling.is_first(run.id)):
             return True
         board = self._observer.board(max(earlier, key=lambda other: other.logical_date).id)
         state = board.get(task_id, {}).get(index)
@@ -167,5 +181,6 @@ class Liveness:
         return True
 
     def _is_held_up(self, run: Run) -> bool:
-        active = [r for r in self._observer.runs.values() if r.dag_id == run.dag_id and r.state == "running"]
-        return len(active) >= self._specs[run.dag_id].max_active_runs
+        if run.backfill_id is not None:
+            return self._observer.filling.is_full(run.backfill_id)
+        return self._observer.active(run.dag_id) >= self._specs[run.dag_id].max_active_runs

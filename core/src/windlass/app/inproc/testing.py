@@ -142,7 +142,8 @@ def test_task(
 ) -> TaskTestResult:
     """Run one try of one task of ``dag`` in this process; what it depends on does not run.
 
-    A task that reschedules itself or defers comes back at once: time is virtual. ``callbacks``: whether they are called.
+    A task that reschedules itself or defers comes back at once: time is virtual. ``callbacks``: whether they are
+    called.
 
     :raises TaskNotFound: if the DAG has no such task.
     """
