@@ -22,11 +22,12 @@ FIRST = 1000
 NOTICES = {
     "any-place": 1944,
     "cancelled-goes-on": 682,
-    "ignore-generation": 563,
+    "ignore-generation": 48,
+    "keep-postponed": 1022,
     "move-any-state": 404,
     "no-resubmission": 345,
     "overtaken": 409,
-    "report-any-lease": 333,
+    "report-any-lease": 2881,
     "take-foreign-signals": 20,
     "unlearn": 28,
 }
