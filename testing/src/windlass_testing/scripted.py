@@ -10,17 +10,21 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from windlass.app.clocks import SeededRng, VirtualClock
 from windlass.app.inproc.gateway import MemoryGateway
 from windlass.app.inproc.memory import MemoryStore
-from windlass.errors import RunExists
+from windlass.errors import DagNotFound, RunExists
+from windlass.planning.backfill import count_intervals
 from windlass.planning.endings import RESULT_KEY
 from windlass.ports import (
+    BackfillFacts,
     Claim,
     Claimed,
     Fired,
     Gateway,
+    NewBackfill,
     NewRun,
     Report,
     RunFacts,
@@ -249,6 +253,28 @@ class ScriptedEngine:
     def runs_of(self, dag_id: str) -> list[RunFacts]:
         """Return the runs of a DAG in the order of their creation."""
         return sorted((run for run in self.store.runs() if run.dag_id == dag_id), key=lambda run: run.id)
+
+    def backfill(self, dag_id: str, first: datetime, last: datetime, **fields: Any) -> BackfillFacts:
+        """Record a backfill of the intervals from ``first`` to ``last``."""
+        dag = self.store.dag(dag_id)
+        if dag is None:
+            raise DagNotFound(f"DAG `{dag_id}` is not known")
+        now = self.clock.now()
+        new = NewBackfill(
+            dag_id=dag_id,
+            from_date=first,
+            to_date=last,
+            spec_version=dag.spec_version,
+            code_version=dag.code_version,
+            intervals=count_intervals(self.store.spec(dag_id, dag.spec_version), first, last, now=now),
+            **{"max_active_runs": 2, "created_by": "ann", "created_at": now, **fields},
+        )
+        return self.store.add_backfill(new)
+
+    def runs_of_backfill(self, backfill: BackfillFacts) -> list[RunFacts]:
+        """Return the runs of a backfill, by logical date."""
+        mine = [run for run in self.store.runs() if run.backfill_id == backfill.id]
+        return sorted(mine, key=lambda run: run.logical_date)
 
     def settle(self) -> float:
         """Run everything that can run now; return the pause the scheduler asks for."""

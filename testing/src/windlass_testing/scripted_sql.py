@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from windlass.ports import PoolFacts, RunFacts
+from windlass.ports import BackfillFacts, NewBackfill, PoolFacts, RunFacts
 from windlass.protocol import AssetEvent
 from windlass.spec import DagSpec
 from windlass.store import Database, ParsedFile, SqlStore, Store, invariant_violations
@@ -26,6 +26,14 @@ class SqlScriptedStore(SqlStore):
     def record_asset_event(self, event: AssetEvent) -> None:
         """Record an event of an asset from outside."""
         self.services.assets.create_event(event.uri, extra=event.extra, alias=event.alias, who="test")
+
+    def add_backfill(self, new: NewBackfill) -> BackfillFacts:
+        """Record a backfill."""
+        return self.services.backfills.create(new)
+
+    def cancel_backfill(self, backfill: int) -> None:
+        """Make no more runs of a backfill; those that wait for their start fail."""
+        self.services.backfills.cancel(backfill, who="ann")
 
     def set_pool(self, pool: PoolFacts) -> None:
         """Create or change a pool."""

@@ -40,6 +40,10 @@ def _pool_names(_ctx: click.Context, _: click.Parameter, incomplete: str) -> lis
     return _complete(lambda session: [pool.name for pool in session.control.pools.list()], incomplete)
 
 
+def _backfill_ids(_ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    return _complete(lambda session: [str(row.id) for row in session.control.backfills.list().items], incomplete)
+
+
 def _complete(values: Callable[[Session], Iterable[str]], incomplete: str) -> list[CompletionItem]:
     # A shell cannot show an error while it completes: without a database there is nothing to offer.
     try:
@@ -59,9 +63,9 @@ def optional_dag_argument(command: AnyCallable) -> AnyCallable:
     return click.argument("dag_id", metavar="[DAG]", required=False, shell_complete=_dag_ids)(command)
 
 
-def dag_option(text: str) -> Callable[[AnyCallable], AnyCallable]:
+def dag_option(text: str, *, required: bool = False) -> Callable[[AnyCallable], AnyCallable]:
     """Return what gives a command the option ``dag_id``, with this help."""
-    return click.option("--dag-id", help=text, shell_complete=_dag_ids)
+    return click.option("--dag-id", metavar="DAG", required=required, help=text, shell_complete=_dag_ids)
 
 
 def lint_argument(command: AnyCallable) -> AnyCallable:
@@ -102,6 +106,18 @@ def variable_argument(command: AnyCallable) -> AnyCallable:
 def pool_argument(command: AnyCallable) -> AnyCallable:
     """Give ``command`` the argument ``name``."""
     return click.argument("name", shell_complete=_pool_names)(command)
+
+
+def backfill_argument(command: AnyCallable) -> AnyCallable:
+    """Give ``command`` the argument ``backfill``."""
+    return click.argument("backfill", metavar="ID", type=int, shell_complete=_backfill_ids)(command)
+
+
+def backfill_option(command: AnyCallable) -> AnyCallable:
+    """Give ``command`` the option ``backfill``, as a filter."""
+    return click.option(
+        "--backfill", type=int, metavar="ID", help="Only runs of this backfill.", shell_complete=_backfill_ids
+    )(command)
 
 
 def map_index_option(command: AnyCallable) -> AnyCallable:

@@ -25,6 +25,8 @@ from windlass.states import TaskState
 @click.option("-e", "--end-date", type=moment, help="Only runs with a logical date up to here, inclusive.")
 @click.option("-u", "--upstream", is_flag=True, help="Also everything upstream of the chosen tasks.")
 @click.option("-d", "--downstream", is_flag=True, help="Also everything downstream of the chosen tasks.")
+@click.option("--past", is_flag=True, help="Also in all runs before those given with -r.")
+@click.option("--future", is_flag=True, help="Also in all runs after those given with -r.")
 @click.option("-f", "--only-failed", is_flag=True, help="Only failed tasks, and those that failed with them.")
 @click.option("--only-running", is_flag=True, help="Only running tasks.")
 @click.option("--latest", is_flag=True, help="Run the newest version of the DAG's code instead of the run's own.")
@@ -44,6 +46,8 @@ def clear(
     *,
     upstream: bool,
     downstream: bool,
+    past: bool,
+    future: bool,
     only_failed: bool,
     only_running: bool,
     latest: bool,
@@ -65,6 +69,8 @@ def clear(
         states=states,
         upstream=upstream,
         downstream=downstream,
+        past=past,
+        future=future,
     )
     return _clear(session, selected, output, latest=latest, dry_run=dry_run, yes=yes)
 

@@ -14,6 +14,10 @@ _DAGS: Final = {
     "show": Entry("windlass.cli.dags:show", "Show a DAG's tasks and what they depend on."),
     "details": Entry("windlass.cli.dags:details", "Show everything that is known of a DAG."),
     "trigger": Entry("windlass.cli.trigger:trigger", "Create a run of a DAG now."),
+    "backfill": Entry(
+        "windlass.cli.backfill:dags_backfill",
+        "Fill a range of a DAG's intervals with runs; an older spelling of `windlass backfill create`.",
+    ),
     "test": Entry("windlass.cli.testing:dags_test", "Run a DAG in this process, without a server or a database."),
     "state": Entry("windlass.cli.dags:state", "Print the state of a DAG's run."),
     "next-execution": Entry("windlass.cli.dags:next_execution", "Print when a DAG will run next."),
@@ -34,6 +38,13 @@ _TASKS: Final = {
     "logs": Entry("windlass.cli.logs:logs", "Print the log of a task in a run."),
     "clear": Entry("windlass.cli.clear:clear", "Let tasks of past runs run again."),
     "run": Entry("windlass.cli.clear:run_task", "Run one task of a run again and wait for it."),
+    "mark-success": Entry(
+        "windlass.cli.marking:task_success",
+        "Mark tasks of a run as successful: what failed for want of them runs again.",
+    ),
+    "mark-failed": Entry(
+        "windlass.cli.marking:task_failed", "Mark tasks of a run as failed; running ones are stopped first."
+    ),
     "failed-deps": Entry("windlass.cli.tasks:failed_deps", "Say what keeps a task of a run from starting."),
     "test": Entry("windlass.cli.testing:tasks_test", "Run one task in this process, without a server or a database."),
     "render": Entry("windlass.cli.testing:tasks_render", "Print a task's rendered templates."),
@@ -42,6 +53,23 @@ _TASKS: Final = {
 _RUNS: Final = {
     "list": Entry("windlass.cli.runs:list_runs", "List the runs, newest first."),
     "show": Entry("windlass.cli.runs:show", "Show a run and its tasks."),
+    "mark-success": Entry(
+        "windlass.cli.marking:run_success",
+        "Mark a run as successful, with every task that has not ended or has failed.",
+    ),
+    "mark-failed": Entry(
+        "windlass.cli.marking:run_failed", "Mark a run as failed: what has not ended is stopped or skipped."
+    ),
+}
+
+_BACKFILL: Final = {
+    "create": Entry("windlass.cli.backfill:create", "Fill a range of a DAG's intervals with runs."),
+    "list": Entry("windlass.cli.backfill:list_backfills", "List the backfills, newest first."),
+    "show": Entry("windlass.cli.backfill:show", "Show a backfill and how far it has come."),
+    "cancel": Entry(
+        "windlass.cli.backfill:cancel",
+        "End a backfill: waiting runs fail now, running ones go on to their end, no more are made.",
+    ),
 }
 
 _CONNECTIONS: Final = {
@@ -122,8 +150,9 @@ COMMANDS: Final = {
     "scheduler": Entry("windlass.cli.processes:scheduler", "Run the scheduler."),
     "supervisor": Entry("windlass.cli.processes:supervisor", "Run a supervisor of task processes.", hidden=True),
     "dags": Entry(_DAGS, "List, trigger, pause and inspect DAGs."),
-    "tasks": Entry(_TASKS, "Inspect, clear and try out tasks."),
-    "runs": Entry(_RUNS, "List and inspect runs."),
+    "tasks": Entry(_TASKS, "Inspect, clear, mark and try out tasks."),
+    "runs": Entry(_RUNS, "List, inspect and mark runs."),
+    "backfill": Entry(_BACKFILL, "Fill ranges of a DAG's intervals with runs."),
     "assets": Entry(_ASSETS, "List assets and their events, and say that one was updated."),
     "explain": Entry("windlass.cli.explain:explain", "Say why a DAG, a run or a task has not run."),
     "simulate": Entry("windlass.cli.simulate:simulate", "Show what the scheduler would do in a period of time."),

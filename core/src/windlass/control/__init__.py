@@ -19,6 +19,9 @@ from windlass.control.views import AssetDetails as AssetDetails
 from windlass.control.views import AssetEventRow as AssetEventRow
 from windlass.control.views import AssetRow as AssetRow
 from windlass.control.views import AssetWait as AssetWait
+from windlass.control.views import BackfillPlan as BackfillPlan
+from windlass.control.views import BackfillRequest as BackfillRequest
+from windlass.control.views import BackfillRow as BackfillRow
 from windlass.control.views import Cause as Cause
 from windlass.control.views import ClearedTask as ClearedTask
 from windlass.control.views import ConnectionRow as ConnectionRow
@@ -31,6 +34,7 @@ from windlass.control.views import GraphTask as GraphTask
 from windlass.control.views import ImportErrorRow as ImportErrorRow
 from windlass.control.views import NextRun as NextRun
 from windlass.control.views import Page as Page
+from windlass.control.views import PlannedRun as PlannedRun
 from windlass.control.views import PoolRow as PoolRow
 from windlass.control.views import RunRow as RunRow
 from windlass.control.views import TaskRow as TaskRow

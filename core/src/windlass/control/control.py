@@ -21,6 +21,7 @@ from windlass.store import Store
 
 if TYPE_CHECKING:
     from windlass.control.assets import Assets
+    from windlass.control.backfills import Backfills
     from windlass.control.explain import Explain
 
 
@@ -56,6 +57,13 @@ class Control:
         from windlass.control.assets import Assets
 
         return Assets(self.store, self.dags, self.runs)
+
+    @cached_property
+    def backfills(self) -> Backfills:
+        """Queries and commands about backfills; imported when first asked for, since triggering must start fast."""
+        from windlass.control.backfills import Backfills
+
+        return Backfills(self.store, self._clock, self.dags)
 
     @cached_property
     def explain(self) -> Explain:

@@ -17,7 +17,7 @@ from windlass.planning.runs import make_run_id
 from windlass.ports import Clock, NewRun, RunFacts
 from windlass.spec.params import check_conf
 from windlass.states import RunState, RunType
-from windlass.store import Store
+from windlass.store import Affected, Store
 
 _LONGEST_RUN_ID: Final = 250
 
@@ -37,18 +37,19 @@ class Runs:
         *,
         dag_id: str | None = None,
         state: RunState | None = None,
+        backfill: int | None = None,
         cursor: str | None = None,
         limit: int = 100,
         visible: Visible = everything,
     ) -> Page[RunRow]:
-        """Return runs, newest first.
+        """Return runs, newest first; those of one ``backfill`` if asked for.
 
         :raises DagNotFound: if ``dag_id`` is given and not known.
         """
         if dag_id is not None:
             self._dags.find(dag_id, visible=visible)
         states = () if state is None else (state,)
-        page = self._store.queries.runs(dag_id, states=states, after=cursor, limit=limit)
+        page = self._store.queries.runs(dag_id, states=states, backfill=backfill, after=cursor, limit=limit)
         return Page(tuple(_row(run) for run in page.items if visible(run.dag_id)), page.cursor)
 
     def get(self, dag_id: str, run_id: str, *, visible: Visible = everything) -> RunRow:
@@ -165,13 +166,13 @@ class Runs:
         actor: str,
         idempotency_key: str | None = None,
         visible: Visible = everything,
-    ) -> None:
+    ) -> Affected:
         """End a run in ``state``: unfinished tasks are ended with it, running ones are stopped first.
 
         :raises UsageError: if ``state`` is not an ending.
         """
         self.find(dag_id, run_id, visible=visible)
-        self._store.runs.mark_run(dag_id, run_id, state, who=actor, key=idempotency_key)
+        return self._store.runs.mark_run(dag_id, run_id, state, who=actor, key=idempotency_key)
 
     # -- details ------------------------------------------------------------------------------------------------
 
@@ -237,4 +238,5 @@ def _row(run: RunFacts) -> RunRow:
         conf=run.conf,
         spec_version=run.spec_version,
         code_version=run.code_version,
+        backfill_id=run.backfill_id,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import msgspec
@@ -12,12 +12,12 @@ from windlass.control.runs import Runs
 from windlass.control.views import ClearedTask, TaskRow
 from windlass.control.visibility import Visible, did_you_mean, everything
 from windlass.errors import TaskNotFound, UsageError
+from windlass.planning.selecting import downstream_of, matching, setups_of, upstream_of
+from windlass.ports import RunFacts
 from windlass.spec import DagSpec
 from windlass.states import TaskState
 from windlass.store import Affected, Selection, Store
 from windlass.store import TaskRow as StoredTask
-
-_Neighbours = Callable[[str], Collection[str]]
 
 
 class Selected(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +26,13 @@ class Selected(msgspec.Struct, frozen=True, kw_only=True):
     dag_id: str
     tasks: tuple[ClearedTask, ...]
     ids: tuple[int, ...]
+
+    def without(self, state: TaskState) -> Selected:
+        """Return the selection without what is in ``state`` already."""
+        kept = [(task, number) for task, number in zip(self.tasks, self.ids, strict=True) if task.state is not state]
+        return Selected(
+            dag_id=self.dag_id, tasks=tuple(task for task, _ in kept), ids=tuple(number for _, number in kept)
+        )
 
 
 class Tasks:
@@ -90,18 +97,23 @@ class Tasks:
         states: Sequence[TaskState] = (),
         upstream: bool = False,
         downstream: bool = False,
+        past: bool = False,
+        future: bool = False,
         visible: Visible = everything,
     ) -> Selected:
         """Return the task instances that the filters leave: of some runs or of all, by task, instance, state.
 
         ``task_regex`` chooses the tasks whose id it finds; ``upstream`` and ``downstream`` add theirs. The setups of a
-        chosen task come along. Bounds are inclusive, on logical dates.
+        chosen task come along. ``past`` and ``future`` add the runs before and after those named. Bounds are inclusive,
+        on logical dates.
 
         :raises DagNotFound, RunNotFound: if a DAG or run that was named is not there.
+        :raises UsageError: if ``past`` or ``future`` is asked for of no run.
         """
         _, spec = self._dags.find(dag_id, visible=visible)
-        for run_id in run_ids:
-            self._runs.find(dag_id, run_id, visible=visible)
+        named = [self._runs.find(dag_id, run_id, visible=visible) for run_id in run_ids]
+        if past or future:
+            run_ids, since, until = (), *_stretched(named, since, until, past=past, future=future)
         task_ids = None if task_regex is None else _chosen(spec, task_regex, upstream=upstream, downstream=downstream)
         selection = Selection(
             dag_id=dag_id,
@@ -127,6 +139,46 @@ class Tasks:
         _, spec = self._dags.find(dag_id, visible=visible)
         return self._with_setups(spec, [row])
 
+    def around(
+        self,
+        dag_id: str,
+        run_id: str,
+        task_id: str,
+        map_index: int | None = None,
+        *,
+        upstream: bool = False,
+        downstream: bool = False,
+        past: bool = False,
+        future: bool = False,
+        visible: Visible = everything,
+    ) -> Selected:
+        """Return the selection of a task in a run, of all its instances or of one, as a mark takes it.
+
+        ``upstream`` and ``downstream`` add the tasks above and below, ``past`` and ``future`` the runs before and
+        after. Setups do not come along: nothing runs.
+
+        :raises DagNotFound, RunNotFound, TaskNotFound: if there is none.
+        """
+        run = self._runs.find(dag_id, run_id, visible=visible)
+        spec = self._store.queries.spec(dag_id, run.spec_version)
+        if map_index is not None or task_id not in spec.by_id:
+            self.find(dag_id, run_id, task_id, -1 if map_index is None else map_index, visible=visible)
+        task_ids = frozenset({task_id})
+        if task_id in spec.by_id:
+            task_ids = _with_neighbours(spec, task_ids, upstream=upstream, downstream=downstream)
+        since, until = _stretched([run], None, None, past=past, future=future)
+        rows = self._store.runs.select(
+            Selection(
+                dag_id=dag_id,
+                run_ids=() if past or future else (run_id,),
+                task_ids=tuple(sorted(task_ids)),
+                since=since,
+                until=until,
+            )
+        )
+        wanted = [row for row in rows if map_index is None or row.task_id != task_id or row.map_index == map_index]
+        return _selected(dag_id, wanted)
+
     # -- commands -----------------------------------------------------------------------------------------------
 
     def clear(
@@ -151,18 +203,11 @@ class Tasks:
         """Return the rows and, in the same runs, those of the setups that they need anew."""
         found = {row.id: row for row in rows}
         for run_id in dict.fromkeys(row.run_id for row in rows):
-            needed = _setups(spec, {row.task_id for row in rows if row.run_id == run_id})
+            needed = setups_of(spec, {row.task_id for row in rows if row.run_id == run_id})
             if needed:
                 more = Selection(dag_id=spec.dag_id, run_ids=(run_id,), task_ids=tuple(sorted(needed)))
                 found |= {row.id: row for row in self._store.runs.select(more)}
-        return Selected(
-            dag_id=spec.dag_id,
-            ids=tuple(found),
-            tasks=tuple(
-                ClearedTask(run_id=row.run_id, task_id=row.task_id, map_index=row.map_index, state=row.state)
-                for row in found.values()
-            ),
-        )
+        return _selected(spec.dag_id, list(found.values()))
 
     def _rows(self, dag_id: str, run_id: str) -> Iterator[StoredTask]:
         cursor: str | None = None
@@ -174,45 +219,39 @@ class Tasks:
                 return
 
 
-def _chosen(spec: DagSpec, task_regex: str, *, upstream: bool, downstream: bool) -> set[str]:
+def _chosen(spec: DagSpec, task_regex: str, *, upstream: bool, downstream: bool) -> frozenset[str]:
     """Return the ids of the tasks that the regular expression finds, with what must come along."""
-    from windlass.spec.patterns import PatternRefused, pattern
-
-    try:
-        wanted = pattern(task_regex)
-    except PatternRefused as error:
-        raise UsageError(f"task regex {error}") from None
-    found = {task_id for task_id in spec.by_id if wanted.search(task_id)}
-    chosen = set(found)
-    if upstream:
-        chosen |= _reached(found, lambda task_id: spec.by_id[task_id].upstream)
-    if downstream:
-        chosen |= _reached(found, lambda task_id: spec.downstream[task_id])
-    return chosen
+    return _with_neighbours(spec, matching(spec, task_regex), upstream=upstream, downstream=downstream)
 
 
-def _reached(start: Collection[str], neighbours: _Neighbours) -> set[str]:
-    reached: set[str] = set()
-    waiting = list(start)
-    while waiting:
-        for task_id in neighbours(waiting.pop()):
-            if task_id not in reached:
-                reached.add(task_id)
-                waiting.append(task_id)
-    return reached
+def _with_neighbours(spec: DagSpec, task_ids: frozenset[str], *, upstream: bool, downstream: bool) -> frozenset[str]:
+    above = upstream_of(spec, task_ids) if upstream else frozenset[str]()
+    below = downstream_of(spec, task_ids) if downstream else frozenset[str]()
+    return task_ids | above | below
 
 
-def _setups(spec: DagSpec, task_ids: set[str]) -> set[str]:
-    """Return the setups in whose scope these tasks stand, with the teardowns that end it."""
-    needed: set[str] = set()
-    setups = {task.task_id for task in spec.tasks if task.is_setup}
-    for task_id in task_ids & spec.by_id.keys() if setups else ():
-        after = _reached({task_id}, lambda name: spec.downstream[name])
-        for setup in setups & _reached({task_id}, lambda name: spec.by_id[name].upstream):
-            teardowns = {task.task_id for task in spec.tasks if setup in task.setups}
-            if not teardowns or teardowns & after:
-                needed |= {setup, *teardowns}
-    return needed - task_ids
+def _selected(dag_id: str, rows: Sequence[StoredTask]) -> Selected:
+    tasks = (
+        ClearedTask(run_id=row.run_id, task_id=row.task_id, map_index=row.map_index, state=row.state) for row in rows
+    )
+    return Selected(dag_id=dag_id, ids=tuple(row.id for row in rows), tasks=tuple(tasks))
+
+
+def _stretched(
+    named: Sequence[RunFacts], since: datetime | None, until: datetime | None, *, past: bool, future: bool
+) -> tuple[datetime | None, datetime | None]:
+    """Return the bounds of the logical dates of some runs, with everything before or after them, within given ones."""
+    if not named:
+        raise UsageError("past and future are those of a run; name it")
+    if not (past or future):
+        return since, until
+    dates = [run.logical_date for run in named]
+    first = None if past else min(dates)
+    last = None if future else max(dates)
+    return (
+        max((bound for bound in (since, first) if bound is not None), default=None),
+        min((bound for bound in (until, last) if bound is not None), default=None),
+    )
 
 
 def _row(row: StoredTask) -> TaskRow:

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from windlass.ports import BackfillState, Reprocess, Treatment
 from windlass.states import RunState, RunType, TaskState
 
 T = TypeVar("T")
@@ -120,6 +121,73 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     conf: dict[str, Any]
     spec_version: str
     code_version: str
+    #: The backfill that made it or runs it again.
+    backfill_id: int | None = None
+
+
+class BackfillRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody wants filled. Both dates are logical dates, and included."""
+
+    dag_id: str
+    from_date: datetime
+    to_date: datetime
+    #: None: as many as the DAG's own runs; the two are counted apart.
+    max_active_runs: int | None = None
+    reprocess: Reprocess = Reprocess.NONE
+    backwards: bool = False
+    #: Only tasks whose id it finds run (with their setups and teardowns); the others are no part of the runs.
+    task_regex: str | None = None
+    conf: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class BackfillRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A backfill, and how far it has come."""
+
+    id: int
+    dag_id: str
+    state: BackfillState
+    #: Bounds of the logical dates, inclusive.
+    from_date: datetime
+    to_date: datetime
+    #: How many intervals there are, and with how many it has dealt: their runs were made, cleared, or left alone.
+    intervals: int
+    dealt: int
+    #: Its runs by state.
+    runs: dict[str, int]
+    max_active_runs: int
+    reprocess: str
+    backwards: bool
+    task_regex: str | None
+    conf: dict[str, Any]
+    created_by: str
+    created_at: datetime
+    cancelled_at: datetime | None
+    completed_at: datetime | None
+    spec_version: str
+    code_version: str
+
+
+class PlannedRun(msgspec.Struct, frozen=True, kw_only=True):
+    """What a backfill would do about an interval; ``state`` is that of the run that exists."""
+
+    run_id: str
+    action: Treatment
+    state: RunState | None
+    logical_date: datetime
+    data_interval_start: datetime
+    data_interval_end: datetime
+
+
+class BackfillPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a backfill would do if it were created now."""
+
+    runs: tuple[PlannedRun, ...]
+    #: The tasks that would run, None means all.
+    task_ids: tuple[str, ...] | None
+
+    def count(self, action: Treatment) -> int:
+        """Return of how many intervals it would do that."""
+        return sum(run.action is action for run in self.runs)
 
 
 class MissedDeadline(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,10 +12,12 @@ _ENDED_WELL = frozenset({TaskState.SUCCESS, TaskState.SKIPPED})
 def past_allows(task: TaskSpec, previous: PreviousFacts | None) -> bool:
     """Return whether the past lets ``task`` run; ``previous`` is None when there is no run before.
 
+    The first run of a backfill passes, whatever came before it.
+
     A run before that has no such task lets it pass only if no earlier run has one either and
     ``ignore_first_depends_on_past`` says so. A skipped task counts as success.
     """
-    if previous is None:
+    if previous is None or previous.first_of_backfill:
         return True
     if previous.state is None:
         return task.ignore_first_depends_on_past and not previous.has_earlier_instance

@@ -1,8 +1,8 @@
 """Which queued runs start, when one has taken too long, and when failures pause a DAG.
 
 A DAG's scheduled, manual and asset-triggered runs share its ``max_active_runs`` and start oldest first. The runs of a
-backfill are counted apart, each backfill by its own limit, so that neither holds up the other, and they go on while
-the DAG is paused.
+backfill, those that it made and those that it runs again, are counted apart, each backfill by its own limit, so that
+neither holds up the other, and they go on while the DAG is paused.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _obstacle(
     dag = dags.get(run.dag_id)
     if dag is None:
         return f"DAG `{run.dag_id}` is not known; it may have been removed from its file"
-    if dag.is_paused and run.run_type is not RunType.BACKFILL:
+    if dag.is_paused and run.backfill_id is None:
         return f"DAG `{run.dag_id}` is paused; `windlass dags unpause {run.dag_id}` starts its runs"
     count = active[_limited_by(run)]
     if run.backfill_id is None:
@@ -88,7 +88,7 @@ def _obstacle(
         return None
     backfill = backfills.get(run.backfill_id)
     if backfill is None:
-        return f"backfill {run.backfill_id} is not known; it may have been cancelled"
+        return f"backfill {run.backfill_id} is not known; it may have been deleted"
     if 0 <= backfill.max_active_runs <= count:
         return f"max_active_runs ({backfill.max_active_runs}) of backfill {run.backfill_id} is reached"
     return None

@@ -8,6 +8,12 @@ database row and never a callable.
 
 from __future__ import annotations
 
+from windlass.ports.backfill import BackfillFacts as BackfillFacts
+from windlass.ports.backfill import BackfillState as BackfillState
+from windlass.ports.backfill import NewBackfill as NewBackfill
+from windlass.ports.backfill import Reprocess as Reprocess
+from windlass.ports.backfill import Reuse as Reuse
+from windlass.ports.backfill import Treatment as Treatment
 from windlass.ports.clock import Clock as Clock
 from windlass.ports.clock import Doorbell as Doorbell
 from windlass.ports.clock import Rng as Rng
@@ -32,6 +38,7 @@ from windlass.ports.gateway import WaitKey as WaitKey
 from windlass.ports.gateway import WorkloadKind as WorkloadKind
 from windlass.ports.store import Admission as Admission
 from windlass.ports.store import AssetName as AssetName
+from windlass.ports.store import BackfillStep as BackfillStep
 from windlass.ports.store import Changes as Changes
 from windlass.ports.store import Committed as Committed
 from windlass.ports.store import DagFacts as DagFacts

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from windlass.ports.backfill import BackfillFacts, Reuse
 from windlass.ports.gateway import StopRequest
 from windlass.ports.timetables import Asked
 from windlass.protocol import TimetableQuestion
@@ -31,6 +32,7 @@ class SignalKind(StrEnum):
     DAG = "dag"  # a DAG was stored, paused, unpaused or removed
     ASSET = "asset"  # an asset that a DAG listens to was updated
     POOL = "pool"  # a pool changed
+    BACKFILL = "backfill"  # a backfill of the DAG was created or cancelled
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +105,8 @@ class NewRun(msgspec.Struct, frozen=True, kw_only=True):
     asset_events: tuple[int, ...] = ()
     #: The interval given is not the real one, which a plugin's timetable will be asked for before the run starts.
     interval_pending: bool = False
+    #: The tasks that are part of the run; None means all.
+    task_ids: tuple[str, ...] | None = None
 
 
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -301,6 +305,23 @@ class PreviousFacts(msgspec.Struct, frozen=True, kw_only=True):
     has_earlier_instance: bool
     #: Whether its direct downstream tasks in that run have all ended well or been skipped.
     downstream_done: bool
+    #: Whether this run is the first of its backfill, which the past does not hold up.
+    first_of_backfill: bool = False
+
+
+class BackfillStep(msgspec.Struct, frozen=True, kw_only=True):
+    """What comes next of a backfill, written whole or not at all.
+
+    Its guard is the number of intervals that were dealt with in ``backfill``, as it was when this was decided.
+    """
+
+    backfill: BackfillFacts
+    dealt: int
+    reached: datetime
+    created: tuple[NewRun, ...] = ()
+    reused: tuple[Reuse, ...] = ()
+    #: The tasks that run in the reused ones; None means all.
+    task_ids: tuple[str, ...] | None = None
 
 
 class StorePort(Protocol):
@@ -393,6 +414,26 @@ class StorePort(Protocol):
         That is another's question if somebody else was quicker, and None if its run has been started meanwhile.
         Failures are counted on if the digest is the same.
         """
+        ...
+
+    def backfills(self) -> list[BackfillFacts]:
+        """Return the backfills that are not completed."""
+        ...
+
+    def backfill(self, backfill: int) -> BackfillFacts | None:
+        """Return one backfill, completed or not; None if there is none."""
+        ...
+
+    def runs_at(self, dag_id: str, dates: Sequence[datetime], run_ids: Sequence[str]) -> list[RunFacts]:
+        """Return the DAG's runs that have one of these logical dates or ids."""
+        ...
+
+    def advance_backfill(self, step: BackfillStep) -> bool:
+        """Write a step; False, and nothing is written, if what it was decided on no longer holds."""
+        ...
+
+    def complete_backfill(self, backfill: int) -> bool:
+        """Note that a backfill has nothing left to do, if that is so; return whether it was."""
         ...
 
     def commit(self, changes: Changes) -> Committed:

@@ -20,6 +20,7 @@ from windlass.planning.assets import condition_of, consume, is_met
 from windlass.planning.calendar import active_runs_limit, is_asked, manual_interval, next_run
 from windlass.planning.runs import DagLimit, choose_runs
 from windlass.ports import DagFacts, ExecutorPort, NewRun, RunFacts, StorePort
+from windlass.scheduler.backfills import Backfills
 from windlass.scheduler.owned import OwnedRuns
 from windlass.scheduler.timetables import Timetables
 from windlass.spec import DagSpec
@@ -38,13 +39,14 @@ class Calendar:
         self._dags = {dag.dag_id: dag for dag in store.dags()}
         #: DAGs whose next run must be looked at.
         self._due = dict.fromkeys(self._dags)
+        self.backfills = Backfills(store, self.spec, self._dags.get)
         #: Whether anything has happened that may let a queued run start.
         self.may_start = True
 
     @property
     def is_idle(self) -> bool:
-        """Whether no DAG is waiting to be looked at."""
-        return not self._due
+        """Whether no DAG and no backfill is waiting to be looked at."""
+        return not self._due and self.backfills.is_idle
 
     def spec(self, dag_id: str, spec_version: str) -> DagSpec | None:
         """Return a stored spec. One that cannot be read is logged, and only its own runs stand still."""
@@ -64,20 +66,22 @@ class Calendar:
         else:
             self._dags[dag_id] = _with_later_interval(dag, self._dags.get(dag_id))
             self.look_at(dag_id)
+        self.backfills.dag_changed(dag_id)
 
     def look_at(self, dag_id: str) -> None:
         """Let the next run of a DAG be looked at in this step or the next."""
         self._due[dag_id] = None
 
-    def run_ended(self, dag_id: str) -> None:
+    def run_ended(self, facts: RunFacts) -> None:
         """Take note that there is room for another run."""
         self.may_start = True
-        self.look_at(dag_id)
+        self.look_at(facts.dag_id)
+        self.backfills.look_at(facts.backfill_id)
 
     def is_held(self, facts: RunFacts) -> bool:
         """Return whether the run stands still because its DAG is paused; a backfill goes on."""
         dag = self._dags.get(facts.dag_id)
-        return dag is not None and dag.paused and facts.run_type is not RunType.BACKFILL
+        return dag is not None and dag.paused and facts.backfill_id is None
 
     def create_due(self, now: datetime) -> None:
         """Create the runs that are due, one of each kind per DAG and step; set a timer for what is to come."""
@@ -178,7 +182,7 @@ class Calendar:
         running = [tracked.facts for tracked in self._owned.running.values()]
         one_of_each = {run.dag_id: run for run in queued.values()}
         limits = {dag_id: limit for dag_id, run in one_of_each.items() if (limit := self._limit(run)) is not None}
-        return choose_runs(queued.values(), running, limits, {}).started
+        return choose_runs(queued.values(), running, limits, self.backfills.limits(queued.values())).started
 
     def _known(self, run: RunFacts, now: datetime) -> RunFacts | None:
         """Return a run with its data interval; None while a timetable has yet to say it, or the DAG is paused."""

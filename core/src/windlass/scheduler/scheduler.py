@@ -124,6 +124,7 @@ class Scheduler:
         self._read(signals, changes)
         self._fire_timers(now, changes)
         self._calendar.create_due(now)
+        self._calendar.backfills.advance()
         self._start_runs(now, changes)
         self._plan(changes)
         self._admit(changes)
@@ -167,6 +168,7 @@ class Scheduler:
             self._next_renewal = now + self._settings.run_lease / 3
             self._renew(lapsed=lapsed)
             self._calendar.may_start = True
+            self._calendar.backfills.reload()
             # The run before may belong to another scheduler, which tells nobody.
             for dag_id in list(self._for_past):
                 self._wake_past(dag_id)
@@ -208,6 +210,8 @@ class Scheduler:
                 dags[signal.dag_id] = None
             elif signal.kind is SignalKind.ASSET:
                 self._calendar.look_at(signal.dag_id)
+            elif signal.kind is SignalKind.BACKFILL:
+                self._calendar.backfills.reload()
             elif signal.kind is SignalKind.TASK and signal.run in self._owned.running:
                 tasks[signal.task] = None
                 # Only its owner may take the row away; a conflict tells that somebody else is by now.
@@ -239,7 +243,7 @@ class Scheduler:
                 self._owned.forget(run)
             elif facts.state.is_terminal:
                 self._owned.forget(run)
-                self._calendar.run_ended(facts.dag_id)  # by somebody else: a mark
+                self._calendar.run_ended(facts)  # by somebody else: a mark
                 self._wake_past(facts.dag_id)
             elif facts.state is RunState.QUEUED:
                 self._owned.enqueue(facts, self._calendar.spec(facts.dag_id, facts.spec_version))
@@ -481,7 +485,7 @@ class Scheduler:
         changes.run_moves.append(move)
         changes.generations[facts.id] = facts.generation
         self._owned.forget(facts.id)
-        self._calendar.run_ended(facts.dag_id)
+        self._calendar.run_ended(facts)
         self._wake_past(facts.dag_id)
 
     # -- writing ----------------------------------------------------------------------------------------------------

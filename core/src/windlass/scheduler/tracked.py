@@ -101,10 +101,14 @@ class TrackedRun:
         return lane_of(self.spec, task)
 
     def order(self, task: TaskFacts) -> Order:
-        """Return where ``task`` stands among the scheduled: priority, age of the run, place in the DAG, map index."""
+        """Return where ``task`` stands among the scheduled: priority, age of the run, place in the DAG, map index.
+
+        A run of a backfill is as old as its place in the queue, not as its data: it overtakes nothing due today.
+        """
+        since = self.facts.run_after if self.facts.backfill_id is None else self.facts.queued_at
         return (
             -self._priorities[task.task_id],
-            self.facts.run_after.timestamp(),
+            since.timestamp(),
             self.facts.id,
             self._position[task.task_id],
             task.map_index,

@@ -7,7 +7,7 @@ One :class:`Store` joins the services over one :class:`Database`; ``app`` opens 
     store.runs          RunCommands                          store.queries      Queries
     store.dags          Dags                                 store.credentials  Credentials
     store.pools         Pools                                store.assets       Assets
-    store.outbox        Outbox
+    store.outbox        Outbox                               store.backfills    Backfills
     store.db.checkpoint(), store.close()
 
     RunCommands   create(new: NewRun, *, key=None) -> RunFacts          RunExists names the run; DagNotFound
@@ -32,6 +32,8 @@ One :class:`Store` joins the services over one :class:`Database`; ``app`` opens 
                   last_updates() -> {uri: datetime | None}
     Cleaning      runs(before) outbox(before) specs(before) … -> how many went; artifact_references()
     Jobs          start(kind, hostname, pid) end(job) list(kind)
+    Backfills     create(new: NewBackfill, *, key=None) -> BackfillFacts     cancel(id, *, who, key=None) -> Cancelled
+                  get(id) list(dag_id=None, *, after=None, limit=100) -> Page[BackfillFacts]    run_counts(ids)
     Pools         list() get(name) set(name, slots, description, include_deferred) delete(name)
     Credentials   connection(conn_id) -> dict | None, connections(), set_connection(fields, overwrite),
                   delete_connection(conn_id)
@@ -47,6 +49,8 @@ effect. Cursors are opaque strings: ``page.cursor`` of one page is ``after`` of 
 
 from __future__ import annotations
 
+from windlass.store.backfills import Backfills as Backfills
+from windlass.store.backfills import Cancelled as Cancelled
 from windlass.store.catalogue import AssetEventRow as AssetEventRow
 from windlass.store.catalogue import Assets as Assets
 from windlass.store.commands import Affected as Affected

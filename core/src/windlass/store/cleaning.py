@@ -45,11 +45,14 @@ _UNUSED_VERSION: Final = (
     " AND NOT EXISTS (SELECT 1 FROM dag d WHERE d.dag_id = v.dag_id"
     " AND (d.spec_version = v.spec_version OR d.updated_at >= :before))"
     " AND NOT EXISTS (SELECT 1 FROM run r WHERE r.dag_id = v.dag_id AND r.spec_version = v.spec_version)"
+    " AND NOT EXISTS (SELECT 1 FROM backfill b WHERE b.dag_id = v.dag_id AND b.spec_version = v.spec_version"
+    " AND b.completed_at IS NULL)"
 )
 _UNUSED_CODE: Final = (
     "c.created_at < :before"
     " AND NOT EXISTS (SELECT 1 FROM dag d WHERE d.code_version = c.code_version)"
     " AND c.code_version NOT IN (SELECT code_version FROM run)"
+    " AND c.code_version NOT IN (SELECT code_version FROM backfill WHERE completed_at IS NULL)"
 )
 _LOST_ERROR: Final = (
     "e.at < :before AND NOT EXISTS (SELECT 1 FROM parsed_file f WHERE f.bundle = e.bundle AND f.file = e.file)"
@@ -145,11 +148,11 @@ class Cleaning:
         return sum(len(ids) if dry_run else self._delete(_OUTBOX, ids, limit) for ids, _ in self._walk(_OUTBOX, limit))
 
     def specs(self, before: datetime, *, dry_run: bool = False) -> int:
-        """Delete the versions of DAGs that no run and no DAG has had since."""
+        """Delete the versions of DAGs that no run, no backfill that goes on and no DAG has had since."""
         return self._sweep(_SPECS, before, dry_run=dry_run)
 
     def code_versions(self, before: datetime, *, dry_run: bool = False) -> int:
-        """Delete the records of code that no run and no DAG refers to."""
+        """Delete the records of code that no run, no backfill that goes on and no DAG refers to."""
         return self._sweep(_CODE, before, dry_run=dry_run)
 
     def import_errors(self, before: datetime, *, dry_run: bool = False) -> int:

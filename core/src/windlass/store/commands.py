@@ -49,6 +49,11 @@ _REQUEUE: Final = (
     "UPDATE run SET state = 'queued', queued_at = :now, start_date = NULL, end_date = NULL, ending = NULL,"
     " ending_reason = NULL, generation = generation + 1 WHERE id = :run AND state = :before"
 )
+#: A run that is open again takes back that its backfill was completed.
+_REOPEN: Final = (
+    "UPDATE backfill SET completed_at = NULL"
+    " WHERE id = (SELECT backfill_id FROM run WHERE id = :run) AND completed_at IS NOT NULL"
+)
 _TOUCH: Final = "UPDATE run SET generation = generation + 1 WHERE id = :run"
 _FINISH: Final = (
     "UPDATE run SET state = :to, end_date = :now, ending = NULL, ending_reason = :reason, generation = generation + 1"
@@ -103,7 +108,7 @@ class RunCommands:
         """Let task instances run again; ``latest`` pins their runs to the DAG's newest version first."""
 
         def work(transaction: Transaction) -> Affected:
-            step = _Step(self._database, transaction, who)
+            step = Step(self._database, transaction, who)
             rows = transaction.rows(_CHOSEN, {"ids": to_json(list(tasks))})
             runs = list(dict.fromkeys(row[1] for row in rows))
             if latest:
@@ -123,7 +128,7 @@ class RunCommands:
             raise UsageError(f"a task is marked success or failed, not {state.value}")
 
         def work(transaction: Transaction) -> Affected:
-            step = _Step(self._database, transaction, who)
+            step = Step(self._database, transaction, who)
             rows = transaction.rows(_CHOSEN, {"ids": to_json(list(tasks))})
             step.mark(rows, state)
             runs = list(dict.fromkeys(row[1] for row in rows))
@@ -150,7 +155,7 @@ class RunCommands:
             found = transaction.row(_FIND_RUN, {"dag_id": dag_id, "run_id": run_id})
             if found is None:
                 raise RunNotFound(f"DAG {dag_id!r} has no run {run_id!r}; `windlass runs list {dag_id}` shows all")
-            step = _Step(self._database, transaction, who)
+            step = Step(self._database, transaction, who)
             step.mark_all(transaction.rows(_OF_RUN, {"run": found[0]}), state)
             step.finish(found, state)
             if state is RunState.FAILED:
@@ -186,7 +191,7 @@ class RunCommands:
         return self._database.write(lambda t: once(t, key, command, request, lambda: work(t), reply, now))
 
 
-class _Step:
+class Step:
     """One command inside its transaction: what it has changed so far, and in whose name."""
 
     def __init__(self, database: Database, transaction: Transaction, who: str) -> None:
@@ -213,7 +218,7 @@ class _Step:
         idle = [row for row in rows if row[3] not in {"running", state.value}]
         self._move(_MARK, [(row, state) for row in idle], Actor.MARK, f"marked {state.value}")
 
-    def mark_all(self, rows: Sequence[Row], state: RunState) -> None:
+    def mark_all(self, rows: Sequence[Row], state: RunState, *, reason: str = "") -> None:
         """End a run's task instances: a success turns failures into successes, a failure skips the rest."""
         kind = StopKind.MARK_SUCCESS if state is RunState.SUCCESS else StopKind.MARK_FAILED
         self._stop([row[0] for row in rows if row[3] == "running"], kind)
@@ -224,7 +229,7 @@ class _Step:
         else:
             left = [row for row, now in idle if now not in TERMINAL_TASK_STATES]
             to = TaskState.SKIPPED
-        self._move(_MARK, [(row, to) for row in left], Actor.MARK, f"run marked {state.value}")
+        self._move(_MARK, [(row, to) for row in left], Actor.MARK, reason or f"run marked {state.value}")
 
     def requeue(self, run: Row, *, only_ended: bool = False) -> None:
         """Put the run back into the queue, and void every decision made about it so far."""
@@ -233,13 +238,14 @@ class _Step:
             self._transaction.run(_TOUCH, {"run": number})
         else:
             self._transaction.run(_REQUEUE, {"run": number, "before": state.value, "now": self.now})
+            self._transaction.run(_REOPEN, {"run": number})
             self._audit_run(number, state, RunState.QUEUED, Actor.CLEAR, "task instances were cleared")
         transitions.signal(self._transaction, SignalKind.RUN, dag_id=run[2], run=number)
 
-    def finish(self, run: Row, to: RunState) -> None:
+    def finish(self, run: Row, to: RunState, *, reason: str = "") -> None:
         """End the run now, or note how it is to end when its processes are gone."""
         number, before = run[0], run_state(run[1])
-        reason = f"marked {to.value} by {self._who}"
+        reason = reason or f"marked {to.value} by {self._who}"
         values = {"run": number, "before": before.value, "to": to.value, "reason": reason, "now": self.now}
         if self._stopping:
             self._transaction.run(_END_LATER, values)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -37,6 +38,7 @@ INSERT_TASK: Final = (
     " :callbacks, :is_leaf)"
 )
 _DAG: Final = "SELECT bundle, file, spec_version, code_version FROM dag WHERE dag_id = :dag_id"
+_CODE: Final = "SELECT bundle, file FROM code_version WHERE code_version = :code_version"
 _RUN_ID_TAKEN: Final = "SELECT 1 FROM run WHERE dag_id = :dag_id AND run_id = :run_id"
 _READ: Final = f"SELECT {RUN_COLUMNS} FROM run WHERE id = :id"
 _TICK: Final = timedelta(microseconds=1)
@@ -54,6 +56,9 @@ class Creation:
         if dag is None:
             raise DagNotFound(f"DAG {new.dag_id!r} is not known; `windlass dags list` shows what is")
         bundle, file, spec_version, code_version = dag
+        if new.code_version is not None and new.code_version != code_version:
+            # An older version may have stood in another file.
+            bundle, file = database.row(_CODE, {"code_version": new.code_version}) or (bundle, file)
         self.new = new
         self._now = database.now()
         self._spec = specs.get(new.dag_id, new.spec_version or spec_version)
@@ -82,7 +87,8 @@ class Creation:
         run = self._insert_with_events(transaction) if self.new.asset_events else self._insert_run(transaction)
         if run is None:
             return None
-        transaction.many(INSERT_TASK, task_rows(self._spec, run, self._values["code_version"]))
+        rows = task_rows(self._spec, run, self._values["code_version"], self.new.task_ids)
+        transaction.many(INSERT_TASK, rows)
         signal(transaction, SignalKind.RUN, dag_id=self.new.dag_id, run=run)
         return run_facts(transaction.rows(_READ, {"id": run})[0])
 
@@ -133,10 +139,14 @@ def _later(new: NewRun) -> NewRun:
     )
 
 
-def task_rows(spec: DagSpec, run: int, code_version: str) -> list[Values]:
-    """Return a row per task of ``spec``; what writers of endings need of it is kept in the row."""
+def task_rows(spec: DagSpec, run: int, code_version: str, task_ids: Collection[str] | None = None) -> list[Values]:
+    """Return a row per task of ``spec``, or per one of ``task_ids``, without which the run has no others.
+
+    What writers of endings need of a task is kept in its row.
+    """
     topology = topology_of(spec)
-    present = frozenset(range(len(spec.tasks)))
+    chosen = spec.by_id.keys() if task_ids is None else frozenset(task_ids)
+    present = frozenset(position for position, task in enumerate(spec.tasks) if task.task_id in chosen)
     return [
         {
             "run": run,
@@ -151,4 +161,5 @@ def task_rows(spec: DagSpec, run: int, code_version: str) -> list[Values]:
             "is_leaf": int(topology.is_leaf(position, present)),
         }
         for position, task in enumerate(spec.tasks)
+        if position in present
     ]

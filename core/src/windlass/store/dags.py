@@ -188,8 +188,11 @@ class Dags:
         return [(row[0], row[1]) for row in rows]
 
     def code_versions(self) -> set[str]:
-        """Return the code versions that DAGs and runs are pinned to."""
-        rows = self._database.rows("SELECT code_version FROM dag UNION SELECT code_version FROM run")
+        """Return the code versions that DAGs, runs and backfills are pinned to."""
+        rows = self._database.rows(
+            "SELECT code_version FROM dag UNION SELECT code_version FROM run"
+            " UNION SELECT code_version FROM backfill WHERE completed_at IS NULL"
+        )
         return {row[0] for row in rows}
 
     def set_paused(self, dag_id: str, paused: bool, *, who: str = "") -> bool:  # noqa: FBT001 - the thing itself

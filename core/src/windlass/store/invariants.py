@@ -146,6 +146,26 @@ INVARIANTS: Final[dict[str, Invariant]] = {
         " AND COALESCE((SELECT MAX(t.end_date) FROM ti t WHERE t.run = r.id), r.start_date) < :now - :grace",
         liveness=True,
     ),
+    "8 completed-backfill": Invariant(
+        promise="a completed backfill has no open run and, unless it was cancelled, no interval left",
+        sql="SELECT b.id, b.dealt FROM backfill b WHERE b.completed_at IS NOT NULL AND b.cancelled_at IS NULL"
+        " AND b.dealt < b.intervals"
+        " UNION ALL SELECT b.id, r.id FROM backfill b JOIN run r ON r.backfill_id = b.id"
+        " WHERE b.completed_at IS NOT NULL AND r.state IN ('queued', 'running')",
+    ),
+    "8 backfill-progress": Invariant(
+        promise="a backfill deals with no more intervals than it has, and has at most a run for each",
+        sql="SELECT b.id, b.intervals, b.dealt FROM backfill b WHERE b.dealt > b.intervals"
+        " OR b.dealt < (SELECT COUNT(*) FROM run r WHERE r.backfill_id = b.id)",
+    ),
+    "8 open-backfill": Invariant(
+        promise="a backfill that has nothing left to do is completed soon",
+        sql="SELECT b.id FROM backfill b WHERE b.completed_at IS NULL"
+        " AND (b.cancelled_at IS NOT NULL OR b.dealt >= b.intervals)"
+        " AND NOT EXISTS (SELECT 1 FROM run r WHERE r.backfill_id = b.id AND r.state IN ('queued', 'running'))"
+        " AND COALESCE((SELECT MAX(r.end_date) FROM run r WHERE r.backfill_id = b.id), b.created_at) < :now - :grace",
+        liveness=True,
+    ),
     "10 queued": Invariant(
         promise="nothing is queued for longer than the limit",
         sql="SELECT id, queued_at FROM ti WHERE state = 'queued' AND queued_at < :now - :queued_limit - :grace",

@@ -1,14 +1,18 @@
-"""``clear --latest``: a run moves to its DAG's newest version.
+"""A run moves to another version of its DAG: by ``clear --latest`` to the newest, by a backfill to its own.
 
 Tasks that are new get an instance; unfinished ones that are gone become ``removed``, and one that is back stops being
-so. What has ended under the old version stays as the record of what ran.
+so. What has ended under the old version stays as the record of what ran. A run that a backfill made of some tasks only
+keeps to those that its expression finds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Collection
+from typing import Final, NamedTuple
 
+from windlass.errors import UsageError
+from windlass.planning.selecting import chosen_tasks
+from windlass.spec import DagSpec
 from windlass.states import Actor, TaskState
 from windlass.store import transitions
 from windlass.store.creation import INSERT_TASK, task_rows
@@ -17,7 +21,9 @@ from windlass.store.facts import task_state, to_json
 from windlass.store.specs import Specs
 
 _NEWEST: Final = (
-    "SELECT d.dag_id, d.spec_version, d.code_version, d.bundle, d.file FROM run r JOIN dag d ON d.dag_id = r.dag_id"
+    "SELECT d.dag_id, d.spec_version, d.code_version, d.bundle, d.file, b.task_regex"
+    " FROM run r JOIN dag d ON d.dag_id = r.dag_id"
+    " LEFT JOIN backfill b ON b.id = r.backfill_id AND r.run_type = 'backfill'"
     " WHERE r.id = :run AND (r.spec_version <> d.spec_version OR r.code_version <> d.code_version)"
 )
 _PIN: Final = (
@@ -37,6 +43,16 @@ _MOVE: Final = (
 )
 
 
+class Version(NamedTuple):
+    """A version of a DAG, and the file that it stands in."""
+
+    dag_id: str
+    spec_version: str
+    code_version: str
+    bundle: str
+    file: str
+
+
 def pin_to_newest(
     transaction: Transaction, specs: Specs, run: int, token: Callable[[], str], now: int, who: str
 ) -> None:
@@ -44,21 +60,36 @@ def pin_to_newest(
     newest = transaction.row(_NEWEST, {"run": run})
     if newest is None:
         return
-    dag_id, spec_version, code_version, bundle, file = newest
-    spec = specs.get(dag_id, spec_version)
-    values = {"spec_version": spec_version, "code_version": code_version, "bundle": bundle, "file": file, "run": run}
-    transaction.run(_PIN, values)
+    version, task_regex = Version(*newest[:5]), newest[5]
+    wanted = _still_chosen(specs.get(version.dag_id, version.spec_version), task_regex)
+    pin(transaction, specs, run, version, wanted, token, now, who)
+
+
+def pin(
+    transaction: Transaction,
+    specs: Specs,
+    run: int,
+    version: Version,
+    wanted: Collection[str] | None,
+    token: Callable[[], str],
+    now: int,
+    who: str,
+) -> None:
+    """Move a run to ``version``; of the tasks that it does not have yet it gets those ``wanted``, None: all."""
+    spec = specs.get(version.dag_id, version.spec_version)
+    transaction.run(_PIN, {**version._asdict(), "run": run})
     instances = transaction.rows(_INSTANCES, {"run": run})
     present = {task_id for _, task_id, _, _ in instances}
-    rows = task_rows(spec, run, code_version)
+    whole = None if wanted is None else present | set(wanted)
+    rows = task_rows(spec, run, version.code_version, whole)
     transaction.many(INSERT_TASK, [row for row in rows if row["task_id"] not in present])
     transaction.many(_PIN_TASKS, [row for row in rows if row["task_id"] in present])
     for task, task_id, text, epoch in instances:
         before = task_state(text)
         if task_id not in spec.by_id and not before.is_terminal and before is not TaskState.RUNNING:
-            to, reason = TaskState.REMOVED, "the task is not in the newest version"
+            to, reason = TaskState.REMOVED, "the task is not in the version that its run has now"
         elif task_id in spec.by_id and before is TaskState.REMOVED:
-            to, reason = TaskState.NONE, "the task is back in the newest version"
+            to, reason = TaskState.NONE, "the task is back in the version that its run has now"
         else:
             continue
         ended = now if to is TaskState.REMOVED else None
@@ -69,3 +100,11 @@ def pin_to_newest(
             )
             transitions.write(transaction, [audit])
             transaction.run(DROP_WAITS, {"ids": to_json([task])})
+
+
+def _still_chosen(spec: DagSpec, task_regex: str | None) -> Collection[str] | None:
+    """Return the tasks that the backfill's expression finds in a version of the DAG that may have none of them."""
+    try:
+        return chosen_tasks(spec, task_regex)
+    except UsageError:
+        return ()

@@ -173,6 +173,7 @@ class Queries:
         dag_id: str | None = None,
         *,
         states: Sequence[RunState] = (),
+        backfill: int | None = None,
         after: str | None = None,
         limit: int = 100,
     ) -> Page[RunFacts]:
@@ -185,6 +186,9 @@ class Queries:
         if states:
             conditions.append("state IN NAMES(:states)")
             values["states"] = to_json(list(states))
+        if backfill is not None:
+            conditions.append("backfill_id = :backfill")
+            values["backfill"] = backfill
         if after is not None:
             date, number = decode_cursor(after, tuple[int, int])
             conditions.append("(logical_date < :date OR (logical_date = :date AND id < :number))")

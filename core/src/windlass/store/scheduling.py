@@ -41,6 +41,7 @@ from windlass.store.facts import (
     task_state,
     to_json,
 )
+from windlass.store.filling import Filling
 from windlass.store.instants import SECOND
 from windlass.store.questions import Questions
 from windlass.store.reaping import Reaper
@@ -75,6 +76,10 @@ _BEFORE: Final = (
 )
 _ANY_BEFORE: Final = _BEFORE.format(types="")
 _SCHEDULED_BEFORE: Final = _BEFORE.format(types="AND p.run_type <> 'manual'")
+_FIRST_OF_BACKFILL: Final = (
+    "SELECT 1 FROM run r WHERE r.id = :run AND r.backfill_id IS NOT NULL AND NOT EXISTS"
+    " (SELECT 1 FROM run p WHERE p.backfill_id = r.backfill_id AND p.logical_date < r.logical_date)"
+)
 _STATE_THERE: Final = "SELECT state FROM ti WHERE run = :run AND task_id = :task_id AND map_index = :map_index"
 _EARLIER: Final = (
     "SELECT 1 FROM run r JOIN run p ON p.dag_id = r.dag_id AND p.logical_date < r.logical_date"
@@ -85,12 +90,11 @@ _UNDONE: Final = (
 )
 
 
-class SqlStore:
+class SqlStore(Filling):
     """Implements :class:`windlass.ports.StorePort`."""
 
     def __init__(self, database: Database, specs: Specs | None = None) -> None:
-        self._database = database
-        self._specs = specs or Specs(database)
+        super().__init__(database, specs or Specs(database))
         self._reaper = Reaper(database, Endings(database, self._specs))
         self._questions = Questions(database)
 
@@ -156,6 +160,7 @@ class SqlStore:
             state=None if state is None else task_state(state[0]),
             has_earlier_instance=earlier,
             downstream_done=self._downstream_done(run, before[0], before[1], task_id),
+            first_of_backfill=self._database.row(_FIRST_OF_BACKFILL, {"run": run}) is not None,
         )
 
     def _downstream_done(self, run: int, before: int, spec_version: str, task_id: str) -> bool:

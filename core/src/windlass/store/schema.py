@@ -61,8 +61,8 @@ def _word(name: str, *, null: bool = False, default: str | None = None) -> Colum
     return Column(name, _WORD, nullable=null, server_default=default)
 
 
-def _token(name: str, *, null: bool = False) -> Column[Any]:
-    return Column(name, _TOKEN, nullable=null)
+def _token(name: str, *, null: bool = False, default: str | None = None) -> Column[Any]:
+    return Column(name, _TOKEN, nullable=null, server_default=default)
 
 
 def _number(name: str, *, null: bool = False, default: int | None = 0) -> Column[Any]:
@@ -189,6 +189,13 @@ run = Table(
 )
 _partial("ix_run_open", run, ("run_after", "id"), "state IN ('queued','running')")
 _partial("ix_run_scheduled", run, ("dag_id", "logical_date"), "run_type = 'scheduled'")
+_partial("ix_run_backfill", run, ("backfill_id", "logical_date"), "backfill_id IS NOT NULL")
+_partial(
+    "ix_run_backfill_open",
+    run,
+    ("backfill_id", "state"),
+    "backfill_id IS NOT NULL AND state IN ('queued','running')",
+)
 
 ti = Table(
     "ti",
@@ -494,8 +501,16 @@ backfill = Table(
     _moment("created_at", null=False),
     _moment("cancelled_at"),
     _moment("completed_at"),
+    # What its runs are pinned to.
+    _token("spec_version", default=""),
+    _token("code_version", default=""),
+    # Its place: how many of its intervals have been dealt with, and where the last of them ended.
+    _number("intervals"),
+    _number("dealt"),
+    _moment("reached"),
     sqlite_autoincrement=True,
 )
+_partial("ix_backfill_open", backfill, ("id",), "completed_at IS NULL")
 job = Table(
     "job",
     metadata,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Self
 
 from windlass.ports import Clock, Doorbell, Rng
+from windlass.store.backfills import Backfills
 from windlass.store.catalogue import Assets
 from windlass.store.cleaning import Cleaning
 from windlass.store.commands import RunCommands
@@ -39,6 +40,7 @@ class Store:
         self.scheduler = SqlStore(database, specs)
         self.gateway = SqlGateway(database, specs, self.credentials)
         self.runs = RunCommands(database, specs)
+        self.backfills = Backfills(database)
         self.queries = Queries(database, specs)
         self.history = TaskHistory(database)
         self.dags = Dags(database)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from enum import Enum, auto
 from pathlib import Path
 from typing import Any, Self
@@ -20,7 +21,8 @@ from click.shell_completion import ShellComplete
 from windlass.cli.lazy import Entry
 from windlass.cli.root import root
 from windlass.cli.table import COMMANDS
-from windlass.spec import AssetSpec, DagSpec, TaskSpec
+from windlass.control import BackfillRequest
+from windlass.spec import AssetSpec, CronIntervalSpec, DagSpec, TaskSpec
 from windlass_testing.installation import Installation
 
 Windlass = Callable[..., Any]
@@ -46,11 +48,11 @@ VERBS: dict[str, Effect] = dict.fromkeys(
 ) | dict.fromkeys(
     (
         "trigger", "pause", "unpause", "reparse", "run", "add", "import", "set", "migrate", "rotate-fernet-key",
-        "create-event", "materialize",
+        "create-event", "materialize", "create", "backfill", "cancel",
     ),
     Effect.CHANGES,
 ) | dict.fromkeys(
-    ("delete", "clear", "reset", "clean", "downgrade"), Effect.DESTROYS,
+    ("delete", "clear", "reset", "clean", "downgrade", "mark-success", "mark-failed"), Effect.DESTROYS,
 ) | dict.fromkeys(
     ("quickstart", "standalone", "scheduler", "supervisor", "shell", "completion"), Effect.RUNS,
 )  # fmt: skip
@@ -58,7 +60,8 @@ VERBS: dict[str, Effect] = dict.fromkeys(
 #: Values for the arguments and required options of commands, by name, and where a command needs others.
 VALUES = {
     "dag_id": "etl", "task_id": "load", "run_id": "r1", "conn_id": "db", "key": "greeting", "name": "io", "slots": "3",
-    "value": "hello", "to_revision": "base", "asset": "s3://b/orders",
+    "value": "hello", "to_revision": "base", "asset": "s3://b/orders", "backfill": "1", "since": "2026-02-01",
+    "until": "2026-02-05",
 }  # fmt: skip
 ARGUMENTS: dict[str, tuple[str, ...]] = {
     "connections add": ("new", "--conn-uri", "http://h"),
@@ -69,6 +72,10 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "dags reparse": (),
     "simulate": ("--from", "2026-03-01", "--to", "2026-03-02"),
     "variables set": ("new", "value"),
+    "backfill create": ("--dag-id", "daily", "--from-date", "2026-02-01", "--to-date", "2026-02-05"),
+    "dags backfill": ("daily", "--start-date", "2026-02-01", "--end-date", "2026-02-05"),
+    "tasks mark-success": ("etl", "load", "r2"),
+    "runs mark-success": ("etl", "r2"),
 }
 
 
@@ -123,7 +130,7 @@ def arguments_of(path: Path_, home: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """An installation with one of everything: a DAG with a run that has ended, a connection, a variable, a pool.
+    """An installation with one of everything: a DAG with a run that has ended and one that has not, a connection …
 
     It is shared, since no test here changes anything: most of them check just that.
     """
@@ -132,9 +139,15 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
         TaskSpec(task_id="extract"),
         TaskSpec(task_id="load", upstream=("extract",), outlets=(AssetSpec(name="orders", uri="s3://b/orders"),)),
     )
-    here.add(DagSpec(dag_id="etl", tasks=tasks))
+    daily = DagSpec(dag_id="daily", tasks=tasks[:1], schedule=CronIntervalSpec(expression="0 0 * * *"))
+    here.add(DagSpec(dag_id="etl", tasks=tasks), daily)
     here.control.runs.trigger("etl", run_id="r1", actor="test")
     here.settle()
+    here.control.runs.trigger("etl", run_id="r2", actor="test")
+    january = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 3, tzinfo=UTC)
+    here.control.backfills.create(
+        BackfillRequest(dag_id="daily", from_date=january[0], to_date=january[1]), actor="test"
+    )
     here.control.pools.set("io", slots=2, actor="test")
     here.control.variables.set("greeting", "hello", actor="test")
     (here.home / "connections.json").write_text('{"db": "http://h", "other": "http://o"}')
@@ -266,11 +279,10 @@ def test_a_mistyped_id_exits_4_with_the_nearest(
             words.append(wrong if param.name == name else VALUES[param.name or ""])
         if param.name == name:
             break
-    rest = [
-        VALUES[param.name or ""]
-        for param in command_of(path).params
-        if isinstance(param, click.Argument) and param.required
-    ][len(words) :]
+    required = [param for param in command_of(path).params if param.required]
+    rest = [VALUES[param.name or ""] for param in required if isinstance(param, click.Argument)][len(words) :]
+    for param in required:
+        rest += [param.opts[0], VALUES[param.name or ""]] if isinstance(param, click.Option) else []
     result = windlass(*path, *words, *rest)
     assert result.code == 4, result.err
     assert wrong in result.err
@@ -283,7 +295,7 @@ COMPLETED = [
     (path, param.name or "")
     for path in ALL
     for param in command_of(path).params
-    if (param.name in {"dag_id", "task_id", "run_id", "conn_id"} or (param.name, path[0]) in NAMED)
+    if (param.name in {"dag_id", "task_id", "run_id", "conn_id", "backfill"} or (param.name, path[0]) in NAMED)
     and (" ".join(path), param.name) not in CREATED
 ]
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from windlass.control import Cause, Explanation
+from windlass.control import BackfillRequest, Cause, Explanation
 from windlass.errors import TaskNotFound, UsageError
 from windlass.ports import Claim
 from windlass.protocol import Outcome
@@ -246,6 +246,48 @@ def test_max_active_runs_with_what_holds_the_run_that_is_waited_for(explained: E
     assert kinds(cause) == ["max_active_runs", "run", "task", "queued"]
     assert cause.causes[0].fact == "run 'r1' is running"
     assert kinds(explained.task("a", "r2"))[:3] == ["task", "run", "max_active_runs"]
+
+
+def fill(explained: Explained) -> None:
+    first, last = datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 2, 3, tzinfo=UTC)
+    request = BackfillRequest(dag_id="d", from_date=first, to_date=last, max_active_runs=1)
+    explained.here.control.backfills.create(request, actor="test")
+    explained.step()
+
+
+def test_a_run_of_a_backfill_waits_for_those_of_its_backfill_alone_and_for_no_pause(explained: Explained) -> None:
+    explained.here.add(dag("a", schedule=CronIntervalSpec(expression="0 0 * * *"), max_active_runs=1))
+    explained.trigger("r1")
+    explained.step()
+    explained.here.control.dags.set_paused("d", paused=True, actor="test")
+    fill(explained)
+    waiting = explained.run("backfill__2026-02-02T00:00:00+00:00")
+    assert [cause.kind for cause in waiting.causes] == ["max_active_runs", "backfill"]
+    assert waiting.causes[0].fact == "max_active_runs (1) of backfill 1 is reached"
+    assert [cause.fact for cause in waiting.causes[0].causes] == [
+        "run 'backfill__2026-02-01T00:00:00+00:00' is running"
+    ]
+    assert "max_active_runs" not in kinds(explained.run("backfill__2026-02-01T00:00:00+00:00"))
+    assert kinds(explained.task("a", "backfill__2026-02-02T00:00:00+00:00"))[:3] == ["task", "run", "max_active_runs"]
+
+
+def test_a_backfill_takes_no_place_of_the_other_runs(explained: Explained) -> None:
+    explained.here.add(dag("a", schedule=CronIntervalSpec(expression="0 0 * * *"), max_active_runs=1))
+    explained.trigger("r1")
+    explained.step()
+    fill(explained)
+    explained.trigger("r2")
+    explained.step()
+    assert [cause.fact for cause in find(explained.run("r2"), "max_active_runs").causes] == ["run 'r1' is running"]
+
+
+def test_an_open_backfill_with_how_far_it_is_while_its_dag_is_paused(explained: Explained) -> None:
+    explained.here.add(dag("a", schedule=CronIntervalSpec(expression="0 0 * * *")), paused=True)
+    fill(explained)
+    tree = explained.dag()
+    assert find(tree, "backfill").fact.startswith("backfill 1 has dealt with 2 of 3 intervals; 2 of its runs have not")
+    assert find(tree, "backfill").remedy == "windlass backfill show 1"
+    assert any(cause.kind == "run" and "02-02" in cause.fact for cause in tree.causes), "it goes on under the pause"
 
 
 def test_a_run_is_explained_by_what_it_depends_on_and_not_by_what_merely_waits(explained: Explained) -> None:

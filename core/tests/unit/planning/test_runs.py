@@ -99,7 +99,7 @@ def test_runs_of_what_is_not_known_stay_queued_and_say_so() -> None:
     assert choice.started == []
     assert choice.blocked == {
         1: "DAG `gone` is not known; it may have been removed from its file",
-        2: "backfill 4 is not known; it may have been cancelled",
+        2: "backfill 4 is not known; it may have been deleted",
     }
 
 

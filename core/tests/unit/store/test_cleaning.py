@@ -10,7 +10,7 @@ import pytest
 from windlass.app.clocks import VirtualClock
 from windlass.ports import RunFacts
 from windlass.protocol import Outcome
-from windlass.spec import TaskSpec
+from windlass.spec import TaskSpec, spec_version
 from windlass.states import RunState, RunType, TaskState
 from windlass.store.cleaning import Cleaning, digests_in
 from windlass.store.database import Transaction
@@ -221,6 +221,25 @@ def test_code_that_nothing_is_pinned_to_goes(engine: HandDriven, cleaning: Clean
     assert cleaning.code_versions(clock.now() + timedelta(days=1), dry_run=True) == 1
     assert cleaning.code_versions(clock.now() + timedelta(days=1)) == 1
     assert engine.count("code_version", "code_version = 'code-of-d'") == 1
+
+
+def test_what_a_backfill_that_goes_on_is_pinned_to_stays(
+    engine: HandDriven, cleaning: Cleaning, clock: VirtualClock
+) -> None:
+    pinned = spec_version(engine.dag("a"))
+    engine.dag("a", "b")
+    insert = (
+        "INSERT INTO backfill"
+        " (id, dag_id, from_date, to_date, conf, created_by, created_at, spec_version, code_version)"
+        " VALUES (1, 'd', 0, 0, '{}', 'x', 0, :pinned, 'of-old')"
+    )
+    code = "INSERT INTO code_version (code_version, bundle, file, created_at) VALUES ('of-old', 'b', 'f', 0)"
+    engine.store.db.write(lambda transaction: transaction.run(insert, {"pinned": pinned}))
+    engine.store.db.write(lambda transaction: transaction.run(code))
+    later = clock.now() + timedelta(days=2)
+    assert (cleaning.specs(later), cleaning.code_versions(later)) == (0, 0)
+    engine.store.db.write(lambda transaction: transaction.run("UPDATE backfill SET completed_at = 1"))
+    assert (cleaning.specs(later), cleaning.code_versions(later)) == (1, 1)
 
 
 def test_an_error_of_a_file_that_is_still_watched_stays(

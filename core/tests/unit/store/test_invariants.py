@@ -1,5 +1,7 @@
 """Each invariant finds the one thing that breaks it, and nothing else does."""
 
+# ruff: noqa: S608 - statements are put together from constants; values are always parameters
+
 from __future__ import annotations
 
 from functools import partial
@@ -15,6 +17,10 @@ from windlass.store.database import Transaction
 from windlass.store.invariants import INVARIANTS
 from windlass_testing.hand_driven import HandDriven, result
 
+_BACKFILL = (
+    "INSERT INTO backfill (id, dag_id, from_date, to_date, conf, created_by, created_at, dealt, intervals)"
+    " VALUES (5, 'd', 0, 0, '{}', 'ann', 0, 1, 1)"
+)
 #: What each plants: SQL that a mistake in the engine could have amounted to.
 PLANTED = {
     "1 unique-instance": "INSERT INTO ti (run, task_id, map_index, pool, queue, code_version) "
@@ -40,6 +46,9 @@ PLANTED = {
     "8 ended-run": "UPDATE run SET state = 'failed'",
     "8 success": "UPDATE run SET state = 'success'",
     "8 open-run": "UPDATE run SET state = 'running', start_date = 0; UPDATE ti SET state = 'success', end_date = 0",
+    "8 completed-backfill": f"{_BACKFILL}; UPDATE backfill SET completed_at = 0; UPDATE run SET backfill_id = 5",
+    "8 backfill-progress": f"{_BACKFILL}; UPDATE backfill SET dealt = 2",
+    "8 open-backfill": _BACKFILL,
     "10 queued": "UPDATE ti SET queued_at = 0 WHERE state = 'queued'",
     "11 expired": "UPDATE attempt SET lease_until = 0 WHERE ended_at IS NULL",
     "13 stale-result": "UPDATE ti SET epoch = 9 WHERE id = :running",
@@ -135,7 +144,7 @@ def drop_unique_keys(store: Store) -> None:
             f"{name} {'INTEGER PRIMARY KEY' if name == 'id' else ''} {f'DEFAULT {default}' if default else ''}"
             for _, name, _, _, default, _ in database.rows(f"PRAGMA table_info({table})")
         )
-        copies = f"CREATE TABLE kept AS SELECT * FROM {table}; DROP TABLE {table};"  # noqa: S608 - constants
+        copies = f"CREATE TABLE kept AS SELECT * FROM {table}; DROP TABLE {table};"
         database.script(copies)
-        filled = f"INSERT INTO {table} SELECT * FROM kept; DROP TABLE kept;"  # noqa: S608 - constants
+        filled = f"INSERT INTO {table} SELECT * FROM kept; DROP TABLE kept;"
         database.script(f"CREATE TABLE {table} ({columns}); {filled}")

@@ -21,17 +21,29 @@ from windlass.planning import asking, rules
 from windlass.planning import assets as planned_assets
 from windlass.planning import endings as planned_endings
 from windlass.planning.assets import condition_of
-from windlass.planning.runs import DagLimit, choose_runs
-from windlass.ports import Changes, Claim, Committed, DeadlineMiss, RunFacts, SignalKind, StopRequest, TaskFacts
+from windlass.planning.runs import BackfillLimit, DagLimit, choose_runs
+from windlass.ports import (
+    BackfillStep,
+    Changes,
+    Claim,
+    Committed,
+    DeadlineMiss,
+    Reuse,
+    RunFacts,
+    SignalKind,
+    StopRequest,
+    TaskFacts,
+)
 from windlass.scheduler import calendar, owned, tracked
 from windlass.scheduler import scheduler as stepping
 from windlass.scheduler.deadlines import Deadlines
 from windlass.scheduler.scheduler import Scheduler
 from windlass.scheduler.tracked import TrackedRun
 from windlass.spec import TriggerRule
-from windlass.states import Actor, TaskState
+from windlass.states import Actor, RunState, TaskState
 from windlass.store import (
     assets,
+    backfills,
     changes,
     claiming,
     commands,
@@ -39,6 +51,7 @@ from windlass.store import (
     deadlines,
     endings,
     facts,
+    filling,
     gateway,
     pinning,
     questions,
@@ -48,6 +61,7 @@ from windlass.store import (
     xcoms,
 )
 from windlass.store.database import Database, Row, Savepoint, Transaction
+from windlass.store.filling import Filling
 from windlass.store.gateway import SqlGateway
 from windlass.store.instants import SECOND
 from windlass.store.reaping import Reaper
@@ -356,6 +370,64 @@ def _tireless(stack: ExitStack) -> None:
         _replace(stack, module, "pause_after_failures", lambda *_args: False)
 
 
+# --- Backfills
+
+
+@_bug("a step of a backfill is written wherever it stands by now")
+def _any_place(stack: ExitStack) -> None:
+    _without(stack, filling, "_ADVANCE", " AND dealt = :before")
+
+
+@_bug("a backfill does not keep its place")
+def _lose_the_place(stack: ExitStack) -> None:
+    _without(stack, filling, "_ADVANCE", ", reached = :reached")
+
+
+@_bug("a backfill goes on though it was cancelled")
+def _cancelled_goes_on(stack: ExitStack) -> None:
+    _without(stack, filling, "_ADVANCE", " AND cancelled_at IS NULL AND completed_at IS NULL")
+
+
+@_bug("cancelling a backfill forgets the runs that wait for their start")
+def _waiting_forgotten(stack: ExitStack) -> None:
+    _replace(stack, backfills, "_WAITING", backfills._WAITING.replace("'queued'", "'none'"))  # noqa: SLF001
+
+
+@_bug("any number of a backfill's runs may be active")
+def _any_number_of_backfill_runs(stack: ExitStack) -> None:
+    original = choose_runs
+
+    def choose(queued: Any, running: Any, dags: Any, limits: dict[int, BackfillLimit]) -> Any:  # noqa: ANN401
+        free = {number: msgspec.structs.replace(limit, max_active_runs=-1) for number, limit in limits.items()}
+        return original(queued, running, dags, free)
+
+    _replace(stack, calendar, "choose_runs", choose)
+
+
+@_bug("a backfill is completed while runs of it are open")
+def _completed_too_soon(stack: ExitStack) -> None:
+    open_runs = " AND NOT EXISTS (SELECT 1 FROM run WHERE run.backfill_id = :id AND run.state IN ('queued','running'))"
+    for module in (filling, backfills):
+        _without(stack, module, "COMPLETE", open_runs)
+
+
+@_bug("a cleared run leaves its backfill completed")
+def _stays_completed(stack: ExitStack) -> None:
+    _replace(stack, commands, "_REOPEN", "UPDATE run SET conf = conf WHERE id = :run")
+
+
+@_bug("a run is taken by a backfill though somebody has touched it since")
+def _take_what_was_touched(stack: ExitStack) -> None:
+    original = filling.Filling._reuse  # noqa: SLF001 - what is patched
+
+    def reuse(self: Filling, transaction: Transaction, step: BackfillStep, wanted: Reuse) -> None:
+        found = transaction.rows("SELECT generation, state FROM run WHERE id = :run", {"run": wanted.run})
+        now = Reuse(run=wanted.run, generation=found[0][0], state=RunState(found[0][1]))
+        original(self, transaction, step, now)
+
+    _replace(stack, Filling, "_reuse", reuse)
+
+
 # --- Claims and leases
 
 
@@ -467,14 +539,14 @@ def _endless_retries(stack: ExitStack) -> None:
 @_bug("a clear does not wait for the running process")
 def _clear_overlaps(stack: ExitStack) -> None:
     _without(stack, commands, "_CLEAR", " AND lease_id IS NULL")
-    original = commands._Step.clear  # noqa: SLF001 - what is patched
+    original = commands.Step.clear
 
     def clear(self: Any, rows: Sequence[Row]) -> None:  # noqa: ANN401 - a private class
         original(self, [row for row in rows if row[3] != "running"])
         running = [(row, TaskState.NONE) for row in rows if row[3] == "running"]
         self._move(commands._CLEAR, running, Actor.CLEAR, "cleared")  # noqa: SLF001
 
-    _replace(stack, commands._Step, "clear", clear)  # noqa: SLF001
+    _replace(stack, commands.Step, "clear", clear)
 
 
 # --- Assets
@@ -524,9 +596,10 @@ def _deaf_alias(stack: ExitStack) -> None:
 def _no_look_after_end(stack: ExitStack) -> None:
     original = calendar.Calendar.run_ended
 
-    def run_ended(self: calendar.Calendar, dag_id: str) -> None:
+    def run_ended(self: calendar.Calendar, facts: RunFacts) -> None:
+        dag_id = facts.dag_id
         known, was_due = self._dags.get(dag_id), dag_id in self._due
-        original(self, dag_id)
+        original(self, facts)
         spec = None if known is None else self.spec(dag_id, known.spec_version)
         if not was_due and spec is not None and condition_of(spec.schedule) is not None:
             del self._due[dag_id]

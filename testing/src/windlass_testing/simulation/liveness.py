@@ -9,6 +9,7 @@ import msgspec
 
 from windlass.spec import DagSpec
 from windlass.states import TERMINAL_RUN_STATES
+from windlass.store.instants import instant
 from windlass_testing.simulation import evaluator
 from windlass_testing.simulation.observer import Observer, Run
 from windlass_testing.simulation.processes import Register
@@ -66,13 +67,24 @@ class Liveness:
             return False
         if self._observer.time.is_asking() and world.time < self._begun_at + _ANSWERED:
             return False
+        filling = self._observer.filling
+        still_for = world.time - max(self._observer.moved_at, filling.moved_at, self._begun_at, world.thawed_at)
+        stuck = filling.stuck()
+        if stuck is not None:
+            if still_for > STILL:
+                raise InvariantBroken("20 liveness", stuck)
+            return False
         if not open_runs:
             # An ended run may make room for the next.
             return world.time > self._observer.moved_at + 10.0
-        still_for = world.time - max(self._observer.moved_at, self._begun_at, world.thawed_at)
         busy = any(ti.state in _OF_TIME for ti in self._observer.instances())
         if still_for < (STILL if busy else _SETTLED):
             return False
+        self._check_still(open_runs)
+        return True
+
+    def _check_still(self, open_runs: Sequence[Run]) -> None:
+        """Raise if a run stands still that nothing holds."""
         for run in open_runs:
             if self._observer.time.is_paused(run.dag_id):
                 continue  # the DAG has paused itself since everybody went home
@@ -80,7 +92,6 @@ class Liveness:
                 raise InvariantBroken("20 liveness", f"run {run.id} stands still: {self._observer.board(run.id)}")
             if run.state == "queued" and not self._is_held_up(run):
                 raise InvariantBroken("20 liveness", f"run {run.id} of {run.dag_id} is never started")
-        return True
 
     def check_end(self, triggered: Sequence[str]) -> None:
         """Check what can only be known at the end: one effect per key, one run per interval, no event left over."""
@@ -93,11 +104,18 @@ class Liveness:
             seconds = grid_seconds(spec)
             if seconds is not None and spec.catchup and spec.end_date is not None:
                 wanted = int((spec.end_date - START).total_seconds() / seconds) + 1
-                found = sum(r.dag_id == dag_id and r.run_type == "scheduled" for r in self._observer.runs.values())
+                found = sum(self._is_of_schedule(run, spec) for run in self._observer.runs.values())
                 stuck = any(r.dag_id == dag_id and r.state not in _ENDED for r in self._observer.runs.values())
                 stuck = stuck or self._observer.time.is_paused(dag_id)
                 if found > wanted or (found < wanted and not stuck):
                     raise InvariantBroken("17 one run per interval", f"{found} runs of {dag_id} instead of {wanted}")
+
+    def _is_of_schedule(self, run: Run, spec: DagSpec) -> bool:
+        """Return whether a run stands for an interval of the schedule: made by it, or by a backfill that was first."""
+        if run.dag_id != spec.dag_id or spec.end_date is None:
+            return False
+        in_time = START <= instant(run.logical_date) <= spec.end_date
+        return run.run_type == "scheduled" or (run.run_type == "backfill" and in_time)
 
     def _is_schedule_over(self) -> bool:
         """Return whether every scheduled run has been due for a while."""
@@ -164,7 +182,7 @@ class Liveness:
             and other.logical_date < run.logical_date
             and (not spec.catchup or other.run_type != "manual")
         ]
-        if not earlier:
+        if not earlier or (run.backfill_id is not None and self._observer.filling.is_first(run.id)):
             return True
         board = self._observer.board(max(earlier, key=lambda other: other.logical_date).id)
         state = board.get(task_id, {}).get(index)
@@ -176,5 +194,6 @@ class Liveness:
         return True
 
     def _is_held_up(self, run: Run) -> bool:
-        active = [r for r in self._observer.runs.values() if r.dag_id == run.dag_id and r.state == "running"]
-        return len(active) >= self._specs[run.dag_id].max_active_runs
+        if run.backfill_id is not None:
+            return self._observer.filling.is_full(run.backfill_id)
+        return self._observer.active(run.dag_id) >= self._specs[run.dag_id].max_active_runs

@@ -20,6 +20,7 @@ from windlass.store import invariant_violations
 from windlass.store.database import Database
 from windlass_testing.simulation import evaluator
 from windlass_testing.simulation.assets import AssetWatch
+from windlass_testing.simulation.filling import FillingChecks
 from windlass_testing.simulation.processes import Register, read_mark
 from windlass_testing.simulation.time_watch import TimeWatch
 from windlass_testing.simulation.world import InvariantBroken, World
@@ -57,6 +58,7 @@ class Run(NamedTuple):
     ending: str | None
     logical_date: int
     conf: str
+    backfill_id: int | None
 
 
 class Step(NamedTuple):
@@ -108,6 +110,9 @@ class Observer:
         self._seq = 0
         self.runs: dict[int, Run] = {}
         self.time = TimeWatch(world, database, specs)
+        #: Whether there are backfills to watch.
+        self.fills = False
+        self.filling = FillingChecks(world, database, specs)
         self.commits = 0
         #: When a task instance or a run changed its state last.
         self.moved_at = 0.0
@@ -128,6 +133,8 @@ class Observer:
         self._look_at_runs()
         self.assets.look()
         self.time.look()
+        if self.fills:
+            self.filling.look()
         rows = self._database.rows(_TIS)
         opened = {lease: (task, epoch) for lease, task, epoch in self._database.rows(_OPEN)}
         if rows != self._rows or opened != self._open:
@@ -159,8 +166,8 @@ class Observer:
             self._world.note(f"run {run.id} ({run.dag_id}): {'created' if old is None else old.state} -> {run.state}")
             self.time.moved(run, self.runs)
             if run.state == "running" and self.one_scheduler:
-                active = sum(r.dag_id == run.dag_id and r.state == "running" for r in self.runs.values())
-                if active > self._specs[run.dag_id].max_active_runs:
+                active = self.active(run.dag_id)
+                if run.backfill_id is None and active > self._specs[run.dag_id].max_active_runs:
                     raise InvariantBroken("12 max_active_runs", f"{active} runs of {run.dag_id} are running")
 
     def _compare(
@@ -321,6 +328,11 @@ class Observer:
                     raise InvariantBroken("12 limits", f"{self._name(ti)} was queued: {count} where {limit} may be")
 
     # --- Views
+
+    def active(self, dag_id: str) -> int:
+        """Return how many runs of a DAG are running, those of backfills apart."""
+        mine = (run for run in self.runs.values() if run.dag_id == dag_id and run.backfill_id is None)
+        return sum(run.state == "running" for run in mine)
 
     def board(self, run: int) -> dict[str, dict[int, str]]:
         """Return the states of a run's instances by task and map index."""

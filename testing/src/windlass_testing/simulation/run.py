@@ -26,6 +26,7 @@ from windlass_testing.simulation.assets import Updates, consumers
 from windlass_testing.simulation.dags import POOLS, random_dag
 from windlass_testing.simulation.executor import LossyExecutor
 from windlass_testing.simulation.faults import Faults
+from windlass_testing.simulation.filling import Filler
 from windlass_testing.simulation.interference import Interference
 from windlass_testing.simulation.liveness import Liveness
 from windlass_testing.simulation.observer import Observer
@@ -103,6 +104,7 @@ _QUESTION: Final = "SELECT question FROM timetable_question WHERE ticket = :tick
 class _Simulation:
     def __init__(self, seed: int, world: World) -> None:
         self._world = world
+        self._seed = seed
         # What exists is drawn apart from what happens, so that a change of the one keeps the other.
         source = random.Random(f"shape {seed}")  # noqa: S311 - repeatable
         self.faults = Faults.drawn(source)
@@ -156,6 +158,7 @@ class _Simulation:
         self.observer.one_scheduler = len(owners) == 1
         if not self.observer.one_scheduler:
             self._lift_failure_limits()
+        self.observer.one_scheduler = self.observer.filling.one_scheduler = len(owners) == 1
         for owner in owners:
             settings = SchedulerSettings(owner=owner, poll_interval=poll)
             host = SchedulerHost(
@@ -170,6 +173,8 @@ class _Simulation:
         operator = Operator(world, self._store, self._rng, self.observer, self._specs, self._updates)
         if self.faults.operator:
             operator.start()
+        filler = Filler(world, self._store, self._rng, self._specs, self._seed)
+        self.observer.fills = filler.start()
         if self.faults.jump:
             world.at(source.uniform(5.0, 60.0), world.jump, source.uniform(31.0, 400.0))
         liveness = Liveness(world, self.observer, self._register, self._specs)
@@ -177,10 +182,12 @@ class _Simulation:
         world.run(lambda: liveness.is_time(calm_at))
         world.note("the world is calm now")
         operator.calm_down()
+        filler.calm_down()
         world.calm = True
         liveness.begin()
         world.run(liveness.is_over)
         liveness.check_end(operator.triggered)
+        self.observer.filling.check_end(len(filler.made))
         with self._probe.muted():
             self.observer.check_all(liveness=True)
             self.observer.time.check_end()

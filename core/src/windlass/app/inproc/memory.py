@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 
 from windlass.app.inproc.assets import MemoryAssets
+from windlass.app.inproc.backfills import MemoryBackfills
 from windlass.app.inproc.questions import MemoryQuestions
 from windlass.errors import DagNotFound, StoreError
 from windlass.planning.queueing import Lane, Occupancy
@@ -29,6 +30,7 @@ from windlass.ports import (
     Admission,
     Asked,
     AssetName,
+    BackfillStep,
     Changes,
     Clock,
     Committed,
@@ -71,10 +73,11 @@ class _RunRefused(Exception):
     """A guard of this run found something else than what was decided on."""
 
 
-class MemoryStore:
+class MemoryStore(MemoryBackfills):
     """Implements :class:`~windlass.ports.StorePort`; the gateway beside it writes through :meth:`transit`."""
 
     def __init__(self, clock: Clock) -> None:
+        super().__init__()
         self.clock = clock
         self.transitions: list[Transition] = []
         #: Task instance -> key -> value.
@@ -297,12 +300,13 @@ class MemoryStore:
         here = self._runs[run]
         kinds = set(RunType) - ({RunType.MANUAL} if scheduled_only else set())
 
-        def earlier() -> Iterator[RunFacts]:
+        def every_earlier() -> Iterator[RunFacts]:
             dated = self._dated[here.dag_id]
             for place in range(bisect_left(dated, (here.logical_date, 0)) - 1, -1, -1):
-                other = self._runs[dated[place][1]]
-                if other.run_type in kinds:
-                    yield other
+                yield self._runs[dated[place][1]]
+
+        def earlier() -> Iterator[RunFacts]:
+            return (other for other in every_earlier() if other.run_type in kinds)
 
         last = next(earlier(), None)
         if last is None:
@@ -319,6 +323,8 @@ class MemoryStore:
                 for task in self.tasks_of(other.id)
             ),
             downstream_done=all(state in _ENDED_WELL for (name, _), state in states.items() if name in below),
+            first_of_backfill=here.backfill_id is not None
+            and all(other.backfill_id != here.backfill_id for other in every_earlier()),
         )
 
     def updated_assets(self, dag_id: str) -> list[AssetName]:
@@ -374,7 +380,8 @@ class MemoryStore:
         self._of_run[facts.id] = {}
         self.assets.consume(new.dag_id, new.asset_events, facts.id)
         for task in self.spec(facts.dag_id, facts.spec_version).tasks:
-            self._create_task(facts.id, task, -1)
+            if new.task_ids is None or task.task_id in new.task_ids:
+                self._create_task(facts.id, task, -1)
         if new.run_type is RunType.SCHEDULED:
             self._dags[new.dag_id] = msgspec.structs.replace(
                 dag, last_interval_start=new.data_interval_start, last_interval_end=new.data_interval_end
@@ -409,6 +416,50 @@ class MemoryStore:
         del self._tasks[task.id]
         del self._of_run[task.run][task.id]
         self._counts[task.run, task.task_id] -= 1
+
+    def _run_again(self, run: int, step: BackfillStep) -> None:
+        backfill, facts = step.backfill, self._runs[run]
+        spec = self.spec(backfill.dag_id, backfill.spec_version)
+        wanted = [task.task_id for task in spec.tasks if step.task_ids is None or task.task_id in step.task_ids]
+        present = {task.task_id for task in self.tasks_of(run)}
+        for task in self.tasks_of(run):
+            if task.task_id in wanted and task.state is not TaskState.NONE:
+                tries = task.try_number + spec.by_id[task.task_id].retries
+                self._leave(task, TaskState.NONE, Actor.CLEAR, "cleared", max_tries=tries)
+        for task_id in wanted:
+            if task_id not in present:
+                self._create_task(run, spec.by_id[task_id], -1)
+        self._runs[run] = msgspec.structs.replace(
+            facts,
+            state=RunState.QUEUED,
+            queued_at=self.clock.now(),
+            start_date=None,
+            end_date=None,
+            spec_version=backfill.spec_version,
+            code_version=backfill.code_version,
+            generation=facts.generation + 1,
+            conf=backfill.conf or facts.conf,
+            backfill_id=backfill.id,
+        )
+        self._signal(SignalKind.RUN, run=run)
+
+    def _end_run(self, run: RunFacts, reason: str) -> None:
+        for task in self.tasks_of(run.id):
+            if not task.state.is_terminal:
+                self._leave(task, TaskState.SKIPPED, Actor.MARK, reason)
+        self.run_reasons[run.id] = reason
+        self._runs[run.id] = msgspec.structs.replace(
+            run, state=RunState.FAILED, end_date=self.clock.now(), generation=run.generation + 1
+        )
+        self._signal(SignalKind.RUN, run=run.id)
+
+    def _leave(self, task: TaskFacts, to: TaskState, actor: Actor, reason: str, **fields: int) -> None:
+        after = msgspec.structs.replace(task, state=to, ticket=None, not_before=None, skip_targets=(), **fields)
+        number = next(self._ids)
+        move = Transition(
+            task=task.id, before=task.state, to=to, epoch=task.epoch, actor=actor, op_id=f"by-{number}", reason=reason
+        )
+        self.transit(after, move)
 
     def adopt(self, runs: Sequence[int], owner: str, lease: float) -> list[int]:
         """Take the runs that nobody else owns; a lease never ends here."""

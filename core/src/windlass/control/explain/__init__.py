@@ -4,7 +4,8 @@ The answer comes from the same pure decisions that the scheduler makes (``planni
 store: trigger rules, the past, pools and limits, runs that wait for others. It never guesses from age.
 
 ``query`` is the door, and explains a DAG; ``starts`` says why a run has not started, ``instances`` why a task of one
-has not run, ``occupants`` who holds the slots it waits for, all on a ``snapshot`` of the run.
+has not run, ``occupants`` who holds the slots it waits for, all on a ``snapshot`` of the run; ``filling`` says where a
+backfill stands.
 """
 
 from __future__ import annotations

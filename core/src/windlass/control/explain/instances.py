@@ -16,7 +16,7 @@ from windlass.planning.decisions import label
 from windlass.planning.explain import Obstacle
 from windlass.ports import Clock, TaskFacts
 from windlass.protocol.triggering import shown
-from windlass.states import RunType, TaskState
+from windlass.states import TaskState
 from windlass.store import Store
 
 #: How many instances a node of the tree has at most.
@@ -104,7 +104,7 @@ class Instances:
     def _no_room(self, snapshot: Snapshot, task: TaskFacts) -> list[Cause]:
         run = snapshot.run
         causes = []
-        if self._store.queries.dag(run.dag_id).paused and run.run_type is not RunType.BACKFILL:
+        if self._store.queries.dag(run.dag_id).paused and run.backfill_id is None:
             remedy = windlass("dags", "unpause", run.dag_id)
             causes.append(Cause(fact="the DAG is paused", kind="paused", remedy=remedy))
         obstacle = Occupants(self._store, self._parallelism).obstacle(snapshot, task)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from windlass.control.alive import Alive
@@ -10,6 +10,7 @@ from windlass.control.assets import Assets
 from windlass.control.dags import Dags
 from windlass.control.explain.awaited import Awaited
 from windlass.control.explain.commands import SERVE, windlass
+from windlass.control.explain.filling import standing
 from windlass.control.explain.instances import NAMED, Instances
 from windlass.control.explain.snapshot import Snapshot
 from windlass.control.explain.starts import Starts
@@ -31,7 +32,7 @@ _ORDER: Final = (
     "no_scheduler", "no_supervisor", "dead_lease", "paused", "pool_too_small", "no_pool", "pool", "parallelism",
     "max_active_tasks", "max_active_tis_per_dag", "max_active_tis_per_dagrun", "max_active_runs", "retry_delay",
     "no_schedule", "schedule_ended", "asset", "custom_timetable", "depends_on_past", "ended", "stale", "import_error",
-    "running", "reason",
+    "backfill", "running", "reason",
 )  # fmt: skip
 
 
@@ -81,7 +82,8 @@ class Explain:
             self._tasks.find(dag_id, run_id, task_id, map_index, visible=visible)
         snapshot = Snapshot(self._store, run)
         if task_id is None:
-            return _rooted(self._starts.explain(snapshot), [] if run.state.is_terminal else self._server())
+            before = [] if run.state.is_terminal else self._server()
+            return _rooted(self._starts.explain(snapshot), before, self._backfill_of(run))
         task = snapshot.facts[task_id, map_index]
         node = self._instances.explain(snapshot, task)
         if task.state.is_terminal:
@@ -91,6 +93,13 @@ class Explain:
             start = tuple(self._starts.not_started(run))
             before.append(Cause(fact=f"its run {run_id!r} has not started", kind="run", causes=start))
         return _rooted(node, before)
+
+    def _backfill_of(self, run: RunFacts) -> list[Cause]:
+        """Return where the backfill stands to which a run belongs that waits for its start."""
+        if run.backfill_id is None or run.state is not RunState.QUEUED:
+            return []
+        facts = self._store.scheduler.backfill(run.backfill_id)
+        return [] if facts is None else [standing(facts, stale=self._store.queries.dag(run.dag_id).stale)]
 
     def _server(self) -> list[Cause]:
         if self._alive.scheduler():
@@ -104,8 +113,12 @@ class Explain:
         causes = self._file(dag)
         if dag.paused:
             causes.append(self._starts.paused(dag))
+        open_backfills = [facts for facts in self._store.scheduler.backfills() if facts.dag_id == dag_id]
+        causes += [standing(facts, stale=dag.stale) for facts in open_backfills]
         open_runs = [run for run in self._store.scheduler.open_runs() if run.dag_id == dag_id]
-        waiting = [run for run in open_runs if run.state is RunState.RUNNING or not dag.paused]
+        waiting = [
+            run for run in open_runs if run.state is RunState.RUNNING or not dag.paused or run.backfill_id is not None
+        ]
         causes += [self._starts.explain(Snapshot(self._store, run)) for run in waiting[:NAMED]]
         if len(open_runs) > len(waiting[:NAMED]):
             causes.append(Cause(fact=f"and {len(open_runs) - len(waiting[:NAMED])} more queued runs", kind="more"))
@@ -156,9 +169,9 @@ class Explain:
         return [Cause(fact=f"its run due at {due} is made at the scheduler's next step", kind="undecided")]
 
 
-def _rooted(node: Cause, before: list[Cause]) -> Explanation:
-    """Return ``node`` as the root of a tree, with what comes ``before`` everything else."""
-    root = Cause(fact=node.fact, kind=node.kind, remedy=node.remedy, causes=(*before, *node.causes))
+def _rooted(node: Cause, before: list[Cause], after: Sequence[Cause] = ()) -> Explanation:
+    """Return ``node`` as the root of a tree, with what comes ``before`` everything else, and what comes ``after``."""
+    root = Cause(fact=node.fact, kind=node.kind, remedy=node.remedy, causes=(*before, *node.causes, *after))
     remedies = [cause for cause in _walk(root) if cause.remedy is not None]
     first = min(remedies, key=lambda cause: _ORDER.index(cause.kind), default=None)
     return Explanation(

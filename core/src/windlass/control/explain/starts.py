@@ -14,10 +14,11 @@ from windlass.control.runs import Runs
 from windlass.control.timetables import pending_interval
 from windlass.control.views import Cause
 from windlass.moment import iso
+from windlass.planning.backfill import limit_of
 from windlass.planning.calendar import active_runs_limit
-from windlass.planning.runs import BackfillLimit, DagLimit, choose_runs
+from windlass.planning.runs import DagLimit, choose_runs
 from windlass.ports import RunFacts
-from windlass.states import RunState, RunType, TaskState
+from windlass.states import RunState, TaskState
 from windlass.store import Store
 from windlass.store.queries import DagRow as StoredDag
 
@@ -63,7 +64,7 @@ class Starts:
     def not_started(self, run: RunFacts) -> list[Cause]:
         """Return what keeps a queued run from its start; nothing if only the scheduler's next step does."""
         dag, spec = self._dags.find(run.dag_id)
-        held = [self.paused(dag)] if dag.paused and run.run_type is not RunType.BACKFILL else []
+        held = [self.paused(dag)] if dag.paused and run.backfill_id is None else []
         if run.interval_pending:
             why = pending_interval(self._store, run, self._store.scheduler.spec(run.dag_id, run.spec_version))
             held.append(Cause(fact=f"its data interval is not known: {why}", kind="custom_timetable"))
@@ -71,9 +72,12 @@ class Starts:
             return held
         open_runs = self._store.scheduler.open_runs()
         limit = DagLimit(max_active_runs=active_runs_limit(spec))
-        backfills = {other.backfill_id: BackfillLimit(max_active_runs=-1) for other in open_runs if other.backfill_id}
-        running = [other for other in open_runs if other.state is RunState.RUNNING and other.dag_id == run.dag_id]
-        queued = [other for other in open_runs if other.state is RunState.QUEUED and other.dag_id == run.dag_id]
+        # Those of a backfill are counted apart from the others of the DAG.
+        mine = [other for other in open_runs if (other.dag_id, other.backfill_id) == (run.dag_id, run.backfill_id)]
+        running = [other for other in mine if other.state is RunState.RUNNING]
+        queued = [other for other in mine if other.state is RunState.QUEUED]
+        backfill = None if run.backfill_id is None else self._store.scheduler.backfill(run.backfill_id)
+        backfills = {} if backfill is None else {backfill.id: limit_of(backfill)}
         obstacle = choose_runs(queued, running, {run.dag_id: limit}, backfills).blocked.get(run.id)
         if obstacle is None:
             return [Cause(fact="there is room for it: the scheduler starts it at its next step", kind="undecided")]
@@ -81,7 +85,7 @@ class Starts:
             Cause(
                 fact=obstacle,
                 kind="max_active_runs",
-                remedy=f"wait, or raise max_active_runs in {dag.file}",
+                remedy=f"wait, or raise max_active_runs in {dag.file}" if run.backfill_id is None else None,
                 causes=self.holders(running),
             )
         ]

@@ -25,8 +25,14 @@ CREATE TABLE backfill (
     created_by VARCHAR(250) NOT NULL,
     created_at BIGINT NOT NULL,
     cancelled_at BIGINT,
-    completed_at BIGINT
+    completed_at BIGINT,
+    spec_version VARCHAR(64) DEFAULT '' NOT NULL,
+    code_version VARCHAR(64) DEFAULT '' NOT NULL,
+    intervals BIGINT DEFAULT 0 NOT NULL,
+    dealt BIGINT DEFAULT 0 NOT NULL,
+    reached BIGINT
 );
+CREATE INDEX ix_backfill_open ON backfill (id) WHERE completed_at IS NULL;
 CREATE TABLE code_version (
     code_version VARCHAR(64) NOT NULL,
     bundle VARCHAR(250) NOT NULL,
@@ -147,6 +153,8 @@ CREATE TABLE run (
     CONSTRAINT uq_run_dag_id_run_id UNIQUE (dag_id, run_id),
     CONSTRAINT uq_run_dag_id_logical_date UNIQUE (dag_id, logical_date)
 );
+CREATE INDEX ix_run_backfill ON run (backfill_id, logical_date) WHERE backfill_id IS NOT NULL;
+CREATE INDEX ix_run_backfill_open ON run (backfill_id, state) WHERE backfill_id IS NOT NULL AND state IN ('queued','running');
 CREATE INDEX ix_run_open ON run (run_after, id) WHERE state IN ('queued','running');
 CREATE INDEX ix_run_scheduled ON run (dag_id, logical_date) WHERE run_type = 'scheduled';
 CREATE TABLE signal (
@@ -367,5 +375,5 @@ CREATE TABLE xcom (
 );
 CREATE INDEX ix_xcom_artifact ON xcom (artifact);
 CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY);
-INSERT INTO alembic_version (version_num) VALUES ('0005');
+INSERT INTO alembic_version (version_num) VALUES ('0006');
 INSERT INTO pool (name, slots, description, include_deferred) VALUES ('default_pool', 128, 'Every task that names no other pool', 0);

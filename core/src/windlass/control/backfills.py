@@ -1,0 +1,196 @@
+"""Backfills: planning, creating, listing and cancelling them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from windlass.control.dags import Dags
+from windlass.control.views import BackfillPlan, BackfillRequest, BackfillRow, Page, PlannedRun
+from windlass.control.visibility import Visible, everything
+from windlass.errors import Conflict, NotFound, UsageError
+from windlass.interfaces.timetable import DagRunInfo
+from windlass.planning.backfill import (
+    Known,
+    backfill_run_id,
+    check_direction,
+    count_intervals,
+    intervals,
+    state_of,
+)
+from windlass.planning.selecting import chosen_tasks
+from windlass.ports import BackfillFacts, Clock, NewBackfill
+from windlass.spec import DagSpec
+from windlass.spec.params import check_conf
+from windlass.states import RunState
+from windlass.store import Cancelled, Store
+
+#: How many runs are active at once where neither the command nor the DAG says so.
+_ACTIVE_RUNS: Final = 16
+#: Intervals whose runs are looked up in one query.
+_CHUNK: Final = 500
+
+
+class Backfills:
+    """Queries and commands about backfills."""
+
+    def __init__(self, store: Store, clock: Clock, dags: Dags) -> None:
+        self._store = store
+        self._clock = clock
+        self._dags = dags
+
+    # -- queries ------------------------------------------------------------------------------------------------
+
+    def plan(self, request: BackfillRequest, *, visible: Visible = everything) -> BackfillPlan:
+        """Return the runs that :meth:`create` would make with the same request now, in order.
+
+        :raises WindlassError: whatever :meth:`create` would raise.
+        """
+        new, spec = self._checked(request, "", visible)
+        wanted = list(intervals(spec, new.from_date, new.to_date, now=new.created_at, backwards=new.backwards))
+        planned = [
+            planned
+            for start in range(0, len(wanted), _CHUNK)
+            for planned in self._planned(request, wanted[start : start + _CHUNK])
+        ]
+        return BackfillPlan(runs=tuple(planned), task_ids=chosen_tasks(spec, request.task_regex))
+
+    def list(
+        self,
+        *,
+        dag_id: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+        visible: Visible = everything,
+    ) -> Page[BackfillRow]:
+        """Return backfills, newest first.
+
+        :raises DagNotFound: if ``dag_id`` is given and not known.
+        """
+        if dag_id is not None:
+            self._dags.find(dag_id, visible=visible)
+        page = self._store.backfills.list(dag_id, after=cursor, limit=limit)
+        return Page(tuple(self._rows([facts for facts in page.items if visible(facts.dag_id)])), page.cursor)
+
+    def get(self, backfill: int, *, visible: Visible = everything) -> BackfillRow:
+        """Return one backfill.
+
+        :raises NotFound: if there is none.
+        """
+        return self._rows([self._find(backfill, visible)])[0]
+
+    # -- commands -----------------------------------------------------------------------------------------------
+
+    def create(
+        self,
+        request: BackfillRequest,
+        *,
+        actor: str,
+        idempotency_key: str | None = None,
+        visible: Visible = everything,
+    ) -> BackfillRow:
+        """Record a backfill; the scheduler makes its runs a few at a time, also while the DAG is paused.
+
+        :raises DagNotFound: if there is no such DAG.
+        :raises UsageError: if there is nothing to fill, or something in the request cannot be.
+        :raises ParamInvalid: if ``conf`` does not fit the DAG's params.
+        :raises Conflict: if another backfill of the DAG is filling some of the dates.
+        """
+        new, _ = self._checked(request, actor, visible)
+        return self._rows([self._store.backfills.create(new, key=idempotency_key)])[0]
+
+    def cancel(
+        self, backfill: int, *, actor: str, idempotency_key: str | None = None, visible: Visible = everything
+    ) -> Cancelled:
+        """End a backfill: its runs that wait for their start fail now, those that are running go on to their end.
+
+        :raises NotFound: if there is none.
+        :raises Conflict: if it is completed.
+        """
+        self._find(backfill, visible)
+        return self._store.backfills.cancel(backfill, who=actor, key=idempotency_key)
+
+    # -- details ------------------------------------------------------------------------------------------------
+
+    def _find(self, backfill: int, visible: Visible) -> BackfillFacts:
+        facts = self._store.backfills.get(backfill)
+        if not visible(facts.dag_id):
+            raise NotFound(f"there is no backfill {backfill}; `windlass backfill list` shows all")
+        return facts
+
+    def _checked(self, request: BackfillRequest, actor: str, visible: Visible) -> tuple[NewBackfill, DagSpec]:
+        dag, spec = self._dags.find(request.dag_id, visible=visible)
+        if dag.stale:
+            raise Conflict(f"DAG {request.dag_id!r} is no longer in any file; put {dag.file} back first")
+        now = self._clock.now()
+        count = count_intervals(spec, request.from_date, request.to_date, now=now)
+        check_direction(spec, chosen_tasks(spec, request.task_regex), backwards=request.backwards)
+        most = request.max_active_runs
+        if most is None:
+            most = spec.max_active_runs if spec.max_active_runs > 0 else _ACTIVE_RUNS
+        if most < 1:
+            raise UsageError(f"max_active_runs of a backfill is {most}; at least one run has to be active at a time")
+        check_conf(spec, dict(request.conf))
+        new = NewBackfill(
+            dag_id=request.dag_id,
+            from_date=request.from_date,
+            to_date=request.to_date,
+            spec_version=dag.spec_version,
+            code_version=dag.code_version,
+            intervals=count,
+            max_active_runs=most,
+            reprocess=request.reprocess,
+            backwards=request.backwards,
+            task_regex=request.task_regex,
+            conf=dict(request.conf),
+            created_by=actor,
+            created_at=now,
+        )
+        return new, spec
+
+    def _planned(self, request: BackfillRequest, wanted: Sequence[DagRunInfo]) -> Sequence[PlannedRun]:
+        names = [backfill_run_id(interval) for interval in wanted]
+        dates = [interval.logical_date for interval in wanted]
+        known = Known(self._store.scheduler.runs_at(request.dag_id, dates, names))
+        planned = []
+        for interval, name in zip(wanted, names, strict=True):
+            action, existing = known.treat(interval, request.reprocess)
+            planned.append(
+                PlannedRun(
+                    run_id=name if existing is None else existing.run_id,
+                    action=action,
+                    state=None if existing is None else existing.state,
+                    logical_date=interval.logical_date,
+                    data_interval_start=interval.data_interval.start,
+                    data_interval_end=interval.data_interval.end,
+                )
+            )
+        return planned
+
+    def _rows(self, backfills: Sequence[BackfillFacts]) -> Sequence[BackfillRow]:
+        counts = self._store.backfills.run_counts([facts.id for facts in backfills])
+        return [_row(facts, counts[facts.id]) for facts in backfills]
+
+
+def _row(facts: BackfillFacts, runs: dict[RunState, int]) -> BackfillRow:
+    return BackfillRow(
+        id=facts.id,
+        dag_id=facts.dag_id,
+        state=state_of(facts),
+        from_date=facts.from_date,
+        to_date=facts.to_date,
+        intervals=facts.intervals,
+        dealt=facts.dealt,
+        runs={state.value: runs.get(state, 0) for state in RunState},
+        max_active_runs=facts.max_active_runs,
+        reprocess=facts.reprocess.value,
+        backwards=facts.backwards,
+        task_regex=facts.task_regex,
+        conf=facts.conf,
+        created_by=facts.created_by,
+        created_at=facts.created_at,
+        cancelled_at=facts.cancelled_at,
+        completed_at=facts.completed_at,
+        spec_version=facts.spec_version,
+        code_version=facts.code_version,
+    )
