@@ -22,6 +22,7 @@ from windlass_testing.simulation import evaluator
 from windlass_testing.simulation.assets import AssetWatch
 from windlass_testing.simulation.filling import FillingChecks
 from windlass_testing.simulation.processes import Register, read_mark
+from windlass_testing.simulation.time_watch import TimeWatch
 from windlass_testing.simulation.world import InvariantBroken, World
 
 
@@ -111,6 +112,7 @@ class Observer:
         #: Whether there are backfills to watch.
         self.fills = False
         self.filling = FillingChecks(world, database, specs)
+        self.time = TimeWatch(world, database, specs)
         self.commits = 0
         #: When a task instance or a run changed its state last.
         self.moved_at = 0.0
@@ -132,6 +134,7 @@ class Observer:
         self.assets.look()
         if self.fills:
             self.filling.look()
+        self.time.look()
         rows = self._database.rows(_TIS)
         opened = {lease: (task, epoch) for lease, task, epoch in self._database.rows(_OPEN)}
         if rows != self._rows or opened != self._open:
@@ -161,6 +164,7 @@ class Observer:
             if old is not None and old.state == run.state:
                 continue
             self._world.note(f"run {run.id} ({run.dag_id}): {'created' if old is None else old.state} -> {run.state}")
+            self.time.moved(run, self.runs)
             if run.state == "running" and self.one_scheduler:
                 active = self.active(run.dag_id)
                 if run.backfill_id is None and active > self._specs[run.dag_id].max_active_runs:
