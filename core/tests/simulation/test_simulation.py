@@ -20,15 +20,16 @@ CHUNKS = 20
 FIRST = 1000
 #: Where to look first for bugs that few seeds notice; a seed that has lost its point costs only time.
 NOTICES = {
-    "any-place": 1944,
-    "cancelled-goes-on": 682,
+    "any-place": 7799,
+    "cancelled-goes-on": 105,
     "ignore-generation": 48,
     "keep-postponed": 1022,
     "move-any-state": 404,
-    "no-resubmission": 345,
+    "no-resubmission": 781,
     "overtaken": 409,
     "report-any-lease": 2881,
     "take-foreign-signals": 20,
+    "take-what-was-touched": 4283,
     "unlearn": 28,
 }
 
