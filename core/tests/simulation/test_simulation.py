@@ -24,7 +24,7 @@ NOTICES = {
     "cancelled-goes-on": 105,
     "ignore-generation": 48,
     "keep-postponed": 1022,
-    "move-any-state": 404,
+    "move-any-state": 1577,
     "no-resubmission": 781,
     "overtaken": 409,
     "report-any-lease": 2881,
