@@ -41,6 +41,7 @@ NOTICES = {
     "recover-all": 868,
     "report-any-lease": 480,
     "take-foreign-signals": 20,
+    "take-what-was-touched": 4283,
     "unlearn": 51,
     "unlearn-expansion": 2032,
 }

@@ -62,6 +62,7 @@ class Filler:
         self._world = world
         self._store = store
         self._backfills = Watched(store.backfills, allowed=(Conflict,))
+        self._commands = Watched(store.runs, allowed=(Conflict,))
         self._rng = rng
         self._specs = specs
         self._random = random.Random(f"backfills {seed}")  # noqa: S311 - repeatable
@@ -87,6 +88,9 @@ class Filler:
         for _ in range(self._random.randint(2, 6)):
             me.sleep(self._random.uniform(0.0, 20.0))
             self._insist(me, self._create(spec))
+            if self._random.random() < 0.5:
+                me.sleep(self._random.uniform(0.0, 4.0))
+                self._insist(me, self._touch(spec.dag_id))
             if self._random.random() < 0.25:
                 me.sleep(self._random.expovariate(1 / 8))
                 self._insist(me, self._cancel(spec.dag_id))
@@ -134,6 +138,17 @@ class Filler:
         self.made.append(key)
         self._world.note(f"fills {spec.dag_id}: {new.intervals} intervals, {new.reprocess}")
         return lambda: self._backfills.create(new, key=key)
+
+    def _touch(self, dag_id: str) -> Callable[[], object] | None:
+        """Clear an ended run, which the backfill may just be about to run again."""
+        ended = [run for run in self._store.queries.runs(dag_id).items if run.state.is_terminal]
+        if not ended:
+            return None
+        run = self._random.choice(ended)
+        tasks = [task.id for task in self._store.scheduler.tasks_of(run.id)]
+        self._world.note(f"clears run {run.id}")
+        key = self._rng.token()
+        return lambda: self._commands.clear(tasks, who="bea", key=key)
 
     def _cancel(self, dag_id: str) -> Callable[[], object] | None:
         mine = [facts.id for facts in self._store.backfills.list(dag_id).items]
