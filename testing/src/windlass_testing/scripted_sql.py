@@ -31,7 +31,7 @@ class SqlScriptedStore(SqlStore):
         return list(reversed(self.services.queries.runs(limit=10_000).items))
 
 
-class _Invariants:
+class InvariantsAtCommit:
     """Checks the promises whenever something was committed."""
 
     def __init__(self, database: Database) -> None:
@@ -55,7 +55,7 @@ class SqlScriptedEngine(ScriptedEngine):
     def __init__(self) -> None:
         super().__init__()
         self._services = services = Store.memory(self.clock, self.rng)
-        services.db.probe = _Invariants(services.db)
+        services.db.probe = InvariantsAtCommit(services.db)
         self.store = SqlScriptedStore(services)  # type: ignore[assignment]
         self.executor = ScriptedExecutor(services.gateway, self.clock)
         self.scheduler = self.new_scheduler()
