@@ -13,14 +13,20 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from testing.benchmarks import breakdown, cold, history, machine, report
+from testing.benchmarks import breakdown, cold, history, large, machine, report
 from testing.benchmarks.engine import BenchmarkError
 from testing.benchmarks.measures import Measure
 from testing.benchmarks.peers import PEERS, Peer
 from testing.benchmarks.workloads import OPT_IN, WORKLOADS, Session
 
-_ALL = {**WORKLOADS, "cold": cold.cold, "install": cold.install, "flat": history.flat_cost}
-_OPT_IN = OPT_IN | {"install", "flat"}
+_LARGE = {
+    "flat": history.flat_cost,
+    "large-file": large.large_file,
+    "large-expansion": large.large_expansion,
+    "many-runs": large.many_active_runs,
+}
+_ALL = {**WORKLOADS, "cold": cold.cold, "install": cold.install, **_LARGE}
+_OPT_IN = OPT_IN | {"install", *_LARGE}
 _SOURCES = Path(__file__).resolve().parents[2] / "core" / "src"
 
 

@@ -21,12 +21,15 @@ FIRST = 1000
 #: Where to look first for bugs that few seeds notice; a seed that has lost its point costs only time.
 NOTICES = {
     "ignore-generation": 563,
+    "lapse-unnoticed": 2733,
     "move-any-state": 404,
     "no-resubmission": 345,
+    "no-second-look": 2571,
     "overtaken": 409,
     "report-any-lease": 333,
     "take-foreign-signals": 20,
     "unlearn": 28,
+    "unlearn-expansion": 2032,
 }
 
 

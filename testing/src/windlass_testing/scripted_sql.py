@@ -54,7 +54,7 @@ class SqlScriptedEngine(ScriptedEngine):
 
     def __init__(self) -> None:
         super().__init__()
-        self._services = services = Store.memory(self.clock, self.rng)
+        self.services = services = Store.memory(self.clock, self.rng)
         services.db.probe = InvariantsAtCommit(services.db)
         self.store = SqlScriptedStore(services)  # type: ignore[assignment]
         self.executor = ScriptedExecutor(services.gateway, self.clock)
@@ -62,4 +62,4 @@ class SqlScriptedEngine(ScriptedEngine):
 
     def close(self) -> None:
         """Close the database."""
-        self._services.close()
+        self.services.close()

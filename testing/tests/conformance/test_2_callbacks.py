@@ -10,7 +10,7 @@ import pytest
 
 from testing.tests.conformance.steps import bad, good, skip
 from windlass import DAG, TaskGroup, task
-from windlass.backends import BaseNotifier
+from windlass.backends import Notifier
 from windlass_testing.virtual import VirtualInstallation
 
 Told = list[tuple[Any, ...]]
@@ -114,7 +114,7 @@ def test_a_callback_that_raises_is_called_again_and_the_others_are_not_spared(wi
 def test_a_notifier_is_a_callback_whose_fields_are_templates(windlass: VirtualInstallation) -> None:
     sent: list[str] = []
 
-    class Postcard(BaseNotifier):
+    class Postcard(Notifier):
         template_fields = ("text",)
 
         def __init__(self, text: str) -> None:

@@ -228,6 +228,7 @@ class Scheduler:
                 self._owned.forget(run)
             elif facts.state.is_terminal:
                 self._owned.forget(run)
+                self._calendar.run_ended(facts.dag_id)  # by somebody else: a mark
                 self._wake_past(facts.dag_id)
             elif facts.state is RunState.QUEUED:
                 self._owned.forget(run)

@@ -8,6 +8,7 @@ from windlass.errors import StoreError
 from windlass.ports import Changes, Committed, PoolFacts, Signal, StopKind
 from windlass.protocol import Outcome
 from windlass.spec import CronIntervalSpec, DagSpec, LiteralLength, MapSpec, TaskSpec, TriggerRule, XComLength
+from windlass.states import RunState
 from windlass_testing.scripted import START, Result, ScriptedEngine
 from windlass_testing.scripted_sql import SqlScriptedEngine
 
@@ -139,7 +140,21 @@ def test_a_schedule_creates_each_interval_once_it_is_complete(world: ScriptedEng
     runs = [run for run in world.store.runs() if run.dag_id == "chain"]
     assert [run.logical_date for run in runs] == [START + timedelta(hours=hour) for hour in range(3)]
     assert all(world.state(run) == "success" for run in runs)
-    assert runs[0].run_id == "scheduled__2026-03-01T12:00:00.000000+00:00"
+    assert runs[0].run_id == "scheduled__2026-03-01T12:00:00+00:00"
+
+
+def test_a_run_that_somebody_marks_makes_room_for_the_next() -> None:
+    world = SqlScriptedEngine()
+    hourly = CronIntervalSpec(expression="0 * * * *")
+    world.add(chain(1, schedule=hourly, start_date=START, catchup=True, max_active_runs=1))
+    world.clock.advance(2 * 3600 + 60)
+    while world.scheduler.step() == 0:
+        pass  # its task is queued, and the DAG may have no other run
+    [first] = world.store.runs()
+    world.services.runs.mark_run("chain", first.run_id, RunState.FAILED, who="ann")
+    world.settle()
+    assert [str(run.state) for run in world.store.runs()] == ["failed", "success"]
+    world.close()
 
 
 def test_a_run_that_takes_too_long_fails_and_its_running_task_is_stopped(world: ScriptedEngine) -> None:
@@ -225,7 +240,7 @@ def test_a_retry_of_a_task_that_the_newest_version_lacks_is_removed() -> None:
     world.settle()
     world.add(DagSpec(dag_id="d", tasks=(task("stays"),)))
     stays = next(found for found in world.store.tasks_of(run.id) if found.task_id == "stays")
-    world._services.runs.clear([stays.id], who="test", latest=True)
+    world.services.runs.clear([stays.id], who="test", latest=True)
     world.executor.finish(*running["goes"], Result(Outcome.FAIL))
     world.pass_time(timedelta(minutes=2))
     assert world.states(run) == {"stays": "success", "goes": "removed"}

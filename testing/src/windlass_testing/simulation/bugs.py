@@ -143,6 +143,26 @@ def _send_then_commit(stack: ExitStack) -> None:
     _replace(stack, Scheduler, "_commit", commit)
 
 
+@_bug("a scheduler whose leases had lapsed believes that nobody else owned its runs meanwhile")
+def _lapse_unnoticed(stack: ExitStack) -> None:
+    original = Scheduler._renew  # noqa: SLF001 - what is patched
+
+    def renew(self: Scheduler, *, lapsed: bool) -> None:  # noqa: ARG001 - what it should look at
+        original(self, lapsed=False)
+
+    _replace(stack, Scheduler, "_renew", renew)
+
+
+@_bug("what an expansion returns unlearns what the same step has decided")
+def _unlearn_expansion(stack: ExitStack) -> None:
+    def take(self: Scheduler, run: TrackedRun, task: TaskFacts) -> None:
+        known = run.tasks.get(task.id)
+        run.expanded([task])
+        self._owned.put(run, known, task)
+
+    _replace(stack, Scheduler, "_take_expansion", take)
+
+
 @_bug("a run that was cleared keeps the plan it had")
 def _keep_counters(stack: ExitStack) -> None:
     original = Scheduler._track  # noqa: SLF001 - what is patched
@@ -293,6 +313,11 @@ def _trust_the_calendar(stack: ExitStack) -> None:
 @_bug("a supervisor that starts ends the leases of all supervisors")
 def _recover_all(stack: ExitStack) -> None:
     _without(stack, gateway, "_OPEN_OF", " AND supervisor = :supervisor")
+
+
+@_bug("the reaper does not look again whether a lease was renewed")
+def _no_second_look(stack: ExitStack) -> None:
+    _without(stack, reaping, "_STILL", " AND ended_at IS NULL AND lease_until < :now")
 
 
 @_bug("going back from queued charges a try")

@@ -8,6 +8,7 @@ from typing import Any
 
 from windlass.errors import StoreBusy, StoreError, WindlassError
 from windlass_testing.simulation.faults import Faults
+from windlass_testing.simulation.processes import LEASE
 from windlass_testing.simulation.world import Actor, InvariantBroken, Killed, World
 
 
@@ -33,6 +34,9 @@ class Interference:
         self._yields = world.random.choice((0.0, 0.05, 0.3))
         #: The statement before this one.
         self._last = ""
+        #: A scheduler that is frozen for longer than a lease, and from when on its rival is frozen as well: once it
+        #: has taken over, so that the first comes back to runs that somebody else has owned, and owns no more.
+        self._relay: tuple[Actor, float] | None = None
         #: How long that chance is.
         self._slowness = world.random.choice((0.05, 0.05, 0.05, 2.0))
 
@@ -73,15 +77,28 @@ class Interference:
             if world.chance(faults.freeze_scheduler if is_scheduler else faults.freeze_supervisor):
                 # Often for about as long as a lease: that is where the races are.
                 longest = world.random.choice((30.0, 70.0, 130.0))
-                actor.freeze(world.random.uniform(0.7 * longest, longest))
+                seconds = world.random.uniform(0.7 * longest, longest)
+                if is_scheduler and longest > 2 * LEASE and world.random.random() < 0.5:
+                    seconds += LEASE
+                    self._relay = (actor, world.time + LEASE + world.random.uniform(0.0, 10.0))
+                actor.freeze(seconds)
+            elif is_scheduler and self._relay is not None and self._is_next(actor, *self._relay):
+                self._relay = None
+                actor.freeze(world.random.uniform(LEASE, 3 * LEASE))
         if sql.startswith("BEGIN"):
             if world.chance(faults.busy):
                 world.note("finds the database locked")
                 raise LockedOut("simulated: the database stayed locked")
             # What was read may have changed before it is written; a reaper writes only what it has just seen dead.
             if is_scheduler and world.chance(faults.linger * (10 if "lease_until <" in self._last else 1)):
+                if "lease_until <" in self._last:
+                    for sleeper in world.frozen:
+                        sleeper.thaw(world.random.uniform(0.0, 5.0))
                 actor.sleep(world.random.uniform(0.0, 15.0))
         self._last = sql
+
+    def _is_next(self, actor: Actor, frozen: Actor, due: float) -> bool:
+        return actor is not frozen and self._world.time >= due
 
     def committed(self) -> None:
         """Check what was written; then let its answer get lost, or its writer die."""

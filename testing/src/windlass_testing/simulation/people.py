@@ -97,7 +97,8 @@ class Operator:
             return []
         run = self._world.random.choice(rows).run
         mine = [row.id for row in rows if row.run == run]
-        return sorted(self._world.random.sample(mine, self._world.random.randint(1, len(mine))))
+        some = self._world.random.randint(1, len(mine)) if self._world.random.random() < 0.7 else len(mine)
+        return sorted(self._world.random.sample(mine, some))
 
     def _clear(self, key: str) -> Callable[[], object] | None:
         tasks = self._some()

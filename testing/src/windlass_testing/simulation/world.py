@@ -45,6 +45,7 @@ class World:
         self.last_jump = float("-inf")
         #: When the last frozen actor goes on.
         self.thawed_at = 0.0
+        self.frozen: list[Actor] = []
         #: No faults any more: from here on everything that can end must end.
         self.calm = False
         self.steps = 0
@@ -148,8 +149,17 @@ class Actor:
         self.world.note(f"freezes for {seconds:.0f} s")
         self.thawed_at = self.world.time + seconds
         self.world.thawed_at = max(self.world.thawed_at, self.thawed_at)
-        self.sleep(seconds)
+        self.world.frozen.append(self)
+        try:
+            self.sleep(seconds)
+        finally:
+            self.world.frozen.remove(self)
         self.world.note("goes on")
+
+    def thaw(self, delay: float) -> None:
+        """End its freeze after ``delay`` seconds, if it is not over by then."""
+        self.thawed_at = self.world.time + delay
+        self.world.at(delay, self._resume, self._turn)
 
     def wait(self, seconds: float) -> None:
         """Wait for a ring, at most this long; a ring since the last wait counts."""
