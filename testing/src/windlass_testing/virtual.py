@@ -130,10 +130,12 @@ class VirtualInstallation:
     def wait_for(self, condition: Callable[[], object], patience: timedelta = timedelta(days=20)) -> None:
         """Let time pass until ``condition`` holds."""
         end = self.clock.now() + patience
+        pause = self.settle()
         while not condition():
             if self.clock.now() > end:
                 raise AssertionError(f"waited {patience} of virtual time in vain")
-            self.clock.advance(self.settle())
+            self.clock.advance(pause)
+            pause = self.settle()
 
     # --- Runs
 
@@ -159,7 +161,6 @@ class VirtualInstallation:
     def end_of(self, run: RunRow) -> RunRow:
         """Let time pass until a run has ended, and what is owed for it is delivered."""
         self.wait_for(lambda: self.now(run).state.is_terminal)
-        self.settle()
         return self.now(run)
 
     def now(self, run: RunRow) -> RunRow:

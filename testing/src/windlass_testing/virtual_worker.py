@@ -195,7 +195,8 @@ class VirtualWorker:
     def submit(self, workloads: Sequence[Workload]) -> None:
         """Take these."""
         for workload in workloads:
-            self._held.get(workload.task_id, self._waiting).append(workload)
+            is_task = workload.kind is WorkloadKind.TASK
+            (self._held.get(workload.task_id, self._waiting) if is_task else self._waiting).append(workload)
 
     def stop(self, requests: Sequence[StopRequest]) -> None:
         """Stop what runs under these leases."""
@@ -237,8 +238,10 @@ class VirtualWorker:
         claim = Claim(task=work.id, epoch=work.epoch, ticket=work.ticket, pid=1, hostname="virtual", kind=work.kind)
         [claimed] = self.gateway.claim([claim], _SUPERVISOR)
         if claimed is not None:
-            attempt = _Attempt(work, claimed, now, self._durations.get(work.task_id, timedelta(0)))
-            attempt.lost = self._killed.pop(work.task_id, None)
+            is_task = work.kind is WorkloadKind.TASK
+            duration = self._durations.get(work.task_id, timedelta(0)) if is_task else timedelta(0)
+            attempt = _Attempt(work, claimed, now, duration)
+            attempt.lost = self._killed.pop(work.task_id, None) if is_task else None
             self._running.append(attempt)
         return True
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from testing.tests.conformance.steps import MONDAY, good
-from windlass import DAG
+from windlass import DAG, task
 from windlass.operators import EmptyOperator
 from windlass_testing.virtual import VirtualInstallation
 
@@ -116,8 +116,12 @@ def test_max_active_tis_per_dag_counts_across_runs(windlass: VirtualInstallation
 
 
 def test_max_active_tis_per_dagrun_counts_the_instances_of_a_mapped_task(windlass: VirtualInstallation) -> None:
+    @task(task_id="t0", max_active_tis_per_dagrun=2)
+    def each(letter: str) -> str:
+        return letter
+
     with DAG("d", schedule=None) as dag:
-        EmptyOperator.partial(task_id="t0", max_active_tis_per_dagrun=2).expand(doc=["a", "b", "c"])
+        each.expand(letter=["a", "b", "c"])
     slow(windlass, 1)
     windlass.add(dag)
     for day in range(2):

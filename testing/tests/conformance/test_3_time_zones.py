@@ -57,7 +57,7 @@ def test_a_missing_local_time_runs_at_the_first_valid_instant(windlass: VirtualI
 
 
 def test_a_repeated_local_time_runs_once_for_a_fixed_time(windlass: VirtualInstallation) -> None:
-    ends = berlin(windlass, "30 2 * * *", datetime(2026, 10, 24, 2, 30, tzinfo=BERLIN), 3)
+    ends = berlin(windlass, "30 2 * * *", datetime(2026, 10, 24, 2, 30, tzinfo=BERLIN), 4)
     assert [end[:8] for end in ends] == ["25 02:30", "26 02:30", "27 02:30"]
 
 
