@@ -167,6 +167,7 @@ class VirtualWorker:
         self._held: dict[str, list[Workload]] = {}
         self._durations: dict[str, timedelta] = {}
         self._killed: dict[str, str] = {}
+        self._contact_lost = False
 
     # --- What a test decides
 
@@ -190,6 +191,13 @@ class VirtualWorker:
                 return
         self._killed[task_id] = why
 
+    def crash(self) -> None:
+        """Let the supervisor die with all its processes, and its successor find that out."""
+        self._running.clear()
+        self._waiting.clear()
+        self._contact_lost = True
+        self.gateway.recover(_SUPERVISOR)
+
     # --- As an executor
 
     def submit(self, workloads: Sequence[Workload]) -> None:
@@ -209,8 +217,9 @@ class VirtualWorker:
         """The code is loaded already."""
 
     def lost_contact(self) -> bool:
-        """Return False: there is nobody to lose."""
-        return False
+        """Return, once, whether the other side was restarted."""
+        lost, self._contact_lost = self._contact_lost, False
+        return lost
 
     # --- As a supervisor
 
@@ -292,9 +301,7 @@ class VirtualWorker:
         elif isinstance(ending, Reschedule):
             first = attempt.claimed.context.first_poke or attempt.start
             ending = msgspec.structs.replace(ending, first_poke=first)
-        return msgspec.structs.replace(
-            report, ending=ending, xcoms=session.masked_xcoms(), rendered=session.shown()
-        )
+        return msgspec.structs.replace(report, ending=ending, xcoms=session.masked_xcoms(), rendered=session.shown())
 
     def _keep_log(self, work: Workload, text: str) -> None:
         if work.kind is WorkloadKind.CALLBACK:

@@ -45,7 +45,9 @@ def empty(task_id: str, **options: Any) -> EmptyOperator:
 
 
 @pytest.mark.parametrize("make", [decorated, function, subclass])
-def test_every_kind_of_branch_skips_what_it_did_not_choose(windlass: VirtualInstallation, make: Callable[[], Any]) -> None:
+def test_every_kind_of_branch_skips_what_it_did_not_choose(
+    windlass: VirtualInstallation, make: Callable[[], Any]
+) -> None:
     with DAG("d", schedule=None) as dag:
         make() >> [empty("left"), empty("right")]
     assert windlass.states(windlass.run(dag)) == {"choose": "success", "left": "success", "right": "skipped"}

@@ -36,9 +36,7 @@ def test_success_calls_on_success_callback(windlass: VirtualInstallation) -> Non
 def test_retry_and_failure_call_their_callbacks_and_say_why(windlass: VirtualInstallation) -> None:
     told: Told = []
     with DAG("d", schedule=None) as dag:
-        bad.override(
-            retries=1, on_retry_callback=tell(told, "again"), on_failure_callback=tell(told, "failed")
-        )()
+        bad.override(retries=1, on_retry_callback=tell(told, "again"), on_failure_callback=tell(told, "failed"))()
     windlass.run(dag)
     reason = "ValueError: it is bad"
     assert told == [("again", "bad", 1, reason), ("failed", "bad", 2, reason)]

@@ -144,8 +144,10 @@ def order(windlass: VirtualInstallation, rule: str) -> list[str]:
     windlass.worker.parallelism = 1
     with DAG("d", schedule=None, default_args={"weight_rule": rule}) as dag:
         EmptyOperator(task_id="lonely", priority_weight=3)
-        EmptyOperator(task_id="head") >> EmptyOperator(task_id="middle") >> EmptyOperator(
-            task_id="tail", priority_weight=2
+        (
+            EmptyOperator(task_id="head")
+            >> EmptyOperator(task_id="middle")
+            >> EmptyOperator(task_id="tail", priority_weight=2)
         )
     windlass.run(dag)
     return windlass.started()

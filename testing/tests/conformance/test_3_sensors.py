@@ -114,9 +114,7 @@ def test_a_soft_timeout_skips(windlass: VirtualInstallation, mode: str, soft: st
     ],
     ids=["soft_fail: a final failure skips", "soft_fail: an error fails", "never_fail: an error skips"],
 )
-def test_what_an_error_in_a_poke_does(
-    windlass: VirtualInstallation, option: str, error: Exception, state: str
-) -> None:
+def test_what_an_error_in_a_poke_does(windlass: VirtualInstallation, option: str, error: Exception, state: str) -> None:
     def poke() -> bool:
         raise error
 

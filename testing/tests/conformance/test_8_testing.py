@@ -33,7 +33,12 @@ def test_dag_test_takes_conf_connections_and_variables() -> None:
 
         @task
         def look(params: Any) -> list[Any]:
-            return [params["x"], BaseHook.get_connection("db").host, BaseHook.get_connection("e").host, Variable.get("v")]
+            return [
+                params["x"],
+                BaseHook.get_connection("db").host,
+                BaseHook.get_connection("e").host,
+                Variable.get("v"),
+            ]
 
         look()
     connections = {"db": "postgres://h", "e": Connection("e", "http", host="g")}
@@ -55,12 +60,14 @@ def test_dag_test_runs_mapping_branches_and_sensors() -> None:
 
     pokes: list[int] = []
     with DAG("d", schedule=None) as dag:
-        PythonSensor(
-            task_id="s", python_callable=lambda: pokes.append(1) or len(pokes) == 3, mode="reschedule"
-        ) >> task.branch(task_id="b")(lambda: "each")() >> [
-            task(task_id="each")(lambda x: x).expand(x=[1, 2]),
-            good(),
-        ]
+        (
+            PythonSensor(task_id="s", python_callable=lambda: pokes.append(1) or len(pokes) == 3, mode="reschedule")
+            >> task.branch(task_id="b")(lambda: "each")()
+            >> [
+                task(task_id="each")(lambda x: x).expand(x=[1, 2]),
+                good(),
+            ]
+        )
     result = dag.test()
     assert result.states == {
         "s": "success", "b": "success", "each[0]": "success", "each[1]": "success", "good": "skipped",
@@ -93,7 +100,11 @@ def test_it_is_deterministic() -> None:
 def test_run_task_runs_one_operator_of_no_dag_with_its_rendered_fields() -> None:
     operator = PythonOperator(task_id="t", python_callable=lambda day: f"on {day}", op_args=["{{ ds }}"])
     result = run_task(operator, logical_date=datetime(2026, 3, 2, tzinfo=UTC))
-    assert (str(result.state), result.result, result.rendered["op_args"]) == ("success", "on 2026-03-02", ["2026-03-02"])
+    assert (str(result.state), result.result, result.rendered["op_args"]) == (
+        "success",
+        "on 2026-03-02",
+        ["2026-03-02"],
+    )
 
 
 def test_run_task_says_why_it_failed() -> None:
