@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import assets
 import branching
 import connections_and_variables
 import first_dag
@@ -54,3 +55,16 @@ def test_the_shop_is_reached_through_its_connection() -> None:
         connections={"shop_api": "http://ada:s3cr3t@shop.example:8443"}, variables={"shop_path": "v2"}
     )
     assert result.xcom("address") == "https://shop.example:8443/v2"
+
+
+def test_a_load_says_how_many_rows_there_are() -> None:
+    result = assets.load_orders.test(logical_date=datetime(2026, 3, 1))
+    assert [(event.uri, event.extra) for event in result.asset_events] == [
+        ("s3://shop/orders", {"rows": 120}),
+        ("s3://shop/extracts/2026-03-01", {"day": "2026-03-01"}),
+    ]
+
+
+def test_the_report_adds_up_what_came_since_the_last_one() -> None:
+    result = assets.report.test(asset_events={assets.orders: [{"rows": 120}, {"rows": 30}], assets.rates: {}})
+    assert result.xcom("total") == 150

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from windlass.authoring.asset import AssetAlias as AssetAlias
     from windlass.authoring.asset import AssetAll as AssetAll
     from windlass.authoring.asset import AssetAny as AssetAny
+    from windlass.authoring.asset import Dataset as Dataset
+    from windlass.authoring.asset import DatasetAlias as DatasetAlias
+    from windlass.authoring.asset import DatasetAll as DatasetAll
+    from windlass.authoring.asset import DatasetAny as DatasetAny
+    from windlass.authoring.asset_function import asset as asset
     from windlass.authoring.dag import DAG as DAG
     from windlass.authoring.dag import dag as dag
     from windlass.authoring.edges import Label as Label
@@ -42,6 +47,10 @@ _HOMES = {
     "AssetAlias": "authoring.asset",
     "AssetAll": "authoring.asset",
     "AssetAny": "authoring.asset",
+    "Dataset": "authoring.asset",
+    "DatasetAlias": "authoring.asset",
+    "DatasetAll": "authoring.asset",
+    "DatasetAny": "authoring.asset",
     "BaseOperator": "authoring.operator",
     "Connection": "interfaces.connection",
     "Label": "authoring.edges",
@@ -50,6 +59,7 @@ _HOMES = {
     "TriggerRule": "states",
     "Variable": "authoring.access",
     "XComArg": "authoring.xcom_arg",
+    "asset": "authoring.asset_function",
     "chain": "authoring.edges",
     "chain_linear": "authoring.edges",
     "cross_downstream": "authoring.edges",
@@ -64,7 +74,8 @@ _HOMES = {
 __all__ = [  # noqa: RUF022 - pyright wants it literal, and people by kind
     "DAG", "dag", "task", "task_group", "TaskGroup", "BaseOperator", "XComArg", "Param", "Label", "TriggerRule",
     "chain", "chain_linear", "cross_downstream", "setup", "teardown",
-    "Asset", "AssetAlias", "AssetAll", "AssetAny",
+    "Asset", "AssetAlias", "AssetAll", "AssetAny", "asset",
+    "Dataset", "DatasetAlias", "DatasetAll", "DatasetAny",
     "Connection", "Variable", "get_current_context",
 ]  # fmt: skip
 

@@ -19,6 +19,7 @@
     ├── StoreError                        the database                                exit code 3
     │   └── StoreBusy, StoreTooOld
     ├── PluginError                       a provider that cannot be used              exit code 2
+    ├── PolicyViolation                   a DAG, task or connection that a policy refuses  exit code 2
     ├── ContextUnavailable                asked for a task's context outside a task   exit code 2
     ├── SecretsError                      a backend refused or is down; never falls through
     ├── XComError                         a value that has no codec, is too large …
@@ -162,6 +163,13 @@ class PluginError(WindlassError):
 
     exit_code = 2
     code = "plugin"
+
+
+class PolicyViolation(WindlassError):
+    """A policy of this installation refuses a DAG, a task or a connection. Raise it in a policy hook, saying why."""
+
+    exit_code = 2
+    code = "policy"
 
 
 class ContextUnavailable(WindlassError):

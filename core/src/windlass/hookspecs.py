@@ -40,8 +40,9 @@ def windlass_provider() -> Provider:
 def task_policy(task: TaskSpec, dag: DagSpec) -> TaskSpec | None:
     """Return the task as it shall be (made with ``msgspec.structs.replace``), or None to leave it.
 
-    Called for every task of a parsed DAG. The id and the upstream tasks must stay the same.
-    Process: parse child. Exception: an import error of the DAG file with its message.
+    Called for every task of a parsed DAG. The id and the upstream tasks must stay the same. Raise
+    ``windlass.errors.PolicyViolation`` to refuse the task.
+    Process: parse child. Exception: an import error of the DAG file that names the provider and the task.
     """
     raise NotImplementedError
 
@@ -50,17 +51,19 @@ def task_policy(task: TaskSpec, dag: DagSpec) -> TaskSpec | None:
 def dag_policy(dag: DagSpec) -> DagSpec | None:
     """Return the DAG as it shall be, or None to leave it. Called after ``task_policy``; the id must stay the same.
 
-    Process: parse child. Exception: an import error of the DAG file with its message.
+    Process: parse child. Exception: an import error of the DAG file that names the provider and the DAG.
     """
     raise NotImplementedError
 
 
 @hookspec
 def connection_policy(connection: Connection, dag_id: str, task_id: str | None) -> None:
-    """Refuse a task a connection by raising an error; ``task_id`` is None while the DAG's file is parsed.
+    """Refuse a task a connection by raising an error.
 
-    Process: supervisor, before the connection is handed to the child; must return at once.
-    Exception: the child gets it instead of the connection.
+    At the top level of a DAG file ``dag_id`` is empty and ``task_id`` None, since no DAG is known yet; in the callback
+    of a run ``task_id`` is None.
+    Process: supervisor, and the server while a file is parsed, before the connection is handed to the child; must
+    return at once. Exception: the child gets it instead of the connection.
     """
     raise NotImplementedError
 

@@ -20,11 +20,13 @@ CHUNKS = 20
 FIRST = 1000
 #: Where to look first for bugs that few seeds notice; a seed that has lost its point costs only time.
 NOTICES = {
+    "consume-unseen": 337,
+    "count-while-paused": 265,
     "ignore-generation": 563,
     "lapse-unnoticed": 2733,
     "move-any-state": 404,
     "no-resubmission": 345,
-    "no-second-look": 2571,
+    "no-second-look": 491,
     "overtaken": 409,
     "report-any-lease": 333,
     "take-foreign-signals": 20,

@@ -17,7 +17,7 @@ from windlass.app.inproc.memory import MemoryStore
 from windlass.errors import RunExists
 from windlass.planning.endings import RESULT_KEY
 from windlass.ports import Claim, Claimed, Gateway, NewRun, Report, RunFacts, StopRequest, Workload
-from windlass.protocol import Finish, Outcome, XComSet, XComValue
+from windlass.protocol import AssetEvent, Finish, Outcome, XComSet, XComValue
 from windlass.scheduler import Scheduler, SchedulerSettings
 from windlass.spec import DagSpec
 from windlass.states import RunType
@@ -27,11 +27,12 @@ START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 @dataclass
 class Result:
-    """What a task does: its outcome, the length of the list it returns, what it skips."""
+    """What a task does: its outcome, the length of the list it returns, what it skips, which assets it updates."""
 
     outcome: Outcome = Outcome.SUCCESS
     length: int | None = None
     skips: tuple[str, ...] = ()
+    updates: tuple[AssetEvent, ...] = ()
 
 
 #: What the attempt of a workload does, by its try number.
@@ -93,7 +94,13 @@ class ScriptedExecutor:
             lease_id=claimed.lease_id,
             epoch=work.epoch,
             op_id=f"op-{claimed.lease_id}",
-            ending=Finish(outcome=result.outcome, started_at=now, ended_at=now, skip_targets=result.skips),
+            ending=Finish(
+                outcome=result.outcome,
+                started_at=now,
+                ended_at=now,
+                skip_targets=result.skips,
+                outlets=result.updates,
+            ),
             xcoms=() if result.length is None else (XComSet(key=RESULT_KEY, value=value),),
         )
         return self.gateway.report([report], "s")[0]
@@ -143,6 +150,15 @@ class ScriptedEngine:
         if run is None:
             raise RunExists(f"DAG `{dag_id}` has a run at {now.isoformat()} already")
         return run
+
+    def update(self, uri: str, *, alias: str | None = None, **extra: object) -> None:
+        """Record an event of an asset from outside, a millisecond after what went before."""
+        self.clock.advance(0.001)
+        self.store.record_asset_event(AssetEvent(uri=uri, alias=alias, extra=extra))
+
+    def runs_of(self, dag_id: str) -> list[RunFacts]:
+        """Return the runs of a DAG in the order of their creation."""
+        return sorted((run for run in self.store.runs() if run.dag_id == dag_id), key=lambda run: run.id)
 
     def settle(self) -> float:
         """Run everything that can run now; return the pause the scheduler asks for."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from windlass.ports import PoolFacts, RunFacts
+from windlass.protocol import AssetEvent
 from windlass.spec import DagSpec
 from windlass.store import Database, ParsedFile, SqlStore, Store, invariant_violations
 from windlass_testing.scripted import ScriptedEngine, ScriptedExecutor
@@ -21,6 +22,10 @@ class SqlScriptedStore(SqlStore):
         self.services.dags.store_parse_results([parsed], paused=paused)
         if self.services.queries.dag(spec.dag_id).paused is not paused:
             self.services.dags.set_paused(spec.dag_id, paused, who="test")
+
+    def record_asset_event(self, event: AssetEvent) -> None:
+        """Record an event of an asset from outside."""
+        self.services.assets.create_event(event.uri, extra=event.extra, alias=event.alias, who="test")
 
     def set_pool(self, pool: PoolFacts) -> None:
         """Create or change a pool."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -26,11 +27,12 @@ from windlass.config import Settings
 from windlass.control.alive import Alive
 from windlass.dagfiles import DagFiles
 from windlass.errors import ConfigError, WindlassError
-from windlass.events import Callbacks, Observers
+from windlass.events import Callbacks, Observers, Trimming
 from windlass.executors.local import LocalExecutor
 from windlass.executors.sequential import SequentialExecutor
 from windlass.registry import PluginModules, registry
 from windlass.scheduler import Scheduler, SchedulerSettings
+from windlass.secrets.policies import ConnectionPolicies, PolicedSecrets
 from windlass.secrets.resolver import open_resolver
 from windlass.store.doorbell import DatagramBell
 from windlass.supervisor import lock
@@ -88,7 +90,7 @@ class Server:
                 self._store.dags,
                 code=self._settings.home / "code",
                 clock=SystemClock(),
-                secrets=secrets,
+                secrets=PolicedSecrets(secrets, ConnectionPolicies(PluginModules(registry(), "policies"))),
             )
             stack.callback(self.dag_files.close)
             observers = PluginModules(registry(), "observers")
@@ -107,6 +109,8 @@ class Server:
                     queued_timeout=self._settings.scheduler.task_queued_timeout,
                 ),
             )
+            job = self._store.jobs.start("scheduler", socket.gethostname(), os.getpid())
+            stack.callback(self._store.jobs.end, job)
             self._resources = stack.pop_all()
         return self
 
@@ -119,6 +123,7 @@ class Server:
         threads = [
             self._thread("dagfiles", self.dag_files.step, "the DAG files cannot be read"),
             self._thread("callbacks", self._callbacks.step, "callbacks cannot be sent"),
+            self._thread("trimming", Trimming(self._store.outbox).step, "delivered events cannot be removed"),
         ]
         if self._observers:
             threads.append(self._thread("observers", self._observers.step, "the observers cannot be told of changes"))

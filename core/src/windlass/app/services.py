@@ -69,12 +69,17 @@ def _create_key(path: Path) -> None:
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(base64.urlsafe_b64encode(os.urandom(32)) + b"\n")  # what Fernet calls a key
+            file.write(new_key().encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
         os.link(draft, path)  # refuses if another process was first: a key that was used is never replaced
     finally:
         draft.unlink()
+
+
+def new_key() -> str:
+    """Return what Fernet calls a key."""
+    return base64.urlsafe_b64encode(os.urandom(32)).decode()
 
 
 def bell_path(settings: Settings) -> Path:
@@ -91,15 +96,22 @@ def open_services(settings: Settings, *, checkpoints: bool = False) -> Store:
         raise ConfigError(
             f"there is no home at {settings.home} yet; `windlass standalone` or `windlass db migrate` makes it"
         )
-    return open_store(
-        database_url(settings),
-        clock=SystemClock(),
-        rng=SystemRng(),
-        doorbell=DatagramBell(bell_path(settings)),
-        keys=lambda: fernet_keys(settings),
-        synchronous=settings.database.synchronous,
-        checkpoints=checkpoints,
-    )
+    bell = DatagramBell(bell_path(settings))
+    try:
+        store = open_store(
+            database_url(settings),
+            clock=SystemClock(),
+            rng=SystemRng(),
+            doorbell=bell,
+            keys=lambda: fernet_keys(settings),
+            synchronous=settings.database.synchronous,
+            checkpoints=checkpoints,
+        )
+    except BaseException:
+        bell.close()
+        raise
+    store.on_close(bell.close)
+    return store
 
 
 def open_control(settings: Settings) -> Control:

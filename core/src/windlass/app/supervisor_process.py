@@ -7,12 +7,16 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 
 from windlass.app.clocks import SystemClock, SystemRng
 from windlass.app.server_log import configure
 from windlass.app.services import StoredSecrets, open_services, prepare_home
 from windlass.config import Settings
 from windlass.control.configuration import load_settings
+from windlass.errors import WindlassError
+from windlass.registry import PluginModules, registry
+from windlass.secrets.policies import ConnectionPolicies
 from windlass.secrets.resolver import open_resolver, resolve_settings
 from windlass.supervisor.loop import Supervisor
 from windlass.supervisor.settings import SupervisorSettings
@@ -28,6 +32,7 @@ def run(settings: Settings) -> int:
     prepare_home(settings)
     store = open_services(settings)
     resolver = open_resolver(settings, StoredSecrets(store))
+    job = store.jobs.start("supervisor", socket.gethostname(), os.getpid())
     try:
         Supervisor(
             supervisor_settings(settings),
@@ -36,8 +41,11 @@ def run(settings: Settings) -> int:
             lookups=resolver,
             clock=SystemClock(),
             rng=SystemRng(),
+            policy=ConnectionPolicies(PluginModules(registry(), "policies")).check,
         ).run()
     finally:
+        with suppress(WindlassError):  # a full disk: the lock, not this record, says who lives
+            store.jobs.end(job)
         resolver.close()
         store.close()
     return 0

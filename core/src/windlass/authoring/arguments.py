@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from windlass.errors import AuthoringError
+from windlass.moment import parse_moment
 
 MAX_ID = 250
 _CO_VARKEYWORDS = 0x08
@@ -43,16 +44,87 @@ def check_id(kind: str, value: object, *, dots: bool = True) -> str:
     return value
 
 
-def duration(owner: str, name: str, value: object) -> timedelta | None:
+def duration(owner: str, name: str, value: object, *, is_positive: bool = False) -> timedelta | None:
     """Return ``value``, a timedelta or a number of seconds, as a timedelta.
 
-    :raises AuthoringError: if it is neither.
+    :raises AuthoringError: if it is neither, negative, or zero where it must be positive.
     """
-    if value is None or isinstance(value, timedelta):
-        return value
+    if value is None:
+        return None
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return timedelta(seconds=value)
-    raise AuthoringError(f"{owner}: {name} must be a timedelta or a number of seconds, not {value!r}")
+        try:
+            value = timedelta(seconds=value)
+        except (OverflowError, ValueError):
+            raise AuthoringError(f"{owner}: {name} of {value!r} seconds is no length of time; write less") from None
+    if not isinstance(value, timedelta):
+        raise AuthoringError(f"{owner}: {name} must be a timedelta or a number of seconds, not {value!r}")
+    if value < timedelta(0) or (is_positive and not value):
+        wanted = "positive" if is_positive else "0 or more"
+        raise AuthoringError(f"{owner}: {name} must be {wanted}, not {value.total_seconds():g} seconds")
+    return value
+
+
+def mapping(owner: str, name: str, value: object) -> dict[str, Any]:
+    """Return ``value`` as a dict, an empty one for None.
+
+    :raises AuthoringError: if it is no mapping with texts as keys.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise AuthoringError(f"{owner}: {name} must be a dict, not {value!r:.80}; write {name}={{'key': …}}")
+    for key in value:
+        if not isinstance(key, str):
+            raise AuthoringError(f"{owner}: a key of {name} must be a text, not {key!r:.80}; write it in quotes")
+    return dict(value)
+
+
+def check_callbacks(owner: str, name: str, value: object) -> None:
+    """Check that ``value`` is something to call, several of them, or None.
+
+    :raises AuthoringError: if not.
+    """
+    for callback in value if isinstance(value, (list, tuple)) else () if value is None else (value,):
+        if not callable(callback):
+            raise AuthoringError(f"{owner}: {name} must be a function or a notifier, not {callback!r:.80}")
+
+
+def moment(owner: str, name: str, value: object) -> datetime | None:
+    """Return ``value`` as a datetime; a text in ISO 8601 is read.
+
+    :raises AuthoringError: if it is none.
+    """
+    if isinstance(value, str):
+        try:
+            return parse_moment(value)
+        except ValueError as error:
+            raise AuthoringError(f"{owner}: {name} {error}") from None
+    if value is not None and not isinstance(value, datetime):
+        raise AuthoringError(
+            f"{owner}: {name} must be a datetime, not {value!r:.80}; write datetime(2026, 1, 1, tzinfo=UTC)"
+        )
+    return value
+
+
+def states(
+    owner: str, name: str, value: Iterable[object] | None, default: tuple[str, ...], known: Iterable[str]
+) -> tuple[str, ...]:
+    """Return the names of states in ``value``, ``default`` for None.
+
+    :raises AuthoringError: if one is no state.
+    """
+    if value is None:
+        return default
+    if isinstance(value, str):
+        raise AuthoringError(f"{owner}: {name} must be a list of states; write {name}=[{value!r}]")
+    names = tuple(str(state) for state in value)
+    every = tuple(str(state) for state in known)
+    for state in names:
+        if state not in every:
+            match = closest(state, every)
+            hint = f"did you mean {match!r}?" if match else f"the states are {', '.join(every)}"
+            raise AuthoringError(f"{owner}: {name} has {state!r}, which is no state; {hint}")
+    return names or default
 
 
 def required_duration(owner: str, name: str, value: object) -> timedelta:

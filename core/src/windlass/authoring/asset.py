@@ -75,6 +75,8 @@ class _AssetBoolean(AssetExpression):
     """A condition over several expressions."""
 
     def __init__(self, *parts: AssetExpression) -> None:
+        if not parts:
+            raise AuthoringError(f"{type(self).__name__}() needs at least one asset; without one it could never be met")
         for part in parts:
             if not isinstance(part, AssetExpression):
                 raise AuthoringError(f"an asset condition is made of assets, not {part!r}; write a | b or a & b")
@@ -102,3 +104,10 @@ def leaves(expression: AssetExpression) -> Iterator[Asset | AssetAlias]:
     elif isinstance(expression, _AssetBoolean):
         for part in expression.parts:
             yield from leaves(part)
+
+
+#: What Airflow 2 called them.
+Dataset = Asset
+DatasetAlias = AssetAlias
+DatasetAll = AssetAll
+DatasetAny = AssetAny

@@ -42,6 +42,7 @@ CONTEXT_KEYS = frozenset(
         "templates_dict",
         "ti",
         "triggering_asset_events",
+        "triggering_dataset_events",
         "try_number",
         "ts",
         "ts_nodash",

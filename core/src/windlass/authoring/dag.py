@@ -10,7 +10,16 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, Self, overload
 
 from windlass.authoring import scope
-from windlass.authoring.arguments import check_id, duration, signature, unknown_argument, whole
+from windlass.authoring.arguments import (
+    check_callbacks,
+    check_id,
+    duration,
+    mapping,
+    moment,
+    signature,
+    unknown_argument,
+    whole,
+)
 from windlass.authoring.param import DagParam, Param, ParamsDict
 from windlass.authoring.task_group import TaskGroup
 from windlass.errors import AuthoringError, CycleError, DuplicateId, TaskNotFound
@@ -76,7 +85,8 @@ class DAG:
         self.dag_id = dag_id
         self.description = description
         self.schedule = _schedule_argument(who, schedule, other)
-        self.default_args: dict[str, Any] = {name: _own(value) for name, value in (default_args or {}).items()}
+        given = mapping(who, "default_args", default_args)
+        self.default_args: dict[str, Any] = {name: _own(value) for name, value in given.items()}
         self.start_date = _instant(who, "start_date", start_date or self.default_args.pop("start_date", None))
         self.end_date = _instant(who, "end_date", end_date or self.default_args.pop("end_date", None))
         self.timezone: tzinfo | None = self.start_date.tzinfo if self.start_date is not None else None
@@ -88,28 +98,31 @@ class DAG:
             who, "max_consecutive_failed_dag_runs", max_consecutive_failed_dag_runs
         )
         self.max_map_length = whole(who, "max_map_length", max_map_length, low=1)
-        self.dagrun_timeout = duration(who, "dagrun_timeout", dagrun_timeout)
+        self.dagrun_timeout = duration(who, "dagrun_timeout", dagrun_timeout, is_positive=True)
         self.tags = _tags(who, tags)
-        self.params = ParamsDict({**(self.default_args.pop("params", None) or {}), **dict(_param_items(params))})
+        inherited = mapping(who, "params of default_args", self.default_args.pop("params", None))
+        self.params = ParamsDict({**inherited, **dict(_param_items(params, who))})
         self.doc_md = doc_md
-        self.owner_links = dict(owner_links or {})
-        self.template_searchpath = (
-            [template_searchpath] if isinstance(template_searchpath, str) else list(template_searchpath or ())
-        )
+        self.owner_links = mapping(who, "owner_links", owner_links)
+        self.template_searchpath = _folders(who, template_searchpath)
+        if template_undefined is not None and not isinstance(template_undefined, type):
+            raise AuthoringError(f"{who}: template_undefined must be a class, such as jinja2.StrictUndefined")
         self.template_undefined = template_undefined
-        self.user_defined_macros = dict(user_defined_macros or {})
-        self.user_defined_filters = dict(user_defined_filters or {})
-        self.jinja_environment_kwargs = dict(jinja_environment_kwargs or {})
+        self.user_defined_macros = mapping(who, "user_defined_macros", user_defined_macros)
+        self.user_defined_filters = mapping(who, "user_defined_filters", user_defined_filters)
+        self.jinja_environment_kwargs = mapping(who, "jinja_environment_kwargs", jinja_environment_kwargs)
         self.render_template_as_native_obj = render_template_as_native_obj
+        check_callbacks(who, "on_success_callback", on_success_callback)
+        check_callbacks(who, "on_failure_callback", on_failure_callback)
         self.on_success_callback = on_success_callback
         self.on_failure_callback = on_failure_callback
         self.fail_fast = fail_fast
         self.is_paused_upon_creation = is_paused_upon_creation
-        self.access_control = dict(access_control or {})
+        self.access_control = mapping(who, "access_control", access_control)
         self.dag_display_name = dag_display_name
         self.auto_register = auto_register
         self.min_file_process_interval = min_file_process_interval
-        self.fileloc = _caller_file()
+        self.fileloc, self.lineno = _caller()
         self.task_dict: dict[str, BaseOperator] = {}
         self.group_dict: dict[str, TaskGroup] = {}
         self.partials: list[OperatorPartial] = []
@@ -123,9 +136,10 @@ class DAG:
         scope.push_dag(self)
         return self
 
-    def __exit__(self, *exc_info: object) -> None:
+    def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _trace: object) -> None:
         """Close the DAG."""
         scope.pop_dag()
+        scope.blame(error, self.dag_id)
 
     def add_task(self, task: BaseOperator) -> None:
         """Make ``task`` one of the DAG's own.
@@ -246,7 +260,11 @@ class DAG:
         """
         from windlass.authoring.emit import dag_spec
 
-        return dag_spec(self, file)
+        try:
+            return dag_spec(self, file)
+        except Exception as error:
+            scope.blame(error, self.dag_id, (self.fileloc, self.lineno))
+            raise
 
     def test(self, logical_date: datetime | None = None, conf: Mapping[str, Any] | None = None, **options: Any) -> Any:
         """Run the DAG in this process, without a database or a daemon, and return what came of it."""
@@ -279,10 +297,10 @@ def dag(dag_id: str | Callable[..., Any] | None = None, **dag_kwargs: Any) -> An
             parameters.check(function.__name__, args, kwargs)
             values = {**defaults, **dict(zip(parameters.positional, args, strict=False)), **kwargs}
             arguments = {"doc_md": function.__doc__, **dag_kwargs}
-            declared = dict(_param_items(arguments.get("params")))
+            declared = dict(_param_items(arguments.get("params"), f"DAG {name or function.__name__!r}"))
             arguments["params"] = declared | {key: _given(declared.get(key), value) for key, value in values.items()}
             with DAG(name or function.__name__, **arguments) as made:
-                made.fileloc = function.__code__.co_filename
+                made.fileloc, made.lineno = function.__code__.co_filename, function.__code__.co_firstlineno
                 function(**{key: made.param(key) for key in parameters.names})
             return made
 
@@ -306,8 +324,10 @@ def _schedule_argument(who: str, schedule: Any, other: dict[str, Any]) -> Any:
     return None if schedule is _UNSET else schedule
 
 
-def _param_items(params: Mapping[str, Any] | None) -> list[tuple[str, Any]]:
-    return list(params.param_items()) if isinstance(params, ParamsDict) else list((params or {}).items())
+def _param_items(params: Mapping[str, Any] | None, who: str) -> list[tuple[str, Any]]:
+    return (
+        list(params.param_items()) if isinstance(params, ParamsDict) else list(mapping(who, "params", params).items())
+    )
 
 
 def _given(declared: Any, value: Any) -> Any:
@@ -323,18 +343,8 @@ def _own(value: Any) -> Any:
 
 
 def _instant(who: str, name: str, value: Any) -> datetime | None:
-    if value is None:
-        return None
-    if isinstance(value, str):
-        from windlass.moment import parse_moment
-
-        try:
-            return parse_moment(value)
-        except ValueError as error:
-            raise AuthoringError(f"{who}: {name} {error}") from None
-    if not isinstance(value, datetime):
-        raise AuthoringError(f"{who}: {name} must be a datetime, not {value!r}; write datetime(2026, 1, 1, tzinfo=UTC)")
-    return value if value.tzinfo is not None else value.replace(tzinfo=default_timezone())
+    date = moment(who, name, value)
+    return date if date is None or date.tzinfo is not None else date.replace(tzinfo=default_timezone())
 
 
 def default_timezone() -> tzinfo:
@@ -360,12 +370,19 @@ def _tags(who: str, tags: Collection[object] | None) -> set[str]:
     return {str(tag) for tag in tags or ()}
 
 
-def _caller_file() -> str:
-    """Return the file of the code that is making a DAG: the first frame outside this package."""
+def _folders(who: str, given: object) -> list[str]:
+    folders = [given] if isinstance(given, str) else [] if given is None else given
+    if not isinstance(folders, (list, tuple)) or not all(isinstance(folder, str) for folder in folders):
+        raise AuthoringError(f"{who}: template_searchpath must be a folder or a list of folders, not {given!r:.80}")
+    return list(folders)
+
+
+def _caller() -> tuple[str, int]:
+    """Return file and line of the code that is making a DAG: the first frame outside this package."""
     frame = sys._getframe(1)  # noqa: SLF001 - the only way to know the caller
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("windlass.authoring"):
         frame = frame.f_back
-    return frame.f_code.co_filename
+    return frame.f_code.co_filename, frame.f_lineno
 
 
 __all__ = ["DAG", "Param", "dag", "default_timezone", "set_default_timezone"]

@@ -19,6 +19,7 @@ from windlass.authoring.operator import BaseOperator
 from windlass.authoring.param import ParamsDict
 from windlass.authoring.schedule import schedule
 from windlass.authoring.task_group import TaskGroup
+from windlass.authoring.typed import check_types
 from windlass.authoring.xcom_arg import ConcatXComArg, MapXComArg, PlainXComArg, XComArg, ZipXComArg
 from windlass.errors import AuthoringError
 from windlass.moment import utc
@@ -61,7 +62,7 @@ def dag_spec(dag: DAG, file: str = "") -> DagSpec:
     timetable, summary = schedule(f"DAG {dag.dag_id!r}", dag.schedule, zone)
     max_active_runs = 1 if summary == "@continuous" else dag.max_active_runs
     _check_schedulable(dag, summary)
-    return lean(
+    spec = lean(
         DagSpec,
         dag_id=dag.dag_id,
         tasks=tuple(task_spec(task) for task in tasks),
@@ -93,6 +94,7 @@ def dag_spec(dag: DAG, file: str = "") -> DagSpec:
         render_template_as_native_obj=dag.render_template_as_native_obj,
         min_file_process_interval=dag.min_file_process_interval,
     )
+    return check_types(spec)
 
 
 def _check_schedulable(dag: DAG, summary: str) -> None:
@@ -115,6 +117,11 @@ def _check_schedulable(dag: DAG, summary: str) -> None:
 def task_spec(task: BaseOperator) -> TaskSpec:
     """Return ``task`` as data."""
     who = f"task {task.task_id!r}"
+    for field in task.template_fields:
+        if not isinstance(task, MappedOperator) and not hasattr(task, str(field)):
+            raise AuthoringError(
+                f"{who}: {task.operator_name} lists {field!r} in template_fields and has no such attribute"
+            )
     dag = task.dag
     setups = sorted(i for i in task.upstream_task_ids if dag is not None and dag.task_dict[i].is_setup)
     return lean(

@@ -11,6 +11,7 @@ Precedence: operator argument > defaults of the innermost group > … > defaults
 # ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
 
+import re
 from abc import ABCMeta
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -18,7 +19,17 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
 from windlass.authoring import scope
-from windlass.authoring.arguments import check_id, duration, required_duration, signature, unknown_argument, whole
+from windlass.authoring.arguments import (
+    check_callbacks,
+    check_id,
+    duration,
+    mapping,
+    moment,
+    required_duration,
+    signature,
+    unknown_argument,
+    whole,
+)
 from windlass.authoring.edges import Dependable
 from windlass.authoring.param import ParamsDict
 from windlass.authoring.xcom_arg import PlainXComArg, has_references, references
@@ -37,6 +48,8 @@ Context = Mapping[str, Any]
 Callback = Callable[[Context], Any]
 _Op = TypeVar("_Op", bound="BaseOperator")
 
+#: Python's words for a keyword that was not given.
+_MISSING = re.compile(r"(\w+)\.__init__\(\) missing \d+ required keyword-only arguments?: (.+)")
 _CALLBACKS = ("execute", "success", "failure", "retry", "skipped")
 
 
@@ -59,12 +72,29 @@ class OperatorMeta(ABCMeta):
         operator = cls.__new__(cls)
         operator.dag, operator.task_group = dag, group
         operator._default_args = inherited_defaults(dag, group, kwargs)  # noqa: SLF001 - the metaclass is the class's own
-        operator.__init__(**kwargs)  # type: ignore[misc] # making an instance is what a metaclass does
+        try:
+            operator.__init__(**kwargs)  # type: ignore[misc] # making an instance is what a metaclass does
+        except Exception as error:
+            problem = _missing_argument(cls, kwargs, error)
+            if dag is not None:
+                scope.blame(problem, dag.dag_id)
+            if problem is error:
+                raise
+            raise problem from None
         if not hasattr(operator, "task_id"):
             raise AuthoringError(f"{cls.__name__}.__init__ must call super().__init__(**kwargs)")
         operator._init_kwargs = kwargs  # noqa: SLF001
         operator._join()  # noqa: SLF001
         return operator
+
+
+def _missing_argument(cls: type, kwargs: Mapping[str, Any], error: Exception) -> Exception:
+    """Return a sentence in place of Python's own error about an argument that was not given."""
+    match = _MISSING.fullmatch(str(error)) if isinstance(error, TypeError) else None
+    if match is None or match[1] not in {base.__name__ for base in cls.__mro__}:
+        return error
+    who = f"{cls.__name__} {kwargs['task_id']!r}" if "task_id" in kwargs else cls.__name__
+    return AuthoringError(f"{who} has no {match[2].replace(chr(39), '')}, which it needs; give it")
 
 
 def _with_defaults(init: Callable[..., None]) -> Callable[..., None]:
@@ -199,29 +229,33 @@ class BaseOperator(Dependable, metaclass=OperatorMeta):
         self.retry_delay = required_duration(who, "retry_delay", retry_delay)
         self.retry_exponential_backoff = _backoff(who, retry_exponential_backoff)
         self.max_retry_delay = duration(who, "max_retry_delay", max_retry_delay)
-        self.start_date, self.end_date = start_date, end_date
+        self.start_date = moment(who, "start_date", start_date)
+        self.end_date = moment(who, "end_date", end_date)
         self.depends_on_past = depends_on_past or wait_for_downstream
         self.ignore_first_depends_on_past = ignore_first_depends_on_past
         self.wait_for_downstream = wait_for_downstream
         self.trigger_rule = _one_of(who, "trigger_rule", trigger_rule, list(TriggerRule))
-        self.params = ParamsDict(params)
+        self.params = ParamsDict(params if isinstance(params, ParamsDict) else mapping(who, "params", params))
         self.pool = pool or "default_pool"
         self.pool_slots = whole(who, "pool_slots", pool_slots, low=1)
         self.priority_weight = priority_weight
         self.weight_rule = _one_of(who, "weight_rule", weight_rule, list(WeightRule))
         self.queue = queue
         self.executor = executor
-        self.executor_config = dict(executor_config or {})
-        self.execution_timeout = duration(who, "execution_timeout", execution_timeout)
-        self.resources = dict(resources or {})
-        self.max_active_tis_per_dag = max_active_tis_per_dag
-        self.max_active_tis_per_dagrun = max_active_tis_per_dagrun
+        self.executor_config = mapping(who, "executor_config", executor_config)
+        self.execution_timeout = duration(who, "execution_timeout", execution_timeout, is_positive=True)
+        self.resources = mapping(who, "resources", resources)
+        self.max_active_tis_per_dag = _limit(who, "max_active_tis_per_dag", max_active_tis_per_dag)
+        self.max_active_tis_per_dagrun = _limit(who, "max_active_tis_per_dagrun", max_active_tis_per_dagrun)
         self.do_xcom_push = do_xcom_push
         self.multiple_outputs = multiple_outputs
         self.inlets = _as_list(inlets)
         self.outlets = _as_list(outlets)
         self.doc, self.doc_md, self.doc_json, self.doc_yaml, self.doc_rst = doc, doc_md, doc_json, doc_yaml, doc_rst
         self.task_display_name = task_display_name
+        given = (on_execute_callback, on_success_callback, on_failure_callback, on_retry_callback, on_skipped_callback)
+        for kind, callback in zip(_CALLBACKS, given, strict=True):
+            check_callbacks(who, f"on_{kind}_callback", callback)
         self.on_execute_callback = on_execute_callback
         self.on_success_callback = on_success_callback
         self.on_failure_callback = on_failure_callback
@@ -435,6 +469,10 @@ def _as_list(value: Any) -> list[Any]:
     if isinstance(value, (set, frozenset)):
         return sorted(value, key=repr)  # the order of a set differs between processes
     return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _limit(who: str, name: str, value: object) -> int | None:
+    return None if value is None else whole(who, name, value)
 
 
 def _backoff(who: str, value: object) -> float:

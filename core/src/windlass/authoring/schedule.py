@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
-from windlass.authoring.asset import Asset, AssetAlias, AssetAll, AssetAny, AssetExpression
+from windlass.authoring.asset import Asset, AssetAlias, AssetAll, AssetAny, AssetExpression, leaves
 from windlass.errors import AuthoringError
 from windlass.moment import utc
 from windlass.spec import (
@@ -105,13 +105,15 @@ class EventsTimetable(Schedule):
 
 
 class AssetOrTimeSchedule(Schedule):
-    """Runs by asset events, and besides by a timetable."""
+    """Runs by asset events, and besides by a timetable. ``datasets`` is Airflow 2's word for ``assets``."""
 
-    def __init__(self, *, timetable: Any, assets: Any) -> None:
+    def __init__(self, *, timetable: Any, assets: Any = None, datasets: Any = None) -> None:
+        assets = datasets if assets is None else assets
         spec, summary = schedule("AssetOrTimeSchedule", timetable, "UTC")
         if isinstance(spec, (NullSpec, AssetScheduleSpec, AssetOrTimeSpec)) or not hasattr(spec, "__struct_fields__"):
             raise AuthoringError("AssetOrTimeSchedule needs a timetable that follows time, such as a cron string")
         condition = asset_condition("AssetOrTimeSchedule", assets)
+        self.assets = assets
         super().__init__(AssetOrTimeSpec(condition=condition, timetable=spec), f"Asset or {summary}")  # type: ignore[arg-type]
 
 
@@ -138,6 +140,15 @@ def schedule(who: str, value: Any, timezone: str) -> tuple[TimetableSpec, str]:
         except AuthoringError as error:
             raise AuthoringError(f"{who}: {error}") from None
     return _custom(who, value)
+
+
+def scheduled_assets(value: Any) -> list[Asset | AssetAlias]:
+    """Return the assets and aliases that a DAG with ``schedule=value`` waits for."""
+    if isinstance(value, AssetOrTimeSchedule):
+        return scheduled_assets(value.assets)
+    if isinstance(value, AssetExpression):
+        return list(leaves(value))
+    return [found for part in value for found in scheduled_assets(part)] if isinstance(value, list | tuple) else []
 
 
 def _validate(spec: TimetableSpec) -> None:

@@ -26,6 +26,17 @@ _registered: list[DAG] = []
 _joining = True
 
 
+def blame(error: BaseException | None, dag_id: str, place: tuple[str, int] | None = None) -> None:
+    """Note on an error which DAG was being made when it was raised, for whoever shows it; the innermost DAG stays.
+
+    ``place`` is where the DAG was made, for an error that comes when the author's code has ended.
+    """
+    if error is not None and not hasattr(error, "windlass_dag"):
+        error.windlass_dag = dag_id  # type: ignore[attr-defined] # an exception takes any attribute
+        if place is not None:
+            error.windlass_place = place  # type: ignore[attr-defined] # as above
+
+
 def current_dag() -> DAG | None:
     """Return the DAG whose ``with`` block is open, if any."""
     return _dags[-1] if _dags else None

@@ -57,8 +57,6 @@ class BaseSensorOperator(BaseOperator):
         self.timeout = required_duration(who, "timeout", timeout).total_seconds()
         longest = duration(who, "max_wait", max_wait)
         self.max_wait = None if longest is None else longest.total_seconds()
-        if self.poke_interval < 0 or self.timeout < 0 or (self.max_wait is not None and self.max_wait < 0):
-            raise AuthoringError(f"{who}: poke_interval, timeout and max_wait cannot be negative")
         if mode not in ("poke", "reschedule"):
             raise AuthoringError(f"{who}: mode {mode!r} is not one of poke, reschedule")
         if soft_fail and never_fail:

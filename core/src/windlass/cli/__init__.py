@@ -6,7 +6,8 @@ when that command was chosen (:mod:`windlass.cli.lazy`), and it imports the stor
 the functions that need them. A test counts the modules.
 
 Every command keeps three promises: data goes to stdout and everything else to stderr, ``-o json`` is stable enough for
-scripts, and the exit code says what happened (:mod:`windlass.cli.failing`).
+scripts, and the exit code says what happened (:mod:`windlass.cli.failing`). What else holds for all of them is in
+``core/tests/unit/cli/test_conventions.py``.
 """
 
 from __future__ import annotations

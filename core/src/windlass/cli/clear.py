@@ -10,7 +10,7 @@ import click
 from windlass.cli.arguments import dag_argument, map_index_option, run_argument, task_argument
 from windlass.cli.failing import FAILED, NOTHING_MATCHED, OK
 from windlass.cli.options import confirm, dry_run_option, moment, yes_option
-from windlass.cli.output import Format, emit, output_option, say
+from windlass.cli.output import Format, conclude, emit, emit_one, output_option, say
 from windlass.cli.session import Session, pass_session
 from windlass.control import Selected
 from windlass.states import TaskState
@@ -94,17 +94,39 @@ def _clear(session: Session, selected: Selected, output: Format, *, latest: bool
 @task_argument
 @run_argument
 @map_index_option
+@dry_run_option
+@output_option
 @pass_session
-def run_task(session: Session, dag_id: str, task_id: str, run_id: str, map_index: int) -> int:
+def run_task(
+    session: Session, dag_id: str, task_id: str, run_id: str, map_index: int, output: Format, *, dry_run: bool
+) -> int:
     """Run one task of a run again and wait for it.
 
     The scheduler runs it, as part of its run: to try a task out without one there is `windlass tasks test`.
     """
     tasks = session.control.tasks
-    tasks.clear(tasks.exactly(dag_id, run_id, task_id, map_index), actor=session.actor, latest=False)
+    chosen = tasks.exactly(dag_id, run_id, task_id, map_index)
+    task = tasks.get(dag_id, run_id, task_id, map_index)
+    if dry_run:
+        sentence = f"would run task {task_id!r} of run {run_id!r} again; it is {task.state.value}"
+        conclude(output, sentence, task_id=task_id, state=task.state, dry_run=True)
+        return OK
+    tasks.clear(chosen, actor=session.actor, latest=False)
     task = tasks.get(dag_id, run_id, task_id, map_index)
     while not task.state.is_terminal:
         time.sleep(0.2)
         task = tasks.get(dag_id, run_id, task_id, map_index)
-    click.echo(task.state.value)
+    if output in {Format.JSON, Format.YAML}:
+        emit_one(
+            {
+                "dag_id": dag_id,
+                "run_id": run_id,
+                "task_id": task_id,
+                "state": task.state,
+                "try_number": task.try_number,
+            },
+            output,
+        )
+    else:
+        click.echo(task.state.value)
     return FAILED if task.state in {TaskState.FAILED, TaskState.UPSTREAM_FAILED} else OK

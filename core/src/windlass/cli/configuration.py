@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from windlass.cli.failing import OK, USAGE
 from windlass.cli.output import Format, emit, emit_one, output_option, say
 from windlass.cli.session import Session, pass_session
 from windlass.config import Reference, Setting
@@ -52,11 +53,19 @@ def get_value(session: Session, section: str, key: str, output: Format) -> None:
 
 
 @click.command("lint")
+@output_option
 @pass_session
-def lint(session: Session) -> None:
+def lint(session: Session, output: Format) -> int:
     """Check the configuration for mistakes."""
+    from windlass.control.configuration import mistakes
+
+    found = mistakes()
+    emit(found, ("problem",), output)
+    if found:
+        return USAGE
     changed = sum(setting.origin.kind != "default" for setting in session.settings)
     say(f"the configuration is fine; {changed} option(s) are set")
+    return OK
 
 
 def _shown(setting: Setting) -> str:

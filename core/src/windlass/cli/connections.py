@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
+from windlass.cli.arguments import connection_argument
 from windlass.cli.documents import read_document, write_document
 from windlass.cli.failing import FAILED, OK
 from windlass.cli.options import confirm, dry_run_option, json_object, yes_option
-from windlass.cli.output import Format, emit, emit_one, output_option, say
+from windlass.cli.output import Format, conclude, document_option, emit, emit_one, output_option
 from windlass.cli.session import Session, pass_session
 from windlass.errors import UsageError
 from windlass.interfaces.connection import Connection
@@ -29,7 +30,7 @@ def list_connections(session: Session, conn_type: str | None, output: Format) ->
 
 
 @click.command("get")
-@click.argument("conn_id", metavar="ID")
+@connection_argument
 @output_option
 @pass_session
 def get(session: Session, conn_id: str, output: Format) -> None:
@@ -50,6 +51,8 @@ def get(session: Session, conn_id: str, output: Format) -> None:
 @click.option("--conn-extra", type=json_object, help="Further fields, a JSON object.")
 @click.option("--conn-description", help="What the connection is for.")
 @click.option("--overwrite", is_flag=True, help="Replace a connection that exists.")
+@dry_run_option
+@output_option
 @pass_session
 def add(
     session: Session,
@@ -64,8 +67,10 @@ def add(
     conn_schema: str | None,
     conn_extra: dict[str, Any] | None,
     conn_description: str | None,
+    output: Format,
     *,
     overwrite: bool,
+    dry_run: bool,
 ) -> None:
     """Store a connection.
 
@@ -82,8 +87,11 @@ def add(
     else:
         password = None if conn_password is None else _secret(conn_password)
         connection = Connection(conn_id, conn_type, conn_host, conn_login, password, conn_schema, conn_port, conn_extra)
-    session.control.connections.add(connection, description=conn_description, overwrite=overwrite, actor=session.actor)
-    say(f"stored connection {conn_id!r}")
+    session.control.connections.add(
+        connection, description=conn_description, overwrite=overwrite, dry_run=dry_run, actor=session.actor
+    )
+    done = "would store" if dry_run else "stored"
+    conclude(output, f"{done} connection {conn_id!r}", conn_id=conn_id, dry_run=dry_run)
 
 
 def _secret(text: str) -> str:
@@ -92,23 +100,28 @@ def _secret(text: str) -> str:
 
 
 @click.command("delete")
-@click.argument("conn_id", metavar="ID")
+@connection_argument
+@dry_run_option
 @yes_option
+@output_option
 @pass_session
-def delete(session: Session, conn_id: str, *, yes: bool) -> None:
+def delete(session: Session, conn_id: str, output: Format, *, dry_run: bool, yes: bool) -> None:
     """Delete a stored connection."""
     session.control.connections.get(conn_id)
-    confirm(f"Delete connection {conn_id!r}?", yes=yes)
-    session.control.connections.delete(conn_id, actor=session.actor)
-    say(f"deleted connection {conn_id!r}")
+    if not dry_run:
+        confirm(f"Delete connection {conn_id!r}?", yes=yes)
+        session.control.connections.delete(conn_id, actor=session.actor)
+    done = "would delete" if dry_run else "deleted"
+    conclude(output, f"{done} connection {conn_id!r}", conn_id=conn_id, dry_run=dry_run)
 
 
 @click.command("import")
 @click.argument("file")
 @click.option("--overwrite", is_flag=True, help="Replace connections that exist; without it they are kept.")
 @dry_run_option
+@output_option
 @pass_session
-def import_file(session: Session, file: str, *, overwrite: bool, dry_run: bool) -> None:
+def import_file(session: Session, file: str, output: Format, *, overwrite: bool, dry_run: bool) -> None:
     """Store the connections of a file.
 
     FILE (.json, .yaml, .toml or .env) maps ids to connections, each a URI or an object of fields; `-` is JSON on
@@ -116,22 +129,24 @@ def import_file(session: Session, file: str, *, overwrite: bool, dry_run: bool) 
     """
     values = read_document(file)
     done = session.control.connections.import_all(values, overwrite=overwrite, dry_run=dry_run, actor=session.actor)
-    say(f"{'would store' if dry_run else 'stored'} {len(done.stored)} connection(s), kept {len(done.kept)}")
+    sentence = f"{'would store' if dry_run else 'stored'} {len(done.stored)} connection(s), kept {len(done.kept)}"
+    conclude(output, sentence, stored=done.stored, kept=done.kept, dry_run=dry_run)
 
 
 @click.command("export")
 @click.argument("file", default="-")
+@document_option
 @pass_session
-def export_file(session: Session, file: str) -> None:
+def export_file(session: Session, file: str, output: Format) -> None:
     """Write the stored connections, with secrets, to a file.
 
     `-`, the default, is standard output; a file is made readable by its owner only.
     """
-    write_document(file, session.control.connections.export())
+    write_document(file, session.control.connections.export(), output)
 
 
 @click.command("test")
-@click.argument("conn_id", metavar="ID")
+@connection_argument
 @output_option
 @pass_session
 def test(session: Session, conn_id: str, output: Format) -> int:

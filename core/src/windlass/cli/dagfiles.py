@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from windlass.cli.failing import FAILED
-from windlass.cli.output import Format, emit, output_option, say
+from windlass.cli.options import dry_run_option
+from windlass.cli.output import Format, conclude, emit, output_option
 from windlass.cli.session import Session, pass_session
 
 
@@ -33,8 +34,11 @@ def report(session: Session, output: Format) -> None:
 
 @click.command("reparse")
 @click.argument("file", required=False)
+@dry_run_option
+@output_option
 @pass_session
-def reparse(session: Session, file: str | None) -> None:
+def reparse(session: Session, file: str | None, output: Format, *, dry_run: bool) -> None:
     """Have DAG files parsed again although they did not change."""
-    count = session.control.dagfiles.reparse(file, actor=session.actor)
-    say(f"{count} file(s) will be parsed again by the running server")
+    count = session.control.dagfiles.reparse(file, dry_run=dry_run, actor=session.actor)
+    when = "would" if dry_run else "will"
+    conclude(output, f"{count} file(s) {when} be parsed again by the running server", files=count, dry_run=dry_run)

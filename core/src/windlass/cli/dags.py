@@ -7,7 +7,7 @@ import click
 from windlass.cli.arguments import dag_argument, run_argument
 from windlass.cli.failing import NOTHING_MATCHED
 from windlass.cli.options import confirm, dry_run_option, page_options, yes_option
-from windlass.cli.output import Format, emit, emit_one, output_option, say
+from windlass.cli.output import Format, conclude, emit, emit_one, output_option, say
 from windlass.cli.session import Session, pass_session
 
 
@@ -78,33 +78,46 @@ def next_execution(session: Session, dag_id: str, output: Format) -> None:
 
 @click.command("pause")
 @dag_argument
+@dry_run_option
+@output_option
 @pass_session
-def pause(session: Session, dag_id: str) -> None:
+def pause(session: Session, dag_id: str, output: Format, *, dry_run: bool) -> None:
     """Stop the scheduler from starting a DAG's runs."""
-    changed = session.control.dags.set_paused(dag_id, paused=True, actor=session.actor)
-    say(f"DAG {dag_id!r} is paused" if changed else f"DAG {dag_id!r} was paused already")
+    _set_paused(session, dag_id, output, paused=True, dry_run=dry_run)
 
 
 @click.command("unpause")
 @dag_argument
+@dry_run_option
+@output_option
 @pass_session
-def unpause(session: Session, dag_id: str) -> None:
+def unpause(session: Session, dag_id: str, output: Format, *, dry_run: bool) -> None:
     """Let the scheduler start a DAG's runs again."""
-    changed = session.control.dags.set_paused(dag_id, paused=False, actor=session.actor)
-    say(f"DAG {dag_id!r} is unpaused" if changed else f"DAG {dag_id!r} was not paused")
+    _set_paused(session, dag_id, output, paused=False, dry_run=dry_run)
+
+
+def _set_paused(session: Session, dag_id: str, output: Format, *, paused: bool, dry_run: bool) -> None:
+    changed = session.control.dags.set_paused(dag_id, paused=paused, dry_run=dry_run, actor=session.actor)
+    state = "paused" if paused else "unpaused"
+    if dry_run:
+        sentence = f"DAG {dag_id!r} would be {state}" if changed else f"DAG {dag_id!r} is {state} already"
+    else:
+        sentence = f"DAG {dag_id!r} is {state}" if changed else f"DAG {dag_id!r} was {state} already"
+    conclude(output, sentence, dag_id=dag_id, paused=paused, changed=changed, dry_run=dry_run)
 
 
 @click.command("delete")
 @dag_argument
 @dry_run_option
 @yes_option
+@output_option
 @pass_session
-def delete(session: Session, dag_id: str, *, dry_run: bool, yes: bool) -> None:
+def delete(session: Session, dag_id: str, output: Format, *, dry_run: bool, yes: bool) -> None:
     """Delete a DAG's runs, logs' records and history."""
     runs = session.control.dags.count_runs(dag_id)
-    if dry_run:
-        say(f"would delete DAG {dag_id!r} with {runs} run(s)")
-        return
-    confirm(f"Delete DAG {dag_id!r} with {runs} run(s)?", yes=yes)
-    session.control.dags.delete(dag_id, actor=session.actor)
-    say(f"deleted DAG {dag_id!r} with {runs} run(s); it comes back if its file is still there")
+    sentence = f"would delete DAG {dag_id!r} with {runs} run(s)"
+    if not dry_run:
+        confirm(f"Delete DAG {dag_id!r} with {runs} run(s)?", yes=yes)
+        session.control.dags.delete(dag_id, actor=session.actor)
+        sentence = f"deleted DAG {dag_id!r} with {runs} run(s); it comes back if its file is still there"
+    conclude(output, sentence, dag_id=dag_id, runs=runs, dry_run=dry_run)

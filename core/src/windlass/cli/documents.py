@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
 from windlass.cli.options import json_object
+from windlass.cli.output import Format, document
 from windlass.errors import UsageError
 
 
@@ -26,9 +26,9 @@ def read_document(source: str) -> dict[str, Any]:
     return read_mapping(Path(source))
 
 
-def write_document(target: str, data: object) -> None:
-    """Write ``data`` as JSON to the file ``target``, mode 0600, or to stdout if it is ``-``."""
-    text = msgspec.json.format(msgspec.json.encode(data), indent=2) + b"\n"
+def write_document(target: str, data: object, output: Format) -> None:
+    """Write ``data`` as JSON or YAML to the file ``target``, mode 0600, or to stdout if it is ``-``."""
+    text = document(data, output).encode()
     if target == "-":
         click.echo(text.decode(), nl=False)
         return

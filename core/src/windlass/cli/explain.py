@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from windlass.cli.arguments import dag_argument, map_index_option
+from windlass.cli.arguments import dag_argument, map_index_option, optional_run_argument, optional_task_argument
 from windlass.cli.output import Format, emit_one, output_option
 from windlass.cli.session import Session, pass_session
 from windlass.control import Cause
@@ -12,8 +12,8 @@ from windlass.control import Cause
 
 @click.command("explain")
 @dag_argument
-@click.argument("run_id", metavar="[RUN]", required=False)
-@click.argument("task_id", metavar="[TASK]", required=False)
+@optional_run_argument
+@optional_task_argument
 @map_index_option
 @output_option
 @pass_session

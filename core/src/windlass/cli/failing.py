@@ -1,8 +1,8 @@
 """How a command fails: one sentence on stderr, and an exit code that a script can rely on.
 
 0 ok · 1 a run or a check failed, or somebody else was first · 2 usage or configuration · 3 internal · 4 not found ·
-5 nothing matched · 130 interrupted. A :class:`~windlass.errors.WindlassError` carries its own code and is printed
-without a traceback; anything else is a bug of ours and is printed with one.
+5 nothing matched · 130 interrupted · 143 told to end. A :class:`~windlass.errors.WindlassError` carries its own code
+and is printed without a traceback; anything else is a bug of ours and is printed with one.
 
 With ``-o json`` the sentence is an object ``{"error", "code"}``, also when the arguments themselves could not be
 parsed, which is why the format is read from the raw arguments here.
@@ -28,6 +28,11 @@ INTERNAL: Final = 3
 NOT_FOUND: Final = 4
 NOTHING_MATCHED: Final = 5
 INTERRUPTED: Final = 130
+TERMINATED: Final = 143
+
+
+class Terminated(BaseException):
+    """SIGTERM has come: whatever is open is closed on the way out."""
 
 
 def wants_json(args: Sequence[str]) -> bool:
@@ -63,6 +68,8 @@ def guarded(command: Callable[[], object], args: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return INTERRUPTED
+    except Terminated:
+        return TERMINATED
     except BrokenPipeError:
         # The reader (`| head`) has seen enough, and click ends such a command with 1 as well. Python flushes stdout
         # once more at exit: give it somewhere to go.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import click
@@ -22,6 +22,17 @@ def moment(text: str) -> datetime:
         return parse_moment(text)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+
+
+def age(text: str) -> datetime:
+    """Return the UTC datetime that an option names, as a date or as an age such as ``30d`` or ``12h``."""
+    units = {"d": "days", "h": "hours", "w": "weeks"}
+    if not (text[:-1].isdecimal() and text[-1:] in units):
+        return moment(text)
+    try:
+        return datetime.now(tz=UTC) - timedelta(**{units[text[-1]]: int(text[:-1])})
+    except OverflowError:
+        raise click.BadParameter(f"{text} ago was before the year 1") from None
 
 
 def json_object(text: str) -> dict[str, Any]:

@@ -2,11 +2,16 @@
 
 A command hands over structs or plain dicts and names the columns; ``-o`` decides. ``table`` is drawn by rich when
 stdout is a terminal and rich is installed, else with spaces. ``plain`` is one header line and tab-separated cells.
-``json`` and ``yaml`` hold every field, datetimes in ISO 8601 UTC with microseconds, durations in seconds.
+``json`` and ``yaml`` hold every field, datetimes in ISO 8601 UTC with microseconds, durations in seconds. A command
+that changes something prints a sentence for people (:func:`conclude`) and, for programs, what it did.
+
+Colour: ``--color`` decides, then ``NO_COLOR``, then ``cli.color``, then ``FORCE_COLOR``, then whether stdout is a
+terminal.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -18,7 +23,7 @@ import msgspec
 
 from windlass.cli.session import Session
 from windlass.config import Settings
-from windlass.errors import ExtraMissing
+from windlass.errors import ConfigError, ExtraMissing
 from windlass.moment import iso
 
 AnyCallable = TypeVar("AnyCallable", bound=Callable[..., Any])
@@ -33,8 +38,43 @@ class Format(StrEnum):
     PLAIN = "plain"
 
 
+def document_option(command: AnyCallable) -> AnyCallable:
+    """Give ``command`` the parameter ``output`` for a document that is read again: JSON, the default, or YAML."""
+    alias = click.option(
+        "--json", is_flag=True, is_eager=True, expose_value=False, callback=_remember, help="The same as -o json."
+    )
+    choice = click.option(
+        "-o",
+        "--output",
+        type=click.Choice([Format.JSON.value, Format.YAML.value]),
+        default=Format.JSON.value,
+        callback=lambda _ctx, _param, value: Format(value),
+        help="In which format to write.",
+    )
+    return color_option(choice(alias(command)))
+
+
+def color_option(command: AnyCallable) -> AnyCallable:
+    """Give ``command`` the option ``--color``, which the root has as well."""
+    return click.option(
+        "--color",
+        type=click.Choice(["auto", "always", "never"]),
+        is_eager=True,
+        expose_value=False,
+        callback=remember_color,
+        help="Whether to colour; by default what cli.color says.",
+    )(command)
+
+
+def remember_color(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    """Let the settings of this invocation say what ``--color`` says."""
+    session = ctx.find_object(Session)
+    if value is not None and session is not None:
+        session.flag("cli.color", value)
+
+
 def output_option(command: AnyCallable) -> AnyCallable:
-    """Give ``command`` the parameter ``output`` with ``-o FORMAT`` and its alias ``--json``.
+    """Give ``command`` the parameter ``output`` with ``-o FORMAT`` and its alias ``--json``, and ``--color``.
 
     Without either, the configuration (``cli.output``) decides.
     """
@@ -48,7 +88,7 @@ def output_option(command: AnyCallable) -> AnyCallable:
         callback=_settle,
         help="How to print the data; by default what cli.output says.",
     )
-    return choice(alias(command))
+    return color_option(choice(alias(command)))
 
 
 def _remember(ctx: click.Context, _: click.Parameter, as_json: bool) -> None:  # noqa: FBT001 - click's signature
@@ -60,7 +100,12 @@ def _settle(ctx: click.Context, _: click.Parameter, value: str | None) -> Format
     if value is not None:
         return Format(value)
     chosen = ctx.meta.get(__name__)
-    return chosen if isinstance(chosen, Format) else Format(_settings(ctx).cli.output)
+    if isinstance(chosen, Format):
+        return chosen
+    try:
+        return Format(_settings(ctx).cli.output)
+    except ConfigError:  # the command will say so, unless it is the one that looks for mistakes
+        return Format.TABLE
 
 
 def _settings(ctx: click.Context) -> Settings:
@@ -118,20 +163,32 @@ def emit_one(thing: object, output: Format) -> None:
         click.echo(f"{name:<{width}}  {cell}".rstrip())
 
 
+def conclude(output: Format, sentence: str, **fields: object) -> None:
+    """Say what a command has done, or with ``--dry-run`` would do: a sentence, or these fields for programs."""
+    if output is Format.JSON or output is Format.YAML:
+        emit_one(fields, output)
+    else:
+        say(sentence)
+
+
 def say(message: str) -> None:
     """Tell the person something that is not data."""
     click.echo(message, err=True)
 
 
-def _write_document(data: object, output: Format) -> None:
-    if output is Format.JSON:
-        click.echo(msgspec.json.format(msgspec.json.encode(data), indent=2).decode())
-        return
+def document(data: object, output: Format) -> str:
+    """Return ``data``, which is of JSON types, as YAML if that is wanted, else as JSON; its last line is ended."""
+    if output is not Format.YAML:
+        return msgspec.json.format(msgspec.json.encode(data), indent=2).decode() + "\n"
     try:
         import yaml
     except ImportError:
         raise ExtraMissing("-o yaml needs PyYAML (-o json needs nothing)") from None
-    click.echo(yaml.safe_dump(data, sort_keys=False, allow_unicode=True), nl=False)
+    return str(yaml.safe_dump(data, sort_keys=False, allow_unicode=True))
+
+
+def _write_document(data: object, output: Format) -> None:
+    click.echo(document(data, output), nl=False)
 
 
 def _fields(thing: object) -> Mapping[str, object]:
@@ -162,15 +219,27 @@ def _cell(value: object) -> str:
 
 
 def _write_table(columns: Sequence[str], cells: list[list[str]]) -> None:
-    color = _settings(click.get_current_context()).cli.color
-    if (color == "always" or sys.stdout.isatty()) and _rich_table(columns, cells, color):
+    color = _is_colored()
+    if (color or sys.stdout.isatty()) and _rich_table(columns, cells, color=color):
         return
     widths = [max(len(column), *(len(row[place]) for row in cells), 0) for place, column in enumerate(columns)]
     for row in [list(columns), *cells]:
         click.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def _rich_table(columns: Sequence[str], cells: list[list[str]], color: str) -> bool:
+def _is_colored() -> bool:
+    """Return whether stdout is to be coloured."""
+    setting = _settings(click.get_current_context()).setting("cli", "color")
+    if os.environ.get("NO_COLOR") and setting.origin.kind != "flag":
+        return False
+    if setting.value != "auto":
+        return setting.value == "always"
+    if os.environ.get("FORCE_COLOR", "0") not in {"", "0"}:
+        return True
+    return sys.stdout.isatty()
+
+
+def _rich_table(columns: Sequence[str], cells: list[list[str]], *, color: bool) -> bool:
     try:
         from rich.console import Console
         from rich.table import Table
@@ -183,9 +252,7 @@ def _rich_table(columns: Sequence[str], cells: list[list[str]], color: str) -> b
     for row in cells:
         # Text, not markup: a DAG may be called [red].
         table.add_row(*(Text(cell, style=_STATE_STYLES.get(cell, "")) for cell in row))
-    Console(force_terminal=True if color == "always" else None, no_color=True if color == "never" else None).print(
-        table
-    )
+    Console(force_terminal=color or None, no_color=not color).print(table)
     return True
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from windlass.cli.options import confirm, yes_option
-from windlass.cli.output import Format, emit, emit_one, output_option, say
+from windlass.cli.arguments import pool_argument
+from windlass.cli.options import confirm, dry_run_option, yes_option
+from windlass.cli.output import Format, conclude, emit, emit_one, output_option
 from windlass.cli.session import Session, pass_session
 
 _COLUMNS = ("name", "slots", "running", "queued", "deferred", "include_deferred", "description")
@@ -20,7 +21,7 @@ def list_pools(session: Session, output: Format) -> None:
 
 
 @click.command("get")
-@click.argument("name")
+@pool_argument
 @output_option
 @pass_session
 def get(session: Session, name: str, output: Format) -> None:
@@ -29,29 +30,49 @@ def get(session: Session, name: str, output: Format) -> None:
 
 
 @click.command("set")
-@click.argument("name")
+@pool_argument
 @click.argument("slots", type=click.IntRange(min=-1))
 @click.argument("description", default="")
 @click.option("--include-deferred", is_flag=True, help="Deferred tasks hold their slots.")
+@dry_run_option
+@output_option
 @pass_session
-def set_pool(session: Session, name: str, slots: int, description: str, *, include_deferred: bool) -> None:
+def set_pool(
+    session: Session,
+    name: str,
+    slots: int,
+    description: str,
+    output: Format,
+    *,
+    include_deferred: bool,
+    dry_run: bool,
+) -> None:
     """Create or change a pool.
 
     SLOTS is how many tasks may be queued or running at once; -1 (after `--`) is no limit.
     """
     session.control.pools.set(
-        name, slots=slots, description=description, include_deferred=include_deferred, actor=session.actor
+        name,
+        slots=slots,
+        description=description,
+        include_deferred=include_deferred,
+        dry_run=dry_run,
+        actor=session.actor,
     )
-    say(f"pool {name!r} has {slots} slot(s)")
+    sentence = f"pool {name!r} {'would have' if dry_run else 'has'} {slots} slot(s)"
+    conclude(output, sentence, name=name, slots=slots, dry_run=dry_run)
 
 
 @click.command("delete")
-@click.argument("name")
+@pool_argument
+@dry_run_option
 @yes_option
+@output_option
 @pass_session
-def delete(session: Session, name: str, *, yes: bool) -> None:
+def delete(session: Session, name: str, output: Format, *, dry_run: bool, yes: bool) -> None:
     """Delete a pool."""
     session.control.pools.get(name)
-    confirm(f"Delete pool {name!r}?", yes=yes)
-    session.control.pools.delete(name, actor=session.actor)
-    say(f"deleted pool {name!r}")
+    if not dry_run:
+        confirm(f"Delete pool {name!r}?", yes=yes)
+    session.control.pools.delete(name, dry_run=dry_run, actor=session.actor)
+    conclude(output, f"{'would delete' if dry_run else 'deleted'} pool {name!r}", name=name, dry_run=dry_run)

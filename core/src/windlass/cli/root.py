@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from windlass.cli.failing import guarded
+from windlass.cli.failing import Terminated, guarded
 from windlass.cli.lazy import Entry, LazyGroup
 from windlass.cli.session import Session
 from windlass.cli.table import COMMANDS
@@ -28,6 +32,11 @@ def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
 
         click.echo(f"windlass {__version__}")
         ctx.exit()
+
+
+def _color(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        ctx.ensure_object(Session).flag("cli.color", value)
 
 
 class Root(LazyGroup):
@@ -76,7 +85,15 @@ root = Root(
             expose_value=False,
             callback=_print_version,
             help="Print the version.",
-        )
+        ),
+        click.Option(
+            ["--color"],
+            type=click.Choice(["auto", "always", "never"]),
+            is_eager=True,
+            expose_value=False,
+            callback=_color,
+            help="Whether to colour; NO_COLOR and FORCE_COLOR are heeded as well.",
+        ),
     ],
 )
 
@@ -90,7 +107,25 @@ def run(args: Sequence[str], session: Session | None = None) -> int:
         with Session() as opened:
             return _invoke(args, opened)
 
-    return guarded(command, args)
+    with _ending_by_signal():
+        return guarded(command, args)
+
+
+@contextmanager
+def _ending_by_signal() -> Iterator[None]:
+    """Let SIGTERM unwind the command; processes of our own have their own way of ending and set their own handlers."""
+
+    def end(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():  # only there can it be set
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _invoke(args: Sequence[str], session: Session) -> object:

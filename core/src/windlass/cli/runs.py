@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from windlass.cli.arguments import dag_argument, run_argument
+from windlass.cli.arguments import dag_argument, optional_dag_argument, run_argument
 from windlass.cli.options import page_options
 from windlass.cli.output import Format, as_data, emit, emit_one, output_option, say
 from windlass.cli.session import Session, pass_session
@@ -40,7 +40,7 @@ _TASK_SHOWN = (
 
 
 @click.command("list")
-@click.argument("dag_id", metavar="[DAG]", required=False)
+@optional_dag_argument
 @click.option("--state", type=click.Choice([state.value for state in RunState]), help="Only runs in this state.")
 @page_options
 @output_option
@@ -49,11 +49,33 @@ def list_runs(
     session: Session, dag_id: str | None, state: str | None, cursor: str | None, limit: int, output: Format
 ) -> None:
     """List the runs, newest first."""
+    if dag_id is not None:
+        session.control.dags.find(dag_id)
+    _list(session, dag_id, state, cursor, limit, output)
+
+
+def _list(
+    session: Session, dag_id: str | None, state: str | None, cursor: str | None, limit: int, output: Format
+) -> None:
     wanted = None if state is None else RunState(state)
     page = session.control.runs.list(dag_id=dag_id, state=wanted, cursor=cursor, limit=limit)
     emit(page.items, ("dag_id", "run_id", "state", "queued_at", "start_date", "end_date"), output)
     if page.next is not None:
         say(f"there are more: --cursor {page.next}")
+
+
+@click.command("list-runs")
+@dag_argument
+@click.option("--state", type=click.Choice([state.value for state in RunState]), help="Only runs in this state.")
+@page_options
+@output_option
+@pass_session
+def list_runs_of(
+    session: Session, dag_id: str, state: str | None, cursor: str | None, limit: int, output: Format
+) -> None:
+    """List the runs of a DAG, newest first."""
+    session.control.dags.find(dag_id)
+    _list(session, dag_id, state, cursor, limit, output)
 
 
 @click.command("show")

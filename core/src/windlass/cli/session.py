@@ -23,6 +23,7 @@ class Session:
     """One invocation of the command line."""
 
     def __init__(self, *, control: Control | None = None) -> None:
+        self._flags: dict[str, str] = {}
         if control is not None:
             self.__dict__["control"] = control
 
@@ -31,7 +32,13 @@ class Session:
         """The settings of this invocation."""
         from windlass.control.configuration import load_settings
 
-        return load_settings()
+        return load_settings(self._flags)
+
+    def flag(self, name: str, value: str) -> None:
+        """Let the setting ``section.key`` have the value that an option of the command line gave it."""
+        if "settings" in self.__dict__:
+            del self.__dict__["settings"]
+        self._flags[name] = value
 
     @cached_property
     def control(self) -> Control:

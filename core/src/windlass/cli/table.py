@@ -20,7 +20,9 @@ _DAGS: Final = {
     "pause": Entry("windlass.cli.dags:pause", "Stop the scheduler from starting a DAG's runs."),
     "unpause": Entry("windlass.cli.dags:unpause", "Let the scheduler start a DAG's runs again."),
     "delete": Entry("windlass.cli.dags:delete", "Delete a DAG's runs, logs' records and history."),
+    "list-runs": Entry("windlass.cli.runs:list_runs_of", "List the runs of a DAG, newest first."),
     "list-import-errors": Entry("windlass.cli.dagfiles:import_errors", "List the DAG files that could not be read."),
+    "lint": Entry("windlass.cli.linting:lint", "Look for mistakes in DAG files."),
     "report": Entry("windlass.cli.dagfiles:report", "List the DAG files with what they hold and how long they parsed."),
     "reparse": Entry("windlass.cli.dagfiles:reparse", "Have DAG files parsed again although they did not change."),
 }
@@ -28,6 +30,7 @@ _DAGS: Final = {
 _TASKS: Final = {
     "list": Entry("windlass.cli.tasks:list_tasks", "List the tasks of a DAG."),
     "state": Entry("windlass.cli.tasks:state", "Print the state of a task in a run."),
+    "states-for-dag-run": Entry("windlass.cli.tasks:states", "List the states of all tasks of a run."),
     "logs": Entry("windlass.cli.logs:logs", "Print the log of a task in a run."),
     "clear": Entry("windlass.cli.clear:clear", "Let tasks of past runs run again."),
     "run": Entry("windlass.cli.clear:run_task", "Run one task of a run again and wait for it."),
@@ -67,6 +70,23 @@ _POOLS: Final = {
     "delete": Entry("windlass.cli.pools:delete", "Delete a pool."),
 }
 
+_ASSETS: Final = {
+    "list": Entry(
+        "windlass.cli.assets:list_assets", "List the assets and aliases, with who produces and who awaits them."
+    ),
+    "show": Entry("windlass.cli.assets:show", "Show an asset or alias, and what the DAGs that await it still lack."),
+    "details": Entry(
+        "windlass.cli.assets:details",
+        "Show an asset or alias, and what the DAGs that await it still lack.",
+        hidden=True,
+    ),
+    "events": Entry(
+        "windlass.cli.assets:events", "List the events of assets, newest first, with the runs that consumed them."
+    ),
+    "create-event": Entry("windlass.cli.assets:create_event", "Record that an asset was updated by something outside."),
+    "materialize": Entry("windlass.cli.assets:materialize", "Run the DAG that produces an asset."),
+}
+
 _PROVIDERS: Final = {
     "list": Entry("windlass.cli.providers:list_providers", "List the installed providers."),
     "show": Entry("windlass.cli.providers:show", "Show what a provider brings."),
@@ -84,6 +104,16 @@ _DB: Final = {
     "migrate": Entry("windlass.cli.database:migrate", "Create the database, or bring its schema up to date."),
     "check": Entry("windlass.cli.database:check", "Check that the database answers and its schema is current."),
     "reset": Entry("windlass.cli.database:reset", "Delete everything in the database and create it anew."),
+    "clean": Entry("windlass.cli.database:clean", "Remove old runs and everything that nothing needs any more."),
+    "shell": Entry("windlass.cli.database:shell", "Open the database's own shell."),
+    "downgrade": Entry(
+        "windlass.cli.database:downgrade", "Take the schema back to an earlier revision, for an older release."
+    ),
+}
+
+_JOBS: Final = {
+    "list": Entry("windlass.cli.jobs:list_jobs", "List the schedulers and supervisors of this home, newest first."),
+    "check": Entry("windlass.cli.jobs:check", "Check that a scheduler and a supervisor run."),
 }
 
 COMMANDS: Final = {
@@ -94,6 +124,7 @@ COMMANDS: Final = {
     "dags": Entry(_DAGS, "List, trigger, pause and inspect DAGs."),
     "tasks": Entry(_TASKS, "Inspect, clear and try out tasks."),
     "runs": Entry(_RUNS, "List and inspect runs."),
+    "assets": Entry(_ASSETS, "List assets and their events, and say that one was updated."),
     "explain": Entry("windlass.cli.explain:explain", "Say why a DAG, a run or a task has not run."),
     "connections": Entry(_CONNECTIONS, "Manage stored connections."),
     "variables": Entry(_VARIABLES, "Manage stored variables."),
@@ -101,7 +132,11 @@ COMMANDS: Final = {
     "providers": Entry(_PROVIDERS, "List and inspect providers."),
     "plugins": Entry("windlass.cli.providers:plugins", "List every plugin, also those that could not be loaded."),
     "config": Entry(_CONFIG, "Inspect the configuration."),
-    "db": Entry(_DB, "Create, check and reset the database."),
+    "db": Entry(_DB, "Create, check, clean and reset the database."),
+    "rotate-fernet-key": Entry(
+        "windlass.cli.database:rotate", "Encrypt the stored connections and variables anew, with the first key."
+    ),
+    "jobs": Entry(_JOBS, "List the processes of this home, and check that they run."),
     "info": Entry("windlass.cli.health:info", "Print versions, paths and settings, for a bug report."),
     "doctor": Entry("windlass.cli.health:doctor", "Check the installation and the database for trouble."),
     "completion": Entry("windlass.cli.completion:completion", "Print the completion script of a shell."),

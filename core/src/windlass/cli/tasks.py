@@ -41,6 +41,17 @@ def state(session: Session, dag_id: str, task_id: str, run_id: str, map_index: i
         emit_one({**name, "state": task.state}, output)
 
 
+@click.command("states-for-dag-run")
+@dag_argument
+@run_argument
+@output_option
+@pass_session
+def states(session: Session, dag_id: str, run_id: str, output: Format) -> None:
+    """List the states of all tasks of a run."""
+    columns = ("task_id", "map_index", "state", "try_number", "start_date", "end_date")
+    emit(session.control.tasks.of_run(dag_id, run_id), columns, output)
+
+
 @click.command("failed-deps")
 @dag_argument
 @task_argument

@@ -86,6 +86,7 @@ def dags_test(
 @task_argument
 @_run_options
 @map_index_option
+@output_option
 @pass_session
 def tasks_test(
     session: Session,
@@ -95,6 +96,7 @@ def tasks_test(
     conf: dict[str, Any] | None,
     file: Path | None,
     map_index: int,
+    output: Format,
 ) -> int:
     """Run one task in this process, without a server or a database.
 
@@ -105,7 +107,10 @@ def tasks_test(
     with _aside():
         dag = inproc.load_dag(session.settings, dag_id, file)
         result = inproc.test_task(dag, task_id, logical_date=logical_date, conf=conf, map_index=map_index)
-    click.echo(result.state.value)
+    if output in {Format.JSON, Format.YAML}:
+        emit_one({"dag_id": dag_id, "task_id": task_id, "map_index": map_index, "state": result.state}, output)
+    else:
+        click.echo(result.state.value)
     return FAILED if result.state is TaskState.FAILED else OK
 
 

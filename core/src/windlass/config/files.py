@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from windlass.config.option import Option, Value
@@ -17,6 +17,7 @@ from windlass.errors import ConfigError
 NAME = "windlass.toml"
 
 Name = tuple[str, str]
+Mistake = Callable[[ConfigError], None]
 
 
 def find_project(cwd: Path, *, besides: Path) -> Path | None:
@@ -64,30 +65,41 @@ def read_owned(path: Path) -> str | None:
     return read(path)
 
 
-def entries(path: Path, text: str, known: Mapping[Name, Option]) -> Iterator[tuple[Name, Value | Reference, str]]:
+def refuse(error: ConfigError) -> None:
+    """Raise: what is done about a mistake, unless somebody wants to see them all."""
+    raise error
+
+
+def entries(
+    path: Path, text: str, known: Mapping[Name, Option], mistake: Mistake = refuse
+) -> Iterator[tuple[Name, Value | Reference, str]]:
     """Yield the settings of a file as (name, value, ``file:line``).
 
-    :raises ConfigError: for anything that is not a known setting in a known section.
+    ``mistake`` is given an error for anything that is not a known setting in a known section.
     """
     import tomllib
 
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        msg = f"{path} is not TOML: {error}"
-        raise ConfigError(msg) from None
+        mistake(ConfigError(f"{path} is not TOML: {error}"))
+        return
     seen: dict[Name, str] = {}
     for section, table in data.items():
         if not isinstance(table, dict):
             where = f"{path}:{line_of(text, '', section)}"
-            msg = f"{where}: {section} stands outside a section; put it below one, such as [core]"
-            raise ConfigError(msg)
+            mistake(ConfigError(f"{where}: {section} stands outside a section; put it below one, such as [core]"))
+            continue
         for key, raw in table.items():
             where = f"{path}:{line_of(text, section, key)}"
-            name, value = read_entry(section, key, raw, known, base=path.parent, where=where)
+            try:
+                name, value = read_entry(section, key, raw, known, base=path.parent, where=where)
+            except ConfigError as error:
+                mistake(error)
+                continue
             if name in seen:
-                msg = f"{where}: {'.'.join(name)} is already set by {seen[name]}; remove one of them"
-                raise ConfigError(msg)
+                mistake(ConfigError(f"{where}: {'.'.join(name)} is already set by {seen[name]}; remove one of them"))
+                continue
             seen[name] = where
             yield name, value, where
 

@@ -29,7 +29,7 @@ class Core(Section):
     max_map_length: int = _option(1024, "Default of the greatest number of instances of a mapped task.", minimum=1)
     dagbag_import_timeout: float = _option(30.0, "How long a DAG file may take to be parsed.", minimum=0.1)
     dag_discovery_safe_mode: bool = _option(
-        True, "Whether only files that contain the words dag and windlass are taken for DAG files."
+        True, "Whether only files that contain dag or @asset, and windlass, are taken for DAG files."
     )
     killed_task_cleanup_time: float = _option(
         5.0, "How long a task that was told to end has before it is killed.", minimum=0

@@ -65,6 +65,7 @@ class Settings:
         environ: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         options: Iterable[Option] = (),
+        mistake: files.Mistake = files.refuse,
     ) -> Self:
         """Return the configuration that holds here.
 
@@ -73,8 +74,8 @@ class Settings:
             environ: the environment, by default this process's.
             cwd: where the search for a project's file begins, by default the working directory.
             options: settings that providers declare.
-
-        :raises ConfigError: for anything unknown, malformed or not allowed where it stands.
+            mistake: is given an error for anything unknown, malformed or not allowed where it stands; by default it
+                raises it, and otherwise the entry does not count.
         """
         environ = os.environ if environ is None else environ
         folder = default_home(environ)
@@ -82,9 +83,9 @@ class Settings:
         known = {(option.section, option.key): option for option in (*OPTIONS, *options)}
         given: dict[Name, tuple[Value | Reference, Origin]] = {}
         for entry in (
-            *_from_project(folder, cwd, known),
-            *_from_file(folder / files.NAME, known),
-            *_from_environ(environ, known, cwd),
+            *_from_project(folder, cwd, known, mistake),
+            *_from_file(folder / files.NAME, known, mistake),
+            *_from_environ(environ, known, cwd, mistake),
             *_from_flags(flags or {}, known, cwd),
         ):
             name, value, origin = entry
@@ -190,36 +191,52 @@ def _from_flags(flags: Mapping[str, str], known: Mapping[Name, Option], cwd: Pat
         yield (section, key), option.parse(text, cwd), Origin("flag", f"--{key.replace('_', '-')}")
 
 
-def _from_environ(environ: Mapping[str, str], known: Mapping[Name, Option], cwd: Path) -> Iterator[_Entry]:
+def _from_environ(
+    environ: Mapping[str, str], known: Mapping[Name, Option], cwd: Path, mistake: files.Mistake
+) -> Iterator[_Entry]:
     seen: dict[Name, str] = {}
     for variable in sorted(environ):
         if not variable.startswith(_PREFIX):
             continue
         section, _, key = variable.removeprefix(_PREFIX).lower().partition("__")
-        name, value = files.read_entry(section, key, environ[variable], known, base=cwd, where=variable)
+        try:
+            name, value = files.read_entry(section, key, environ[variable], known, base=cwd, where=variable)
+        except ConfigError as error:
+            mistake(error)
+            continue
         if name in seen:
-            msg = f"{seen[name]} and {variable} both set {'.'.join(name)}; unset one of them"
-            raise ConfigError(msg)
+            mistake(ConfigError(f"{seen[name]} and {variable} both set {'.'.join(name)}; unset one of them"))
+            continue
         seen[name] = variable
         yield name, value, Origin("environment", variable)
 
 
-def _from_file(path: Path, known: Mapping[Name, Option]) -> Iterator[_Entry]:
-    text = files.read_owned(path)
+def _from_file(path: Path, known: Mapping[Name, Option], mistake: files.Mistake) -> Iterator[_Entry]:
+    try:
+        text = files.read_owned(path)
+    except ConfigError as error:
+        mistake(error)
+        return
     if text is not None:
-        for name, value, where in files.entries(path, text, known):
+        for name, value, where in files.entries(path, text, known, mistake):
             yield name, value, Origin("home", where)
 
 
-def _from_project(folder: Path, cwd: Path, known: Mapping[Name, Option]) -> Iterator[_Entry]:
+def _from_project(folder: Path, cwd: Path, known: Mapping[Name, Option], mistake: files.Mistake) -> Iterator[_Entry]:
     path = files.find_project(cwd, besides=folder / files.NAME)
     if path is None:
         return
-    for name, value, where in files.entries(path, files.read(path), known):
+    try:
+        text = files.read(path)
+    except ConfigError as error:
+        mistake(error)
+        return
+    for name, value, where in files.entries(path, text, known, mistake):
         if not known[name].project:
             msg = (
                 f"{where}: a project's {files.NAME} may not set {'.'.join(name)}, only the DAG folder, the time zone "
                 f"and the output; set it in {folder / files.NAME} or by {known[name].variable}"
             )
-            raise ConfigError(msg)
+            mistake(ConfigError(msg))
+            continue
         yield name, value, Origin("project", where)

@@ -15,6 +15,10 @@ from windlass.control.connections import Imported as Imported
 from windlass.control.control import Control as Control
 from windlass.control.logs import LogChunk as LogChunk
 from windlass.control.tasks import Selected as Selected
+from windlass.control.views import AssetDetails as AssetDetails
+from windlass.control.views import AssetEventRow as AssetEventRow
+from windlass.control.views import AssetRow as AssetRow
+from windlass.control.views import AssetWait as AssetWait
 from windlass.control.views import Cause as Cause
 from windlass.control.views import ClearedTask as ClearedTask
 from windlass.control.views import ConnectionRow as ConnectionRow

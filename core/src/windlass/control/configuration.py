@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+
+import msgspec
 
 from windlass.config import Reference, Settings
 from windlass.registry import registry
@@ -11,6 +13,42 @@ from windlass.registry import registry
 def load_settings(flags: Mapping[str, str] | None = None) -> Settings:
     """Return the configuration that holds here, with the settings that the installed providers declare."""
     return Settings.load(flags=flags, options=registry().options)
+
+
+class Mistake(msgspec.Struct, frozen=True, kw_only=True):
+    """Something wrong with the configuration, in a sentence that says where and what to do."""
+
+    problem: str
+
+
+def mistakes() -> tuple[Mistake, ...]:
+    """Return everything that is wrong with the configuration that holds here, not only the first thing."""
+    found: list[str] = []
+    settings = Settings.load(options=registry().options, mistake=lambda error: found.append(str(error)))
+    found += _wrong_values(settings)
+    return tuple(Mistake(problem=problem) for problem in found)
+
+
+def _wrong_values(settings: Settings) -> Iterator[str]:
+    """Yield what is spelt right and cannot be used."""
+    from zoneinfo import ZoneInfo
+
+    folder = settings.core.dags_folder
+    if settings.setting("core", "dags_folder").origin.kind != "default" and not folder.is_dir():
+        yield f"core.dags_folder is {folder}, which is not a folder; create it, or set another"
+    try:
+        ZoneInfo(settings.core.default_timezone)
+    except (KeyError, ValueError, OSError):
+        yield f"core.default_timezone is {settings.core.default_timezone!r}, which is no IANA time zone, such as UTC"
+    names = registry().names
+    known = {*names("executors"), "local", "sequential"}
+    if settings.core.executor not in known:
+        text = f"core.executor is {settings.core.executor!r}, which no installed provider brings"
+        yield f"{text}; choose one of {', '.join(sorted(names('executors')))}"
+    for backend in settings.secrets.backend:
+        if backend not in names("secrets_backends"):
+            text = f"secrets.backend names {backend!r}, which no installed provider brings"
+            yield f"{text}; choose one of {', '.join(sorted(names('secrets_backends')))}"
 
 
 def resolved(settings: Settings) -> Settings:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
+from windlass.control.declared import check_declared
 from windlass.control.views import ConnectionRow
 from windlass.control.visibility import did_you_mean
-from windlass.errors import ConnectionNotDefined, UsageError
+from windlass.errors import Conflict, ConnectionNotDefined, UsageError
 from windlass.interfaces.connection import Connection
 from windlass.store import Store
+
+_LONGEST_ID: Final = 250
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,7 +32,7 @@ class Connections:
 
     def list(self) -> tuple[ConnectionRow, ...]:
         """Return the stored connections by id, without their secrets."""
-        return tuple(self.get(conn_id) for conn_id in self._ids())
+        return tuple(self.get(conn_id) for conn_id in self.ids())
 
     def get(self, conn_id: str) -> ConnectionRow:
         """Return one stored connection, without its secrets.
@@ -51,16 +54,24 @@ class Connections:
         )
 
     def add(
-        self, connection: Connection, *, description: str | None = None, overwrite: bool = False, actor: str
+        self,
+        connection: Connection,
+        *,
+        description: str | None = None,
+        overwrite: bool = False,
+        dry_run: bool = False,
+        actor: str,
     ) -> None:
-        """Store a connection.
+        """Store a connection, or with ``dry_run`` only see whether that could be done.
 
+        :raises UsageError: if it is not what its type declares.
         :raises Conflict: if it exists and ``overwrite`` is not set.
         """
-        if not connection.conn_id.strip() or len(connection.conn_id) > 250:
-            raise UsageError("a connection's id needs 1 to 250 characters")
-        if not connection.conn_type:
-            raise UsageError(f"connection {connection.conn_id!r} has no type; name one, for example postgres")
+        _check(connection)
+        if dry_run:
+            if not overwrite and connection.conn_id in self.ids():
+                raise Conflict(f"connection {connection.conn_id!r} exists; delete it first, or ask to overwrite it")
+            return
         fields = {"conn_id": connection.conn_id, **connection.to_fields(), "description": description or ""}
         self._store.credentials.set_connection(fields, overwrite)
 
@@ -77,7 +88,9 @@ class Connections:
     ) -> Imported:
         """Store many connections, each a URI or an object of fields; all are checked before the first is stored."""
         parsed = {conn_id: _parsed(conn_id, value) for conn_id, value in values.items()}
-        existing = set(self._ids())
+        for connection in parsed.values():
+            _check(connection)
+        existing = set(self.ids())
         stored = [conn_id for conn_id in parsed if overwrite or conn_id not in existing]
         for conn_id in [] if dry_run else stored:
             value = values[conn_id]
@@ -88,7 +101,7 @@ class Connections:
     def export(self) -> dict[str, dict[str, Any]]:
         """Return every stored connection with its secrets, as :meth:`import_all` takes them."""
         exported = {}
-        for conn_id in self._ids():
+        for conn_id in self.ids():
             fields = self._fields(conn_id)
             connection = Connection.from_fields(conn_id, fields)
             entry: dict[str, Any] = {key: value for key, value in connection.to_fields().items() if value is not None}
@@ -99,18 +112,38 @@ class Connections:
             exported[conn_id] = entry
         return exported
 
-    def _ids(self) -> tuple[str, ...]:
+    def rotate(self, *, actor: str) -> int:
+        """Encrypt every stored connection and variable anew with the first key; return how many values that were.
+
+        :raises ConfigError: if one was encrypted with a key that is not there.
+        """
+        return self._store.credentials.rotate()
+
+    def count_secrets(self) -> int:
+        """Return how many connections and variables are stored."""
+        return len(self.ids()) + len(self._store.credentials.variables())
+
+    def ids(self) -> tuple[str, ...]:
+        """Return the ids of the stored connections."""
         return tuple(sorted(row.conn_id for row in self._store.credentials.connections()))
 
     def _fields(self, conn_id: str) -> dict[str, Any]:
         fields = self._store.credentials.connection(conn_id)
         if fields is None:
-            hint = did_you_mean(conn_id, self._ids())
+            hint = did_you_mean(conn_id, self.ids())
             raise ConnectionNotDefined(
                 f"connection {conn_id!r} is not stored.{hint} `windlass connections list` shows all that are; the "
                 "environment, files and secrets backends may define others"
             )
         return fields
+
+
+def _check(connection: Connection) -> None:
+    if not connection.conn_id.strip() or len(connection.conn_id) > _LONGEST_ID:
+        raise UsageError(f"a connection's id needs 1 to {_LONGEST_ID} characters")
+    if not connection.conn_type:
+        raise UsageError(f"connection {connection.conn_id!r} has no type; name one, for example postgres")
+    check_declared(connection)
 
 
 def _parsed(conn_id: str, value: object) -> Connection:

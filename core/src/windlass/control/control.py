@@ -10,6 +10,7 @@ from windlass.control.alive import Alive
 from windlass.control.connections import Connections
 from windlass.control.dagfiles import DagFiles
 from windlass.control.dags import Dags
+from windlass.control.jobs import Jobs
 from windlass.control.logs import Logs
 from windlass.control.pools import Pools
 from windlass.control.runs import Runs
@@ -19,6 +20,7 @@ from windlass.ports import Clock
 from windlass.store import Store
 
 if TYPE_CHECKING:
+    from windlass.control.assets import Assets
     from windlass.control.explain import Explain
 
 
@@ -44,13 +46,21 @@ class Control:
         self.connections = Connections(store)
         self.variables = Variables(store)
         self.dagfiles = DagFiles(store)
+        self.jobs = Jobs(store, self.alive)
+
+    @cached_property
+    def assets(self) -> Assets:
+        """The queries and commands about assets, imported when first asked for."""
+        from windlass.control.assets import Assets
+
+        return Assets(self.store, self.dags, self.runs)
 
     @cached_property
     def explain(self) -> Explain:
         """The query for causes; its planning is imported when first asked for, since triggering must start fast."""
         from windlass.control.explain import Explain
 
-        return Explain(self.store, self._clock, self.dags, self.runs, self.tasks, self.alive)
+        return Explain(self.store, self._clock, self.dags, self.runs, self.tasks, self.assets, self.alive)
 
     def why_idle(self, dag_id: str) -> str | None:
         """Return what keeps every new run of a DAG from starting, as a sentence with the way out; None if nothing."""

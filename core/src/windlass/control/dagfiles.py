@@ -42,7 +42,7 @@ class DagFiles:
         ]
         return tuple(sorted(rows, key=lambda row: (-(row.duration or 0.0), row.file)))
 
-    def reparse(self, file: str | None = None, *, actor: str) -> int:
+    def reparse(self, file: str | None = None, *, dry_run: bool = False, actor: str) -> int:
         """Have the server parse files again, one or all, and return how many.
 
         :raises NotFound: if ``file`` is given and was never parsed.
@@ -52,5 +52,6 @@ class DagFiles:
         if file is not None and not chosen:
             hint = did_you_mean(file, (row.file for row in known))
             raise NotFound(f"file {file!r} is not known.{hint} `windlass dags report` shows all")
-        self._store.dags.request_reparse([(row.bundle, row.file) for row in chosen])
+        if not dry_run:
+            self._store.dags.request_reparse([(row.bundle, row.file) for row in chosen])
         return len(chosen)

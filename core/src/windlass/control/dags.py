@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from windlass.control.views import DagDetails, DagRow, Graph, GraphTask, NextRun, Page
 from windlass.control.visibility import Visible, did_you_mean, everything
 from windlass.errors import DagNotFound
+from windlass.planning.assets import condition_of, describe, still_missing
 from windlass.planning.calendar import next_run
 from windlass.ports import Clock
 from windlass.spec import CustomTimetableSpec, DagSpec
@@ -126,18 +127,26 @@ class Dags:
         except DagNotFound:
             pass
         hint = did_you_mean(dag_id, self.ids(visible=visible))
-        broken = len(self._store.queries.import_errors())
-        trouble = f" {broken} DAG file(s) could not be read: `windlass dags list-import-errors`." if broken else ""
+        errors = [row for row in self._store.queries.import_errors() if row.severity == "error"]
+        # An error names the DAG that cannot be; its first line is a sentence, and ends without a full stop.
+        mine = next((row.message.partition("\n")[0] for row in errors if repr(dag_id) in row.message), None)
+        trouble = f" {len(errors)} DAG file(s) could not be read: `windlass dags list-import-errors`." if errors else ""
+        if mine is not None and visible(dag_id):
+            trouble = f" Its file could not be read: {mine}."
         raise DagNotFound(f"DAG {dag_id!r} is not known.{hint}{trouble} `windlass dags list` shows all")
 
     # -- commands -----------------------------------------------------------------------------------------------
 
-    def set_paused(self, dag_id: str, *, paused: bool, actor: str, visible: Visible = everything) -> bool:
-        """Pause or unpause a DAG; return whether that changed anything (repeating it is harmless).
+    def set_paused(
+        self, dag_id: str, *, paused: bool, dry_run: bool = False, actor: str, visible: Visible = everything
+    ) -> bool:
+        """Pause or unpause a DAG; return whether that changed anything (repeating it is harmless), or would.
 
         :raises DagNotFound: if there is no such DAG.
         """
-        self.find(dag_id, visible=visible)
+        dag, _ = self.find(dag_id, visible=visible)
+        if dry_run:
+            return dag.paused is not paused
         return self._store.dags.set_paused(dag_id, paused, who=actor)
 
     def delete(self, dag_id: str, *, actor: str, visible: Visible = everything) -> None:
@@ -182,15 +191,37 @@ class Dags:
             return NextRun(dag_id=spec.dag_id, reason=f"a plugin's timetable decides ({spec.schedule.name})")
         info = next_run(facts, spec, self._clock.now())
         if info is None:
-            return NextRun(dag_id=spec.dag_id, reason=f"the schedule ({spec.schedule_summary}) wants no run")
+            return NextRun(dag_id=spec.dag_id, reason=self._why_none(spec, paused=facts.paused))
         return NextRun(
             dag_id=spec.dag_id,
             run_after=info.run_after,
             logical_date=info.logical_date,
             data_interval_start=info.data_interval.start,
             data_interval_end=info.data_interval.end,
-            reason="the DAG is paused" if facts.paused else None,
+            reason="the DAG is paused" if facts.paused else self._earlier_by_assets(spec),
         )
+
+    def missing_assets(self, spec: DagSpec) -> str | None:
+        """Return in words what a DAG's asset schedule still waits for; None if it has none, or nothing is missing."""
+        condition = condition_of(spec.schedule)
+        if condition is None:
+            return None
+        rest = still_missing(condition, self._store.scheduler.updated_assets(spec.dag_id))
+        return None if rest is None else describe(rest)
+
+    def _why_none(self, spec: DagSpec, *, paused: bool) -> str:
+        if condition_of(spec.schedule) is None:
+            return f"the schedule ({spec.schedule_summary}) wants no run"
+        missing = self.missing_assets(spec)
+        if missing is not None:
+            return f"it waits for an update of {missing}" + ("; the DAG is paused" if paused else "")
+        return "its assets have been updated; its run is created " + (
+            "when the DAG is unpaused" if paused else "as soon as max_active_runs allows and a scheduler is running"
+        )
+
+    def _earlier_by_assets(self, spec: DagSpec) -> str | None:
+        missing = self.missing_assets(spec)
+        return None if missing is None else f"or earlier, upon an update of {missing}"
 
 
 def _owners(spec: DagSpec) -> tuple[str, ...]:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
 import msgspec
 
 from windlass.config import Settings
 from windlass.control.alive import Alive
 from windlass.control.configuration import resolved
-from windlass.errors import Conflict
+from windlass.errors import ConfigError, Conflict
 from windlass.store import SchemaState, current_revision
 from windlass.store import check as schema_state
 from windlass.store import migrate as migrate_schema
 from windlass.store import reset as reset_schema
+from windlass.store.dialect import sqlite_path as database_file
+from windlass.store.migrating import downgrade as downgrade_schema
+from windlass.store.migrating import steps_down
+from windlass.store.revision import HEAD
 
 
 class Schema(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,13 +62,63 @@ def check(settings: Settings) -> Schema:
     return Schema(url=shown(url), state=schema_state(url), revision=current_revision(url))
 
 
+def newest() -> str:
+    """Return the revision that this release needs."""
+    return HEAD
+
+
+def downgrade_steps(settings: Settings, revision: str) -> tuple[str, ...]:
+    """Return the revisions that going back to ``revision`` undoes, the newest first.
+
+    :raises UsageError: if there is no such revision, or it is newer than the database.
+    """
+    return steps_down(database_url(settings), revision)
+
+
+def downgrade(settings: Settings, revision: str) -> None:
+    """Take the schema back to an earlier revision.
+
+    :raises Conflict: while a process of this home uses the database.
+    """
+    require_unused(settings)
+    downgrade_schema(database_url(settings), revision)
+
+
+def open_shell(settings: Settings, arguments: Sequence[str]) -> NoReturn:
+    """Become the database's own shell; never returns.
+
+    :raises ConfigError: if it is not installed, or there is no database.
+    """
+    url = database_url(settings)
+    path = database_file(url)
+    if not path.exists():
+        raise ConfigError(f"there is no database at {path} yet; `windlass db migrate` makes it")
+    program = shutil.which("sqlite3")
+    if program is None:
+        raise ConfigError("the shell of SQLite is not installed; install sqlite3, for example with apt or brew")
+    # Only the scheduler moves the log into the database; a shell that is left open must not make others wait.
+    quiet = (".output /dev/null", "PRAGMA wal_autocheckpoint=0", ".output")
+    setup = (*quiet, "PRAGMA foreign_keys=ON", ".timeout 10000")
+    options = [word for command in setup for word in ("-cmd", command)]
+    sys.stdout.flush()
+    os.execv(program, ["sqlite3", *options, str(path), *arguments])  # noqa: S606 - it is what was asked for
+
+
+def require_unused(settings: Settings) -> None:
+    """Check that no process of this home uses the database.
+
+    :raises Conflict: if one does.
+    """
+    running = [f"{owner.name} (process {owner.pid})" for owner in Alive(settings.home / "run").owners() if owner.pid]
+    if running:
+        raise Conflict(f"the database is in use by the {' and the '.join(running)}; stop it first")
+
+
 def reset(settings: Settings) -> str:
     """Delete everything in the database, create it anew, and return its revision.
 
     :raises Conflict: while a process of this home uses it.
     """
-    running = [f"{owner.name} (process {owner.pid})" for owner in Alive(settings.home / "run").owners() if owner.pid]
-    if running:
-        raise Conflict(f"the database is in use by the {' and the '.join(running)}; stop it first")
+    require_unused(settings)
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     return reset_schema(database_url(settings))

@@ -6,10 +6,13 @@ store: trigger rules, the past, pools and limits, runs that wait for others. It 
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
 from windlass.control.alive import Alive
+from windlass.control.assets import Assets
 from windlass.control.dags import Dags
 from windlass.control.runs import Runs
 from windlass.control.tasks import Tasks
@@ -17,14 +20,15 @@ from windlass.control.views import Cause
 from windlass.control.visibility import Visible, everything
 from windlass.errors import UsageError
 from windlass.moment import iso
+from windlass.planning.assets import cheapest, condition_of, describe, describe_name, still_missing
 from windlass.planning.calendar import active_runs_limit
 from windlass.planning.decisions import Instance, label
 from windlass.planning.past import past_allows
 from windlass.planning.plan import RunPlan
 from windlass.planning.queueing import Lane, Occupancy
 from windlass.planning.runs import BackfillLimit, DagLimit, choose_runs
-from windlass.ports import Clock, RunFacts, TaskFacts
-from windlass.spec import DagSpec
+from windlass.ports import AssetName, Clock, RunFacts, TaskFacts
+from windlass.spec import AssetCondition, DagSpec
 from windlass.states import RunState, RunType, TaskState
 from windlass.store import Store
 
@@ -35,8 +39,11 @@ _NAMED: Final = 20
 class Explain:
     """The query behind ``windlass explain``."""
 
-    def __init__(self, store: Store, clock: Clock, dags: Dags, runs: Runs, tasks: Tasks, alive: Alive) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, dags: Dags, runs: Runs, tasks: Tasks, assets: Assets, alive: Alive
+    ) -> None:
         self._store = store
+        self._assets = assets
         self._clock = clock
         self._dags = dags
         self._runs = runs
@@ -85,12 +92,43 @@ class Explain:
         waiting = [run for run in self._store.scheduler.open_runs() if run.dag_id == dag_id]
         causes += [self._run(_Snapshot(self._store, run)) for run in waiting[:_NAMED]]
         following = self._dags.next_run(dag_id, visible=visible)
-        if following.run_after is None:
+        if condition_of(spec.schedule) is not None and not dag.stale:
+            causes.append(self._asset_schedule(spec, waiting, visible))
+        elif following.run_after is None:
             remedy = f"windlass dags trigger {dag_id}"
             causes.append(Cause(fact=following.reason or "the schedule wants no run", remedy=remedy))
-        elif following.run_after > self._clock.now():
+        if following.run_after is not None and following.run_after > self._clock.now():
             causes.append(Cause(fact=f"its next run is due at {iso(following.run_after)} ({spec.schedule_summary})"))
         return Cause(fact=f"DAG {dag_id!r}", causes=tuple(causes))
+
+    def _asset_schedule(self, spec: DagSpec, open_runs: Sequence[RunFacts], visible: Visible) -> Cause:
+        """Return which assets a DAG still waits for, with the fewest updates that would make it run."""
+        condition = condition_of(spec.schedule) or AssetCondition()
+        rest = still_missing(condition, self._store.scheduler.updated_assets(spec.dag_id))
+        if rest is not None:
+            causes = [self._missing_asset(name, visible) for name in cheapest(rest)]
+            ignored = sum(not event.counts for event in self._store.scheduler.waiting_events(spec.dag_id))
+            if ignored:
+                while_paused = f"{ignored} event(s) came while the DAG was paused: they call for no run"
+                causes.append(Cause(fact=f"{while_paused}, and go to the next one"))
+            return Cause(fact=f"it waits for an update of {describe(rest)}", causes=tuple(causes))
+        fact, limit = "its assets have been updated", active_runs_limit(spec)
+        mine = sum(run.run_type is RunType.ASSET_TRIGGERED for run in open_runs)
+        if 0 <= limit <= mine:
+            full = f"max_active_runs ({limit}) is reached; one run takes all the events when one has ended"
+            return Cause(fact=fact, causes=(Cause(fact=full),))
+        return Cause(fact=f"{fact}; the scheduler is about to create its run")
+
+    def _missing_asset(self, name: AssetName, visible: Visible) -> Cause:
+        asset = shlex.quote(name.name)
+        producers = self._assets.producers(name, visible=visible)
+        fact = f"{describe_name(name)} has had no event since this DAG's last asset-triggered run"
+        if producers:
+            choice = f" --dag-id {shlex.quote(producers[0])}" if len(producers) > 1 else ""
+            return Cause(fact=fact, remedy=f"windlass assets materialize {asset}{choice}")
+        if name.is_alias:
+            return Cause(fact=fact, remedy=f"windlass assets create-event ASSET --alias {asset}")
+        return Cause(fact=fact, remedy=f"windlass assets create-event {asset}")
 
     def _server(self) -> list[Cause]:
         if self._alive.scheduler():

@@ -47,15 +47,25 @@ class Pools:
             raise NotFound(f"pool {name!r} does not exist.{did_you_mean(name, pools)} `windlass pools list` shows all")
         return pools[name]
 
-    def set(self, name: str, *, slots: int, description: str = "", include_deferred: bool = False, actor: str) -> None:
+    def set(
+        self,
+        name: str,
+        *,
+        slots: int,
+        description: str = "",
+        include_deferred: bool = False,
+        dry_run: bool = False,
+        actor: str,
+    ) -> None:
         """Create or change a pool; -1 slots are unlimited."""
         if not name.strip() or len(name) > 250:
             raise UsageError("a pool's name needs 1 to 250 characters")
         if slots < -1:
             raise UsageError(f"pool {name!r} cannot have {slots} slots; use 0 or more, or -1 for no limit")
-        self._store.pools.set(name, slots, description, include_deferred)
+        if not dry_run:
+            self._store.pools.set(name, slots, description, include_deferred)
 
-    def delete(self, name: str, *, actor: str) -> None:
+    def delete(self, name: str, *, dry_run: bool = False, actor: str) -> None:
         """Delete a pool.
 
         :raises NotFound: if there is none.
@@ -64,4 +74,5 @@ class Pools:
         self.get(name)
         if name == DEFAULT_POOL:
             raise UsageError(f"{DEFAULT_POOL!r} is needed by every task that names no pool; set its slots instead")
-        self._store.pools.delete(name)
+        if not dry_run:
+            self._store.pools.delete(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 
@@ -177,11 +176,13 @@ class Tasks:
 
 def _chosen(spec: DagSpec, task_regex: str, *, upstream: bool, downstream: bool) -> set[str]:
     """Return the ids of the tasks that the regular expression finds, with what must come along."""
+    from windlass.spec.patterns import PatternRefused, pattern
+
     try:
-        pattern = re.compile(task_regex)
-    except re.error as error:
-        raise UsageError(f"task regex {task_regex!r} is not a regular expression: {error}") from None
-    found = {task_id for task_id in spec.by_id if pattern.search(task_id)}
+        wanted = pattern(task_regex)
+    except PatternRefused as error:
+        raise UsageError(f"task regex {error}") from None
+    found = {task_id for task_id in spec.by_id if wanted.search(task_id)}
     chosen = set(found)
     if upstream:
         chosen |= _reached(found, lambda task_id: spec.by_id[task_id].upstream)

@@ -38,10 +38,12 @@ class Variables:
         hint = did_you_mean(key, (row.key for row in self.list()))
         raise VariableNotDefined(f"variable {key!r} is not stored.{hint} `windlass variables list` shows all")
 
-    def set(self, key: str, value: str, *, description: str | None = None, actor: str) -> None:
+    def set(self, key: str, value: str, *, description: str | None = None, dry_run: bool = False, actor: str) -> None:
         """Store a variable, replacing what was there. A description that is not given is kept."""
         if not key.strip() or len(key) > 250:
             raise UsageError("a variable's key needs 1 to 250 characters")
+        if dry_run:
+            return
         kept = {row.key: row.description for row in self.list()}.get(key)
         self._store.credentials.set_variable(key, value, kept or "" if description is None else description)
 

@@ -198,6 +198,51 @@ class VariableRow(msgspec.Struct, frozen=True, kw_only=True):
     description: str | None
 
 
+class AssetRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An asset, or an alias, whose ``uri`` is its name. Producers are tasks (``dag.task``), consumers DAGs."""
+
+    uri: str
+    name: str
+    group: str
+    is_alias: bool
+    producers: tuple[str, ...]
+    consumers: tuple[str, ...]
+    updated_at: datetime | None
+
+
+class AssetWait(msgspec.Struct, frozen=True, kw_only=True):
+    """A DAG that an asset schedules; ``waits_for`` is what it still lacks, None if nothing."""
+
+    dag_id: str
+    paused: bool
+    waits_for: str | None
+
+
+class AssetDetails(AssetRow, frozen=True, kw_only=True):
+    """Everything that is known of an asset or alias."""
+
+    waits: tuple[AssetWait, ...]
+
+
+class AssetEventRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An event of an asset: where it came from, a task or a person, and which run of each DAG consumed it.
+
+    In ``consumed`` a DAG has None while the event waits for its next run.
+    """
+
+    id: int
+    uri: str
+    alias: str | None
+    extra: dict[str, Any]
+    source_dag_id: str | None
+    source_run_id: str | None
+    source_task_id: str | None
+    source_map_index: int | None
+    created_by: str | None
+    timestamp: datetime
+    consumed: dict[str, str | None]
+
+
 class Cause(msgspec.Struct, frozen=True, kw_only=True):
     """A node of an explanation: a fact that keeps something from running, why so, and the cheapest way out."""
 

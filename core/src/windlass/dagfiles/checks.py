@@ -10,9 +10,10 @@ from typing import Final
 import msgspec
 
 from windlass.errors import DuplicateId, ParamInvalid, SpecError
+from windlass.planning.assets import condition_of, is_met, names_in
 from windlass.planning.timetables import timetable
 from windlass.spec import CustomTimetableSpec, DagSpec, NullSpec, ParamSpec, decode_spec
-from windlass.spec.params import schema_problem
+from windlass.spec.schemas import schema_problem
 
 #: Every reader of a DAG decodes the whole of it.
 MAX_BYTES: Final = 8 << 20
@@ -38,6 +39,7 @@ def checked(data: bytes, file: str) -> DagSpec:
     _check_edges(spec)
     if not isinstance(spec.schedule, CustomTimetableSpec):
         timetable(spec.schedule, anchor=spec.start_date)
+    _check_assets(spec)
     _check_params(spec)
     return spec
 
@@ -53,6 +55,18 @@ def _check_names(spec: DagSpec) -> None:
         if not task.task_id or len(task.task_id) > MAX_NAME:
             text = f"task id {task.task_id[:60]!r}… of DAG {spec.dag_id!r} has {len(task.task_id)} characters"
             raise SpecError(f"{text}; it must have 1 to {MAX_NAME}")
+
+
+def _check_assets(spec: DagSpec) -> None:
+    condition = condition_of(spec.schedule)
+    names = [name.name for name in names_in(condition)]
+    names += [asset.uri or asset.name for task in spec.tasks for asset in (*task.outlets, *task.inlets)]
+    for name in names:
+        if not name or len(name) > MAX_NAME:
+            text = f"asset {name[:60]!r}… of DAG {spec.dag_id!r} has {len(name)} characters"
+            raise SpecError(f"{text}; it must have 1 to {MAX_NAME}")
+    if condition is not None and not is_met(condition, names_in(condition)):
+        raise SpecError(f"the asset schedule of DAG {spec.dag_id!r} can never be met: a part of it names no asset")
 
 
 def _check_edges(spec: DagSpec) -> None:

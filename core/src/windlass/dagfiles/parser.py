@@ -16,7 +16,7 @@ import select
 import socket
 import subprocess
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -26,6 +26,7 @@ from windlass.errors import ProtocolError, UsageError, WindlassError
 from windlass.interfaces.connection import Connection
 from windlass.ports import Clock
 from windlass.protocol import GetConnection, Variable
+from windlass.protocol.findings import Observed
 from windlass.protocol.framing import FrameReader
 from windlass.protocol.parsing import (
     PARSE_FRAME_LIMIT,
@@ -105,7 +106,7 @@ class _Flight:
 class _Server:
     """One parse server process and the stream to it."""
 
-    def __init__(self, concurrency: int, command: Callable[[int, int], list[str]]) -> None:
+    def __init__(self, concurrency: int, command: Callable[[int, int], list[str]], environ: Mapping[str, str]) -> None:
         self.sock, theirs = socket.socketpair()
         with theirs:
             try:
@@ -113,7 +114,7 @@ class _Server:
                     command(theirs.fileno(), concurrency),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
-                    env=_environment(),
+                    env={**_environment(), **environ},
                     pass_fds=(theirs.fileno(),),
                     start_new_session=True,
                 )
@@ -164,12 +165,14 @@ class ParseServer:
         clock: Clock,
         idle: float = IDLE,
         command: Callable[[int, int], list[str]] = _default_command,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         self._concurrency = concurrency
         self._secrets = secrets
         self._clock = clock
         self._idle = idle
         self._command = command
+        self._environ = environ or {}
         self._server: _Server | None = None
         self._flights: dict[int, _Flight] = {}
         #: Requests whose server died: each of them runs alone.
@@ -230,7 +233,7 @@ class ParseServer:
         self._flights[flight.request.id] = flight
         if self._server is None:
             try:
-                self._server = _Server(self._concurrency, self._command)
+                self._server = _Server(self._concurrency, self._command, self._environ)
             except OSError as error:
                 self._no_server = str(error)
                 return  # collect() takes it from here
@@ -307,6 +310,11 @@ class ParseServer:
         return guilty
 
 
+def _masked_findings(observed: Observed, masker: Masker) -> Observed:
+    hidden = (msgspec.structs.replace(item, message=masker.mask(item.message)) for item in observed.findings)
+    return msgspec.structs.replace(observed, findings=tuple(hidden))
+
+
 def _masked(result: ParseResult, masker: Masker) -> ParseResult:
     if not masker:
         return result
@@ -315,4 +323,5 @@ def _masked(result: ParseResult, masker: Masker) -> ParseResult:
         error=None if result.error is None else masker.mask(result.error),
         output=masker.mask(result.output),
         warnings=[masker.mask(warning) for warning in result.warnings],
+        observed=None if result.observed is None else _masked_findings(result.observed, masker),
     )

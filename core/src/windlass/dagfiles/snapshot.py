@@ -132,20 +132,23 @@ class CodeStore:
 
         What was kept (again) within ``grace`` seconds stays: somebody may be about to use it.
         """
+        unused = self.unused(used, grace=grace)
+        for path in unused:
+            path.unlink(missing_ok=True)
+        return len(unused)
+
+    def unused(self, used: Collection[str], *, grace: float = 86400.0) -> list[Path]:
+        """Return the files that :meth:`collect` would remove: versions first, then what only they name."""
         limit = time.time() - grace
-        removed = 0
+        found: list[Path] = []
         named: set[str] = set()
         for path in self._versions.iterdir():
             if path.stem not in used and path.stat().st_mtime < limit:
-                path.unlink()
-                removed += 1
+                found.append(path)
             elif path.suffix == ".json":
                 named.update(msgspec.json.decode(path.read_bytes(), type=Manifest).files.values())
-        for path in self._blobs.iterdir():
-            if path.name not in named and path.stat().st_mtime < limit:
-                path.unlink()
-                removed += 1
-        return removed
+        found += [path for path in self._blobs.iterdir() if path.name not in named and path.stat().st_mtime < limit]
+        return found
 
     def _copy(self, source: Path, digest: str) -> None:
         try:

@@ -8,3 +8,4 @@ from __future__ import annotations
 
 from windlass.events.callbacks import Callbacks as Callbacks
 from windlass.events.observers import Observers as Observers
+from windlass.events.trimming import Trimming as Trimming

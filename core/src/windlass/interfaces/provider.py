@@ -44,6 +44,8 @@ class ConnectionType(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     hook: str | None = None
     description: str = ""
     fields: tuple[ConnectionField, ...] = ()
+    #: The extra may hold anything, and all of it is handed on; else an undeclared key is refused.
+    open_extra: bool = False
 
 
 class ConfigOption(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -135,6 +135,11 @@ def log_path_of(dag_id: str, run_id: str, task_id: str, map_index: int, try_numb
     return "/".join([*parts, f"attempt={try_number}.log"])
 
 
+def run_folder_of(dag_id: str, run_id: str) -> tuple[str, str]:
+    """Return the two folders, one in the other, that hold every log of a run."""
+    return f"dag_id={_quoted(dag_id)}", f"run_id={_quoted(run_id)}"
+
+
 def _quoted(name: str) -> str:
     """Return ``name`` as part of a file name, shortened to a prefix and a hash where no file system would take it."""
     quoted = quote(name, safe="+:@=, ")

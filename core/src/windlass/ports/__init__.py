@@ -24,6 +24,7 @@ from windlass.ports.gateway import StopKind as StopKind
 from windlass.ports.gateway import StopRequest as StopRequest
 from windlass.ports.gateway import WorkloadKind as WorkloadKind
 from windlass.ports.store import Admission as Admission
+from windlass.ports.store import AssetName as AssetName
 from windlass.ports.store import Changes as Changes
 from windlass.ports.store import Committed as Committed
 from windlass.ports.store import DagFacts as DagFacts
@@ -39,3 +40,4 @@ from windlass.ports.store import SignalKind as SignalKind
 from windlass.ports.store import StorePort as StorePort
 from windlass.ports.store import TaskFacts as TaskFacts
 from windlass.ports.store import TaskMove as TaskMove
+from windlass.ports.store import WaitingEvent as WaitingEvent

@@ -27,6 +27,7 @@ class SignalKind(StrEnum):
     TASK = "task"  # a task instance changed by somebody else than its run's owner
     RUN = "run"  # a run was created, cleared or marked: read it again as a whole
     DAG = "dag"  # a DAG was stored, paused, unpaused or removed
+    ASSET = "asset"  # an asset that a DAG listens to was updated
     POOL = "pool"  # a pool changed
 
 
@@ -56,6 +57,26 @@ class DagFacts(msgspec.Struct, frozen=True, kw_only=True):
     last_interval_end: datetime | None = None
 
 
+class AssetName(msgspec.Struct, frozen=True, kw_only=True, order=True):
+    """What an asset schedule waits for: an asset, by its URI, or an alias, by its name."""
+
+    name: str
+    is_alias: bool = False
+
+
+class WaitingEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """An event that was delivered to a DAG and that no run of it has consumed.
+
+    One that came while the DAG was paused does not count: it calls for no run, and goes to the next one.
+    """
+
+    id: int
+    uri: str
+    alias: str | None
+    at: datetime
+    counts: bool = True
+
+
 class NewRun(msgspec.Struct, frozen=True, kw_only=True):
     """A run to be created, with its task instances, in state ``queued``."""
 
@@ -76,6 +97,8 @@ class NewRun(msgspec.Struct, frozen=True, kw_only=True):
     triggered_by: str = "scheduler"
     backfill_id: int | None = None
     note: str | None = None
+    #: The waiting events that the run consumes: all of them, in the transaction that creates it, or there is no run.
+    asset_events: tuple[int, ...] = ()
 
 
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -284,8 +307,17 @@ class StorePort(Protocol):
     def create_run(self, new: NewRun) -> RunFacts | None:
         """Create a run with its task instances (a mapped task gets one placeholder, map index -1) and signal it.
 
-        Return None when the DAG already has a run of that id or logical date.
+        Return None when the DAG already has a run of that id or logical date, or when one of the ``asset_events`` does
+        not wait any more.
         """
+        ...
+
+    def updated_assets(self, dag_id: str) -> list[AssetName]:
+        """Return which of the assets and aliases that a DAG listens to have a waiting event that counts."""
+        ...
+
+    def waiting_events(self, dag_id: str) -> list[WaitingEvent]:
+        """Return the events that wait for the next asset-triggered run of a DAG, oldest first."""
         ...
 
     def open_runs(self) -> list[RunFacts]:

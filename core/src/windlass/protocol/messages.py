@@ -267,7 +267,6 @@ class AttemptContext(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     resume_method: str | None = None
     resume_kwargs: XComValue | None = None
     resume_event: XComValue | None = None
-    triggering_asset_events: list[dict[str, Any]] = msgspec.field(default_factory=list)
     log_path: str | None = None
     #: Set for a callback, which is no attempt of a task: its event, and why the task or run ended as it did. A run's
     #: callback has no task: its id is empty.

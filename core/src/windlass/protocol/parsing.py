@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from windlass.errors import ProtocolError
+from windlass.protocol.findings import Observed
 from windlass.protocol.messages import GetConnection, Variable
 
 #: The most bytes one message may have; a file whose specs exceed it gets an error that says so.
@@ -37,6 +38,8 @@ class ParseRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     timeout: float = 30.0
     #: Bytes of address space; 0 = unlimited.
     memory: int = 2 << 30
+    #: Look for what ``dags lint`` finds, with clocks that are ahead by so many seconds; None = only parse.
+    lint: float | None = None
 
 
 class ParseResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="result"):
@@ -60,6 +63,8 @@ class ParseResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     duration: float = 0.0
     #: The shortest interval after which a DAG of this file asks to be parsed again.
     min_interval: float | None = None
+    #: What was seen beside the DAGs, if the request wanted that.
+    observed: Observed | None = None
 
 
 class ParseAsk(msgspec.Struct, frozen=True, kw_only=True, tag="ask"):

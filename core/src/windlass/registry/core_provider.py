@@ -25,6 +25,7 @@ CORE: Final = Provider(
             label="Generic",
             description="Any system: host, login and password, and an extra that is handed on as it is.",
             fields=(ConnectionField(name="password", secret=True, label="Password"),),
+            open_extra=True,
         ),
     ),
     hooks={"BaseHook": "windlass.hooks:BaseHook"},

@@ -14,15 +14,17 @@ from typing import Any
 
 from windlass.authoring.access import Variable, all_rows
 from windlass.authoring.asset import Asset, AssetAlias
+from windlass.authoring.schedule import scheduled_assets
 from windlass.errors import ConnectionNotDefined, UsageError, VariableNotDefined
 from windlass.interfaces.connection import Connection
 from windlass.moment import moment
 from windlass.ports import TaskSession
 from windlass.protocol import AssetEvent, AttemptContext
 from windlass.runtime.artifacts import Artifacts
-from windlass.runtime.asset_events import InletEvents, OutletEvents
+from windlass.runtime.asset_events import InletEvents, OutletEvents, TriggeringEvents
 from windlass.runtime.macros import MACROS
 from windlass.runtime.task_instance import TaskInstance
+from windlass.states import RunType
 
 
 class DagRun:
@@ -171,11 +173,9 @@ def _next(context: Context) -> datetime:
     return moment(context.attempt.data_interval_end)
 
 
-def _triggering(context: Context) -> dict[str, list[dict[str, Any]]]:
-    events: dict[str, list[dict[str, Any]]] = {}
-    for event in context.attempt.triggering_asset_events:
-        events.setdefault(str(event.get("uri") or event.get("name")), []).append(event)
-    return events
+def _triggering(context: Context) -> TriggeringEvents:
+    by_assets = context.attempt.run_type == RunType.ASSET_TRIGGERED.value
+    return TriggeringEvents(scheduled_assets(context.ti.dag.schedule), any_at_all=by_assets)
 
 
 def _inlets(context: Context) -> list[Asset | AssetAlias]:
@@ -221,6 +221,7 @@ _MAKERS: dict[str, Callable[[Context], Any]] = {
     "templates_dict": lambda c: getattr(c.ti.task, "templates_dict", None),
     "ti": lambda c: c.ti,
     "triggering_asset_events": _triggering,
+    "triggering_dataset_events": lambda c: c["triggering_asset_events"],
     "try_number": lambda c: c.attempt.try_number,
     "ts": lambda c: _logical(c).isoformat(),
     "ts_nodash": lambda c: _logical(c).strftime("%Y%m%dT%H%M%S"),

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from windlass.errors import AuthoringError, ContextUnavailable, ProtocolError
+from windlass.errors import AuthoringError, ContextUnavailable, PolicyViolation, ProtocolError
 from windlass.ports import session_scope
 from windlass.protocol import GetConnection, Variable, Verb, recv_frame
 from windlass.protocol.parsing import (
@@ -34,7 +34,8 @@ from windlass.protocol.parsing import (
 )
 from windlass.runtime import limits, loader
 from windlass.runtime.child import error_of, flush_output
-from windlass.runtime.trace import user_traceback, where
+from windlass.runtime.policies import Policies, load_policies
+from windlass.runtime.trace import made_at, user_traceback, where
 from windlass.spec import DagSpec, encode_spec
 
 #: Address space kept free for reporting that memory ran out.
@@ -160,7 +161,10 @@ def become(request: ParseRequest, source: bytes, sock: socket.socket, output: in
         os.close(output)
         limits.limit_memory(request.memory)
         limits.limit_cpu(request.timeout)
-        result = parse(request, source, AskingSession(sock, request.id))
+        read = parse
+        if request.lint is not None:
+            read = importlib.import_module("windlass.runtime.linting").parse
+        result = read(request, source, AskingSession(sock, request.id))
         flush_output()
         sock.sendall(pack(result))
         status = 0
@@ -172,6 +176,7 @@ def become(request: ParseRequest, source: bytes, sock: socket.socket, output: in
 
 def parse(request: ParseRequest, source: bytes, session: AskingSession) -> ParseResult:
     """Import the file and return its DAGs' specs, or the error; inputs in both cases."""
+    policies = load_policies()  # before any of the author's code can take their place
     inputs = Inputs(request.root)
     inputs.watch()
     loader.import_fresh(request.root)
@@ -182,7 +187,7 @@ def parse(request: ParseRequest, source: bytes, session: AskingSession) -> Parse
         warnings.simplefilter("default")
         try:
             with session_scope(session):
-                specs = _specs(loader.load_dag_file(request.root, request.file, source), request.file)
+                specs = _specs(loader.load_dag_file(request.root, request.file, source), request.file, policies)
         except BaseException as problem:  # noqa: BLE001 - SystemExit at the top level of a file is an error in that file
             reserve = None
             specs = []
@@ -203,15 +208,16 @@ def parse(request: ParseRequest, source: bytes, session: AskingSession) -> Parse
     )
 
 
-def _specs(module: types.ModuleType, file: str) -> list[DagSpec]:
+def _specs(module: types.ModuleType, file: str, policies: Policies) -> list[DagSpec]:
     authoring = importlib.import_module("windlass.authoring")
-    return [dag.to_spec(file=file) for dag in authoring.collect(module)]
+    return [policies.applied(dag.to_spec(file=file)) for dag in authoring.collect(module)]
 
 
 def _error(problem: BaseException, request: ParseRequest) -> str:
     """Return one sentence with file and line, then the author's own traceback."""
     importlib.import_module("windlass.authoring").explain(problem)
-    place = where(problem, request.root) or request.file
+    line = where(problem, request.root)
+    place = line or made_at(problem, request.root) or request.file
     if isinstance(problem, MemoryError):
         sentence = f"it needs more than the {request.memory >> 20} MB of memory that parsing a file may use"
     elif isinstance(problem, RecursionError):
@@ -220,10 +226,18 @@ def _error(problem: BaseException, request: ParseRequest) -> str:
         sentence = f"it calls sys.exit({problem.code!r}) when it is imported"
     elif isinstance(problem, SyntaxError):
         sentence = f"{type(problem).__name__}: {problem.msg}"
+    elif isinstance(problem, PolicyViolation):
+        return f"{place}: {problem}"  # the traceback is the policy's, and none of the author's business
     elif isinstance(problem, AuthoringError):
         sentence = str(problem)
     else:
         sentence = f"{type(problem).__name__}: {problem}"
+    sentence = " ".join([sentence, *getattr(problem, "__notes__", ())])
+    dag_id = getattr(problem, "windlass_dag", None)
+    if dag_id is not None and repr(dag_id) not in sentence:
+        sentence = f"DAG {dag_id!r}: {sentence}"
+    if not line and isinstance(problem, AuthoringError):
+        return f"{place}: {sentence}"  # found when all was made: the traceback has no line of the author's
     return f"{place}: {sentence}\n\n{user_traceback(problem)}".rstrip()
 
 

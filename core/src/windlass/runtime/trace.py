@@ -35,6 +35,12 @@ def where(error: BaseException, root: str) -> str:
     return found
 
 
+def made_at(error: BaseException, root: str) -> str:
+    """Return ``file:line`` of the DAG that ``error`` blames, if that was made below ``root``; else ""."""
+    file, line = getattr(error, "windlass_place", ("", 0))
+    return f"{_below(file, root)}:{line}" if file.startswith(root.rstrip("/") + "/") else ""
+
+
 def _below(path: str, root: str) -> str:
     prefix = root.rstrip("/") + "/"
     return path.removeprefix(prefix)

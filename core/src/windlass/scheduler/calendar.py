@@ -1,8 +1,9 @@
 """Which runs there should be: the DAGs as the scheduler knows them, the runs that are due, and those that may start.
 
-A DAG is looked at when something happened to it (it was stored or unpaused, a run of it ended, its timer fired), never
-because time has passed. A created run comes back through the inbox, to be adopted like any other; until then the DAG's
-facts here remember it, so that it is not created twice.
+A DAG is looked at when something happened to it (it was stored or unpaused, a run of it ended, its timer fired, an
+asset that it listens to was updated), never because time has passed. A created run comes back through the inbox, to be
+adopted like any other; until then the DAG's facts here remember a scheduled one, so that it is not created twice, and
+the events of an asset-triggered one are consumed.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from datetime import datetime
 import msgspec
 
 from windlass.errors import DagNotFound, SpecError
+from windlass.planning.assets import condition_of, consume, is_met
 from windlass.planning.calendar import active_runs_limit, next_run
 from windlass.planning.runs import DagLimit, choose_runs
-from windlass.ports import NewRun, RunFacts, StorePort
+from windlass.ports import DagFacts, NewRun, RunFacts, StorePort
 from windlass.scheduler.owned import OwnedRuns
 from windlass.spec import DagSpec
 from windlass.states import RunType
@@ -74,13 +76,16 @@ class Calendar:
         return dag is not None and dag.paused and facts.run_type is not RunType.BACKFILL
 
     def create_due(self, now: datetime) -> None:
-        """Create the scheduled runs that are due, one per DAG and step; set a timer for those to come."""
+        """Create the runs that are due, one of each kind per DAG and step; set a timer for what is to come."""
         due, self._due = list(self._due), {}
         for dag_id in due:
             self._owned.timers.cancel(("dag", dag_id))
             dag = self._dags.get(dag_id)
             spec = None if dag is None or dag.paused else self.spec(dag_id, dag.spec_version)
-            if dag is None or spec is None or self._has_all_runs(dag_id, spec):
+            if dag is None or spec is None:
+                continue
+            self._create_asset_run(dag, spec)
+            if self._has_all_runs(dag_id, spec, RunType.SCHEDULED):
                 continue
             info = next_run(dag, spec, now)
             if info is None:
@@ -105,6 +110,37 @@ class Calendar:
             )
             self.look_at(dag_id)
 
+    def _create_asset_run(self, dag: DagFacts, spec: DagSpec) -> None:
+        """Create the run that the asset events which wait for the DAG call for, if they do.
+
+        The events are read only when the condition is met, so an asset that is updated a thousand times while another
+        is waited for costs a thousand small looks, and one long one.
+        """
+        condition = condition_of(spec.schedule)
+        if condition is None or self._has_all_runs(dag.dag_id, spec, RunType.ASSET_TRIGGERED):
+            return
+        if not is_met(condition, self._store.updated_assets(dag.dag_id)):
+            return
+        due = consume(condition, self._store.waiting_events(dag.dag_id))
+        if due is None:
+            return
+        self._store.create_run(
+            NewRun(
+                dag_id=dag.dag_id,
+                run_type=RunType.ASSET_TRIGGERED,
+                logical_date=due.completed_at,
+                data_interval_start=due.start,
+                data_interval_end=due.end,
+                run_after=due.completed_at,
+                spec_version=dag.spec_version,
+                code_version=dag.code_version,
+                bump=True,
+                asset_events=due.events,
+            )
+        )
+        # What came meanwhile may call for another; so may what is left if somebody else consumed some of these.
+        self.look_at(dag.dag_id)
+
     def startable(self) -> list[RunFacts]:
         """Return the queued runs that max_active_runs has room for, in the order of their start."""
         queued = self._owned.queued
@@ -116,10 +152,10 @@ class Calendar:
         limits = {dag_id: limit for dag_id, run in one_of_each.items() if (limit := self._limit(run)) is not None}
         return choose_runs(queued.values(), running, limits, {}).started
 
-    def _has_all_runs(self, dag_id: str, spec: DagSpec) -> bool:
-        """Return whether the DAG has as many open scheduled runs as it may; the next is created when one ends."""
+    def _has_all_runs(self, dag_id: str, spec: DagSpec, kind: RunType) -> bool:
+        """Return whether the DAG has as many open runs of a kind as it may; the next is created when one ends."""
         limit = active_runs_limit(spec)
-        mine = sum(run.dag_id == dag_id and run.run_type is RunType.SCHEDULED for run in self._owned.facts())
+        mine = sum(run.dag_id == dag_id and run.run_type is kind for run in self._owned.facts())
         return 0 <= limit <= mine
 
     def _limit(self, run: RunFacts) -> DagLimit | None:

@@ -197,6 +197,8 @@ class Scheduler:
                 self._load_pools()
             elif signal.kind is SignalKind.DAG:
                 dags[signal.dag_id] = None
+            elif signal.kind is SignalKind.ASSET:
+                self._calendar.look_at(signal.dag_id)
             elif signal.kind is SignalKind.TASK and signal.run in self._owned.running:
                 tasks[signal.task] = None
                 # Only its owner may take the row away; a conflict tells that somebody else is by now.

@@ -6,7 +6,8 @@ One :class:`Store` joins the services over one :class:`Database`; ``app`` opens 
     store.scheduler     SqlStore: ports.StorePort            store.gateway      SqlGateway: ports.Gateway
     store.runs          RunCommands                          store.queries      Queries
     store.dags          Dags                                 store.credentials  Credentials
-    store.pools         Pools                                store.outbox       Outbox
+    store.pools         Pools                                store.assets       Assets
+    store.outbox        Outbox
     store.db.checkpoint(), store.close()
 
     RunCommands   create(new: NewRun, *, key=None) -> RunFacts          RunExists names the run; DagNotFound
@@ -26,6 +27,11 @@ One :class:`Store` joins the services over one :class:`Database`; ``app`` opens 
                   attempts(task: int) -> list[AttemptRow]    transitions(task: int) -> list[TransitionRow]
                   import_errors() -> list[ImportErrorRow]    xcoms(task: int) -> list[XComRow]
                   spec(dag_id, spec_version=None) -> DagSpec
+    Assets        create_event(uri, *, extra, alias=None, who, key=None) -> AssetEventRow
+                  events(*, uri=None, alias=None, run=None, after=None, limit=100) -> Page[AssetEventRow]
+                  last_updates() -> {uri: datetime | None}
+    Cleaning      runs(before) outbox(before) specs(before) … -> how many went; artifact_references()
+    Jobs          start(kind, hostname, pid) end(job) list(kind)
     Pools         list() get(name) set(name, slots, description, include_deferred) delete(name)
     Credentials   connection(conn_id) -> dict | None, connections(), set_connection(fields, overwrite),
                   delete_connection(conn_id)
@@ -41,6 +47,8 @@ effect. Cursors are opaque strings: ``page.cursor`` of one page is ``after`` of 
 
 from __future__ import annotations
 
+from windlass.store.catalogue import AssetEventRow as AssetEventRow
+from windlass.store.catalogue import Assets as Assets
 from windlass.store.commands import Affected as Affected
 from windlass.store.commands import RunCommands as RunCommands
 from windlass.store.credentials import Credentials as Credentials

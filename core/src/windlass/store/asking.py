@@ -16,7 +16,7 @@ from windlass.errors import RunNotFound, UsageError
 from windlass.planning.attempts import run_fields
 from windlass.ports import RunFacts
 from windlass.protocol import Query
-from windlass.store.database import Database
+from windlass.store.database import Database, Row
 from windlass.store.endings import Held
 from windlass.store.facts import RUN_COLUMNS, columns_of, run_facts, to_dict, to_json
 from windlass.store.instants import instant, micros
@@ -28,6 +28,8 @@ _PREVIOUS: Final = (
     " WHERE r.id = :run AND (:success = 0 OR p.state = 'success') ORDER BY p.logical_date DESC LIMIT 1"
 )
 _MOST: Final = 1000
+#: Characters of extra in one answer about asset events, which has to fit into a message.
+_MOST_EXTRA: Final = 500_000
 
 #: Each filter's condition on ``run r``; a list of names arrives as a JSON array.
 _RUN_FILTERS: Final = {
@@ -51,8 +53,10 @@ _TASK_FILTERS: Final = {
 _EVENT_FILTERS: Final = {
     "uri": "a.uri = :uri",
     "uris": "a.uri IN NAMES(:uris)",
+    "alias": "e.alias = :alias",
     "after": "e.at > :after",
     "before": "e.at < :before",
+    "triggered": "e.id IN (SELECT d.event FROM asset_delivery d WHERE d.run = :triggered)",
 }
 
 
@@ -92,6 +96,9 @@ class Asking:
                 row = self._database.row(_PREVIOUS, {"run": held.run, "success": success})
                 return [] if row is None else [run_fields(run_facts(row))]
             case "asset_events":
+                # "triggered" means: this very run.
+                if filters.pop("triggered", False):
+                    filters["triggered"] = held.run
                 return self._asset_events(filters, query)
         raise UsageError(f"no query {query.what!r}; ask for runs, task_states, previous or asset_events")
 
@@ -121,27 +128,36 @@ class Asking:
             for dag_id, run_id, logical_date, task_id, map_index, state, start, end in self._database.rows(sql, values)
         ]
 
-    def _asset_events(self, filters: Mapping[str, Any], query: Query) -> list[dict[str, Any]]:
+    def _asset_events(self, filters: dict[str, Any], query: Query) -> list[dict[str, Any]]:
+        order = "DESC" if filters.pop("newest_first", False) else "ASC"
         where, values = _conditions(filters, _EVENT_FILTERS, query)
         sql = (
             "SELECT a.uri, e.id, e.extra, e.alias, e.source_dag_id, e.source_run_id, e.source_task_id,"
             " e.source_map_index, e.at FROM asset a JOIN asset_event e ON e.asset = a.id"
-            f" WHERE {where} ORDER BY e.id {_PAGE}"
+            f" WHERE {where} ORDER BY e.id {order} {_PAGE}"
         )
-        return [
-            {
-                "uri": row[0],
-                "id": row[1],
-                "extra": to_dict(row[2]),
-                "alias": row[3],
-                "source_dag_id": row[4],
-                "source_run_id": row[5],
-                "source_task_id": row[6],
-                "source_map_index": row[7],
-                "timestamp": instant(row[8]),
-            }
-            for row in self._database.rows(sql, values)
-        ]
+        answer: list[dict[str, Any]] = []
+        size = 0
+        for row in self._database.rows(sql, values):
+            size += len(row[2])
+            if answer and size > _MOST_EXTRA:  # the rest is on the next page: a message has its limit
+                break
+            answer.append(_event_fields(row))
+        return answer
+
+
+def _event_fields(row: Row) -> dict[str, Any]:
+    return {
+        "uri": row[0],
+        "id": row[1],
+        "extra": to_dict(row[2]),
+        "alias": row[3],
+        "source_dag_id": row[4],
+        "source_run_id": row[5],
+        "source_task_id": row[6],
+        "source_map_index": row[7],
+        "timestamp": instant(row[8]),
+    }
 
 
 _PAGE: Final = "LIMIT :limit OFFSET :offset"

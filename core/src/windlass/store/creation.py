@@ -14,6 +14,7 @@ from windlass.planning.runs import make_run_id
 from windlass.planning.topology import topology_of
 from windlass.ports import NewRun, RunFacts, SignalKind
 from windlass.spec import DagSpec
+from windlass.store.assets import consume_events
 from windlass.store.database import Database, Transaction
 from windlass.store.facts import RUN_COLUMNS, run_facts, to_json
 from windlass.store.instants import micros
@@ -71,13 +72,24 @@ class Creation:
         }
 
     def write(self, transaction: Transaction) -> RunFacts | None:
-        """Insert the run, its task instances and its signal; None if the id or the logical date is taken."""
-        run = self._insert_run(transaction)
+        """Insert the run, its task instances and its signal, and give it its asset events.
+
+        None if the id or the logical date is taken, or an event: then nothing is written.
+        """
+        run = self._insert_with_events(transaction) if self.new.asset_events else self._insert_run(transaction)
         if run is None:
             return None
         transaction.many(INSERT_TASK, task_rows(self._spec, run, self._values["code_version"]))
         signal(transaction, SignalKind.RUN, dag_id=self.new.dag_id, run=run)
         return run_facts(transaction.rows(_READ, {"id": run})[0])
+
+    def _insert_with_events(self, transaction: Transaction) -> int | None:
+        with transaction.savepoint() as point:
+            run = self._insert_run(transaction)
+            if run is not None and consume_events(transaction, self.new.dag_id, run, self.new.asset_events):
+                return run
+            point.undo()
+        return None
 
     def _insert_run(self, transaction: Transaction) -> int | None:
         new = self.new
@@ -100,7 +112,12 @@ def _dates(new: NewRun) -> Values:
 
 
 def _later(new: NewRun) -> NewRun:
-    """Move the logical date on by a microsecond, and with it the ends of the interval that are that very instant."""
+    """Move the logical date on by a microsecond, and with it the ends of the interval that are that very instant.
+
+    The interval of asset events is that of the events, whatever the run is called.
+    """
+    if new.asset_events:
+        return msgspec.structs.replace(new, logical_date=new.logical_date + _TICK)
 
     def moved(value: datetime) -> datetime:
         return value + _TICK if value == new.logical_date else value

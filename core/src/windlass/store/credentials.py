@@ -145,12 +145,22 @@ class Credentials:
     def rotate(self) -> int:
         """Encrypt everything anew with the first key; return how many values that were."""
         fernet = self._fernet()
+        from cryptography.fernet import InvalidToken
+
+        def rotated(table: str, name: str, secret: bytes) -> bytes:
+            try:
+                return fernet.rotate(bytes(secret))
+            except InvalidToken:
+                raise ConfigError(
+                    f"{table} {name!r} was encrypted with another key, so nothing was changed; put the key that was "
+                    "used back into the key list"
+                ) from None
 
         def work(transaction: Transaction) -> int:
             count = 0
             for table, column in (("connection", "conn_id"), ("variable", "name")):
                 rows = transaction.rows(f"SELECT {column}, secret FROM {table}")
-                renewed = [{"name": name, "secret": fernet.rotate(bytes(secret))} for name, secret in rows]
+                renewed = [{"name": name, "secret": rotated(table, name, secret)} for name, secret in rows]
                 transaction.many(f"UPDATE {table} SET secret = :secret WHERE {column} = :name", renewed)
                 count += len(renewed)
             return count

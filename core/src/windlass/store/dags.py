@@ -20,6 +20,7 @@ from windlass.errors import Conflict, DagNotFound
 from windlass.interfaces.views import ImportErrorChanged
 from windlass.ports import SignalKind
 from windlass.spec import DagSpec, decode_spec, encode_spec, spec_version
+from windlass.store.assets import listen, unlisten
 from windlass.store.database import Database, Row, Transaction
 from windlass.store.facts import to_json
 from windlass.store.instants import SECOND, instant
@@ -156,6 +157,7 @@ class Dags:
             for dag_id in gone:
                 transaction.run(_STALE, {"dag_id": dag_id, "now": now})
                 signal(transaction, SignalKind.DAG, dag_id=dag_id)
+            unlisten(transaction, gone)
             return gone
 
         return self._database.write(work)
@@ -225,7 +227,7 @@ class Dags:
                     f"task {busy[0]!r} of DAG {dag_id!r} is running; wait for it, or mark its run failed first"
                 )
             transaction.run(_REPARSE_OF, values)
-            for table in ("run", "dag_version", "backfill", "dag"):
+            for table in ("run", "asset_delivery", "asset_listener", "dag_version", "backfill", "dag"):
                 transaction.run(f"DELETE FROM {table} WHERE dag_id = :dag_id", values)
             signal(transaction, SignalKind.DAG, dag_id=dag_id)
 
@@ -258,6 +260,7 @@ class _FileWrite:
         gone = [dag_id for dag_id in before if dag_id not in kept]
         for dag_id in gone:
             transaction.run(_STALE, {"dag_id": dag_id, "now": self._now})
+        unlisten(transaction, gone)
         self._remember(list(dict.fromkeys([*kept, *ids])))
         return changed + gone
 
@@ -280,6 +283,7 @@ class _FileWrite:
         values = [self._values(dag, code_version) for dag in fresh]
         self._transaction.many(_VERSION, values)
         self._transaction.many(_UPSERT, values)
+        listen(self._transaction, (dag.spec for dag in fresh))
         if values:
             self._transaction.run(_CODE, {**self._where, "code_version": code_version, "now": self._now})
         return mine, changed

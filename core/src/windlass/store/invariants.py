@@ -15,6 +15,7 @@ import msgspec
 from windlass.states import RUN_TRANSITIONS, TASK_TRANSITIONS, TERMINAL_TASK_STATES
 from windlass.store.database import Database, Row
 from windlass.store.instants import SECOND
+from windlass.store.outbox import KEPT
 
 #: Violations shown of each invariant.
 _SHOWN: Final = 20
@@ -166,20 +167,22 @@ INVARIANTS: Final[dict[str, Invariant]] = {
         " (SELECT 1 FROM attempt a WHERE a.ti_id = x.ti_id AND a.epoch = x.epoch)",
     ),
     "18 outbox": Invariant(
-        promise="an end that has a callback has one outbox row",
+        promise="an end of the last day that has a callback has one outbox row",
         sql="SELECT x.ti_id, x.to_state FROM transition x JOIN ti t ON t.id = x.ti_id"
         " WHERE x.from_state = 'running' AND ("
         " (x.to_state = 'success' AND ',' || t.callbacks || ',' LIKE '%,success,%') OR"
         " (x.to_state = 'failed' AND ',' || t.callbacks || ',' LIKE '%,failure,%') OR"
         " (x.to_state = 'up_for_retry' AND ',' || t.callbacks || ',' LIKE '%,retry,%') OR"
         " (x.to_state = 'skipped' AND ',' || t.callbacks || ',' LIKE '%,skipped,%'))"
+        " AND x.at > :now - :kept"
         " AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.consumer = '' AND o.op_id = x.op_id)",
     ),
     "18 run-outbox": Invariant(
-        promise="an end of a run that has a callback has one outbox row",
+        promise="an end of a run of the last day that has a callback has one outbox row",
         sql="SELECT x.run, x.to_state FROM run_transition x JOIN run r ON r.id = x.run"
         " WHERE ((x.to_state = 'success' AND ',' || r.callbacks || ',' LIKE '%,success,%') OR"
         " (x.to_state = 'failed' AND ',' || r.callbacks || ',' LIKE '%,failure,%'))"
+        " AND x.at > :now - :kept"
         " AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.consumer = '' AND o.op_id = 'run:' || x.op_id)",
     ),
     "19 deferred": Invariant(
@@ -189,6 +192,30 @@ INVARIANTS: Final[dict[str, Invariant]] = {
         " UNION ALL SELECT t.id, t.state, w.live FROM trigger_wait w JOIN ti t ON t.id = w.ti_id"
         " WHERE w.live = 1 AND t.state <> 'deferred'",
     ),
+    "23 delivered-once": Invariant(
+        promise="an event is delivered to a DAG once, and so consumed by one run of it at most",
+        sql="SELECT event, dag_id FROM asset_delivery GROUP BY event, dag_id HAVING COUNT(*) > 1",
+    ),
+    "23 consumer": Invariant(
+        promise="an event is consumed by an asset-triggered run of the DAG that it was delivered to",
+        sql="SELECT d.event, d.dag_id, r.dag_id, r.run_type FROM asset_delivery d JOIN run r ON r.id = d.run"
+        " WHERE r.dag_id <> d.dag_id OR r.run_type <> 'asset_triggered'",
+    ),
+    "23 asset-run": Invariant(
+        promise="an asset-triggered run has consumed events, and its data interval spans them",
+        sql="SELECT r.id, r.interval_start, r.interval_end, MIN(e.at), MAX(e.at) FROM run r"
+        " LEFT JOIN asset_delivery d ON d.run = r.id LEFT JOIN asset_event e ON e.id = d.event"
+        " WHERE r.run_type = 'asset_triggered' GROUP BY r.id, r.interval_start, r.interval_end, r.logical_date"
+        " HAVING COUNT(e.id) = 0 OR r.interval_start <> MIN(e.at) OR r.interval_end <> MAX(e.at)"
+        " OR r.logical_date < MIN(e.at)",
+    ),
+    "23 waits-for": Invariant(
+        promise="an event waits only for a DAG that listens to it",
+        sql="SELECT w.event, w.dag_id FROM asset_delivery w JOIN asset a ON a.id = w.asset"
+        " JOIN dag g ON g.dag_id = w.dag_id AND g.stale = 0 WHERE w.run IS NULL AND NOT EXISTS"
+        " (SELECT 1 FROM asset_listener l WHERE l.dag_id = w.dag_id"
+        " AND ((l.is_alias = 0 AND l.name = a.uri) OR (l.is_alias = 1 AND l.name = w.alias)))",
+    ),
 }
 
 
@@ -196,7 +223,12 @@ def invariant_violations(
     database: Database, *, liveness: bool = True, grace: float = 10.0, queued_limit: float = 600.0
 ) -> list[Violation]:
     """Return what breaks a promise; with ``liveness`` also what a living scheduler would have dealt with by now."""
-    values = {"now": database.now(), "grace": int(grace * SECOND), "queued_limit": int(queued_limit * SECOND)}
+    values = {
+        "now": database.now(),
+        "grace": int(grace * SECOND),
+        "queued_limit": int(queued_limit * SECOND),
+        "kept": int(KEPT * SECOND),
+    }
     violations: list[Violation] = []
     for name, invariant in INVARIANTS.items():
         if invariant.liveness and not liveness:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from windlass.errors import ExtraMissing, StoreTooOld
+from windlass.errors import ExtraMissing, StoreTooOld, UsageError
 from windlass.store.database import Database, Transaction, schema_script
 from windlass.store.dialect import SqliteDialect, sqlite_path
 from windlass.store.revision import HEAD, SchemaState, state_of
@@ -102,6 +102,36 @@ def migrate(url: str) -> str:
                 "upgrade windlass, or restore a backup"
             )
     return HEAD
+
+
+def steps_down(url: str, revision: str) -> tuple[str, ...]:
+    """Return the revisions that going back to ``revision`` undoes, the newest first.
+
+    Raises:
+        UsageError: there is no such revision, or it is newer than the database.
+    """
+    current = current_revision(url)
+    if current is None:
+        raise UsageError("the database has no tables yet; there is nothing to take back")
+    try:
+        from windlass.store.migrations import revisions
+    except ImportError:
+        raise ExtraMissing("taking a database back needs Alembic") from None
+    known = revisions()
+    if current not in known:
+        raise StoreTooOld(f"the database is at revision {current}, which this release does not know; use a newer one")
+    older = known[known.index(current) :]
+    if revision != "base" and revision not in older:
+        way = f"; choose one of {', '.join(older[1:])} or base" if older[1:] else "; only base is older"
+        raise UsageError(f"revision {revision!r} is not older than the database, which is at {current}{way}")
+    return older if revision == "base" else older[: older.index(revision)]
+
+
+def downgrade(url: str, revision: str) -> None:
+    """Take the schema back to ``revision``; what only newer ones hold is lost. The caller has stopped everything."""
+    from windlass.store.migrations import downgrade as take_back
+
+    take_back(url, revision)
 
 
 def reset(url: str) -> str:

@@ -21,6 +21,8 @@ from windlass.store.instants import SECOND, instant
 
 #: Failures after which a row is quarantined.
 MOST_FAILURES: Final = 5
+#: Seconds for which a delivered row is kept: the proof that an end was owed and paid (invariant 18).
+KEPT: Final = 86_400.0
 
 _FREE: Final = (
     "consumer = :consumer AND delivered_at IS NULL AND failures < :most"
@@ -41,6 +43,8 @@ _READ: Final = (
     " r.bundle, r.file, r.code_version, o.failures, o.created_at"
     " FROM outbox o JOIN run r ON r.id = o.run LEFT JOIN ti t ON t.id = o.ti_id WHERE o.id IN IDS(:ids) ORDER BY o.id"
 )
+_PAID: Final = "SELECT id FROM outbox WHERE delivered_at < :before ORDER BY id LIMIT :limit"
+_TRIM: Final = "DELETE FROM outbox WHERE id IN IDS(:ids) AND delivered_at < :before"
 _DELIVERED: Final = (
     "UPDATE outbox SET delivered_at = :now WHERE id IN IDS(:ids) AND claimed_by = :by AND delivered_at IS NULL"
 )
@@ -140,6 +144,14 @@ class Outbox:
         """Note that these were delivered; return how many of them ``by`` still held."""
         values = {"ids": to_json(list(ids)), "by": by, "now": self._database.now()}
         return self._database.write(lambda transaction: transaction.run(_DELIVERED, values))
+
+    def trim(self, limit: int) -> int:
+        """Delete the oldest rows that were delivered more than :data:`KEPT` seconds ago; return how many."""
+        before = self._database.now() - int(KEPT * SECOND)
+        ids = [row[0] for row in self._database.rows(_PAID, {"before": before, "limit": limit})]
+        if not ids:
+            return 0
+        return self._database.write(lambda transaction: transaction.run(_TRIM, {"ids": to_json(ids), "before": before}))
 
     def failed(self, row: int, by: str, *, again_in: float = 10.0) -> bool:
         """Note a failure; the row may be claimed again after ``again_in`` seconds, unless it failed too often."""

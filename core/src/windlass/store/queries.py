@@ -126,11 +126,11 @@ class Queries:
 
     def dags(self, *, after: str | None = None, limit: int = 100) -> Page[DagRow]:
         """Return DAGs by id, stale ones included."""
-        last = _decode(after, str) if after is not None else ""
+        last = decode_cursor(after, str) if after is not None else ""
         sql = f"SELECT {_DAG_COLUMNS} FROM dag WHERE dag_id > :last ORDER BY dag_id LIMIT :limit"
         rows = self._database.rows(sql, {"last": last, "limit": limit + 1})
         items = tuple(_dag(row) for row in rows[:limit])
-        return Page(items, _encode(items[-1].dag_id) if len(rows) > limit else None)
+        return Page(items, encode_cursor(items[-1].dag_id) if len(rows) > limit else None)
 
     def dag(self, dag_id: str) -> DagRow:
         """Return one DAG.
@@ -179,14 +179,14 @@ class Queries:
             conditions.append("state IN NAMES(:states)")
             values["states"] = to_json(list(states))
         if after is not None:
-            date, number = _decode(after, tuple[int, int])
+            date, number = decode_cursor(after, tuple[int, int])
             conditions.append("(logical_date < :date OR (logical_date = :date AND id < :number))")
             values.update(date=date, number=number)
         where = " AND ".join(conditions) or "1 = 1"
         sql = f"SELECT {RUN_COLUMNS} FROM run WHERE {where} ORDER BY logical_date DESC, id DESC LIMIT :limit"
         rows = self._database.rows(sql, values)
         items = tuple(run_facts(row) for row in rows[:limit])
-        return Page(items, _encode((rows[limit - 1][5], rows[limit - 1][0])) if len(rows) > limit else None)
+        return Page(items, encode_cursor((rows[limit - 1][5], rows[limit - 1][0])) if len(rows) > limit else None)
 
     def run(self, dag_id: str, run_id: str) -> RunFacts:
         """Return one run.
@@ -218,7 +218,7 @@ class Queries:
         """
         values: dict[str, Any] = {"run": self.run(dag_id, run_id).id, "limit": limit + 1, "task_id": "", "index": -2}
         if after is not None:
-            values["task_id"], values["index"] = _decode(after, tuple[str, int])
+            values["task_id"], values["index"] = decode_cursor(after, tuple[str, int])
         sql = (
             f"{TASK_ROW} WHERE r.id = :run"
             " AND (t.task_id > :task_id OR (t.task_id = :task_id AND t.map_index > :index))"
@@ -226,7 +226,7 @@ class Queries:
         )
         rows = self._database.rows(sql, values)
         items = tuple(task_row(row) for row in rows[:limit])
-        return Page(items, _encode((items[-1].task_id, items[-1].map_index)) if len(rows) > limit else None)
+        return Page(items, encode_cursor((items[-1].task_id, items[-1].map_index)) if len(rows) > limit else None)
 
     def task(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> TaskRow:
         """Return one task instance.
@@ -296,11 +296,17 @@ def _transition(row: Row) -> TransitionRow:
     return TransitionRow(before=before, after=after, epoch=epoch, actor=actor, who=who, reason=reason, at=instant(at))
 
 
-def _encode(position: object) -> str:
+def encode_cursor(position: object) -> str:
+    """Return the cursor of a position in a list."""
     return base64.urlsafe_b64encode(msgspec.json.encode(position)).decode()
 
 
-def _decode(cursor: str, shape: Any) -> Any:  # noqa: ANN401 - a JSON edge
+def decode_cursor(cursor: str, shape: Any) -> Any:  # noqa: ANN401 - a JSON edge
+    """Return the position that a cursor stands for.
+
+    Raises:
+        UsageError: no list gave that cursor out.
+    """
     try:
         return msgspec.json.decode(base64.urlsafe_b64decode(cursor), type=shape)
     except (ValueError, msgspec.MsgspecError):

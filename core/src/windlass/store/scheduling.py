@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from windlass.ports import (
+    AssetName,
     Changes,
     Committed,
     DagFacts,
@@ -19,9 +20,11 @@ from windlass.ports import (
     Signal,
     SignalKind,
     TaskFacts,
+    WaitingEvent,
 )
 from windlass.spec import DagSpec
 from windlass.states import TaskState
+from windlass.store import assets
 from windlass.store import changes as writing
 from windlass.store.creation import Creation
 from windlass.store.database import Database, Row, Transaction
@@ -68,7 +71,7 @@ _BEFORE: Final = (
     " WHERE r.id = :run {types} ORDER BY p.logical_date DESC LIMIT 1"
 )
 _ANY_BEFORE: Final = _BEFORE.format(types="")
-_SCHEDULED_BEFORE: Final = _BEFORE.format(types="AND p.run_type IN ('scheduled','backfill')")
+_SCHEDULED_BEFORE: Final = _BEFORE.format(types="AND p.run_type <> 'manual'")
 _STATE_THERE: Final = "SELECT state FROM ti WHERE run = :run AND task_id = :task_id AND map_index = :map_index"
 _EARLIER: Final = (
     "SELECT 1 FROM run r JOIN run p ON p.dag_id = r.dag_id AND p.logical_date < r.logical_date"
@@ -162,8 +165,16 @@ class SqlStore:
     # --- Writing
 
     def create_run(self, new: NewRun) -> RunFacts | None:
-        """Create a run with its task instances and signal it; None when the id or the logical date is taken."""
+        """Create a run with its task instances and signal it; None when its id, logical date or events are taken."""
         return self._database.write(Creation(self._database, self._specs, new).write)
+
+    def updated_assets(self, dag_id: str) -> list[AssetName]:
+        """Return which of the assets and aliases that a DAG listens to have a waiting event that counts."""
+        return assets.updated_assets(self._database, dag_id)
+
+    def waiting_events(self, dag_id: str) -> list[WaitingEvent]:
+        """Return the events that wait for the next asset-triggered run of a DAG, oldest first."""
+        return assets.waiting_events(self._database, dag_id)
 
     def adopt(self, runs: Sequence[int], owner: str, lease: float) -> list[int]:
         """Take or renew the ownership of ``runs``; return the ones now owned."""

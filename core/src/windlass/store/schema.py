@@ -320,6 +320,9 @@ outbox = Table(
     UniqueConstraint("consumer", "op_id"),
     sqlite_autoincrement=True,
 )
+# What goes with a run or a task instance is found by these; without them each deletion would read the whole table.
+Index("ix_outbox_run", outbox.c.run)
+Index("ix_outbox_ti_id", outbox.c.ti_id)
 _partial("ix_outbox_pending", outbox, ("consumer", "id"), "delivered_at IS NULL")
 observer = Table("observer", metadata, Column("name", _NAME, primary_key=True), _text("hooks"))
 
@@ -373,9 +376,36 @@ asset_event = Table(
     _name("source_task_id", null=True),
     _number("source_map_index", null=True),
     _moment("at", null=False),
+    # Who recorded it, where no task did.
+    _name("who", default=""),
     sqlite_autoincrement=True,
 )
 Index("ix_asset_event_asset", asset_event.c.asset, asset_event.c.id)
+_partial("ix_asset_event_alias", asset_event, ("alias", "id"), "alias IS NOT NULL")
+# Which assets and aliases the schedule of a DAG's newest version waits for.
+asset_listener = Table(
+    "asset_listener",
+    metadata,
+    Column("is_alias", Integer, primary_key=True, autoincrement=False),
+    Column("name", _NAME, primary_key=True),
+    Column("dag_id", _NAME, primary_key=True),
+)
+Index("ix_asset_listener_dag_id", asset_listener.c.dag_id)
+# An event for each DAG that listened when it came; ``run`` is the one that consumed it, null while it waits.
+asset_delivery = Table(
+    "asset_delivery",
+    metadata,
+    Column("event", _ID, ForeignKey("asset_event.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("dag_id", _NAME, primary_key=True),
+    _of("asset", "asset.id"),
+    _name("alias", null=True),
+    # 0 if the DAG was paused: such an event calls for no run.
+    _flag("counts", 1),
+    _of("run", "run.id", null=True),
+)
+_partial("ix_asset_delivery_waiting", asset_delivery, ("dag_id", "asset", "event"), "run IS NULL")
+_partial("ix_asset_delivery_alias", asset_delivery, ("dag_id", "alias"), "run IS NULL AND alias IS NOT NULL")
+_partial("ix_asset_delivery_run", asset_delivery, ("run", "event"), "run IS NOT NULL")
 
 # --- What is configured
 

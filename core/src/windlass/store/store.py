@@ -6,11 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import Self
 
 from windlass.ports import Clock, Doorbell, Rng
+from windlass.store.catalogue import Assets
+from windlass.store.cleaning import Cleaning
 from windlass.store.commands import RunCommands
 from windlass.store.credentials import Credentials
 from windlass.store.dags import Dags
 from windlass.store.database import Database
 from windlass.store.gateway import SqlGateway
+from windlass.store.jobs import Jobs
 from windlass.store.migrating import require_current
 from windlass.store.observations import Observations
 from windlass.store.outbox import Outbox
@@ -28,6 +31,7 @@ class Store:
     def __init__(self, database: Database, *, keys: Keys = ()) -> None:
         specs = Specs(database)
         self.db = database
+        self._on_close: list[Callable[[], None]] = []
         self.credentials = Credentials(database, keys)
         self.scheduler = SqlStore(database, specs)
         self.gateway = SqlGateway(database, specs, self.credentials)
@@ -35,7 +39,10 @@ class Store:
         self.queries = Queries(database, specs)
         self.dags = Dags(database)
         self.pools = Pools(database)
+        self.assets = Assets(database)
         self.outbox = Outbox(database)
+        self.cleaning = Cleaning(database)
+        self.jobs = Jobs(database)
         self.observations = Observations(database, self.outbox)
 
     @classmethod
@@ -43,9 +50,15 @@ class Store:
         """Return a fresh store in memory."""
         return cls(Database.memory(clock, rng, doorbell), keys=keys)
 
+    def on_close(self, callback: Callable[[], None]) -> None:
+        """Have ``callback`` called when the store has been closed."""
+        self._on_close.append(callback)
+
     def close(self) -> None:
         """Close the database."""
         self.db.close()
+        while self._on_close:
+            self._on_close.pop()()
 
 
 def open_store(

@@ -117,6 +117,13 @@ class Attempt:
         return self.claimed.lease_id
 
     @property
+    def task(self) -> tuple[str, str | None]:
+        """The ids of the DAG and of the task; no task for the callback of a run, nothing before the claim."""
+        if self.claimed is None:
+            return "", None
+        return self.claimed.context.dag_id, self.claimed.context.task_id or None
+
+    @property
     def stopping(self) -> bool:
         """Whether it was told to end, for whatever reason."""
         return self.stopped is not None or self.timed_out is not None or self.halted is not None

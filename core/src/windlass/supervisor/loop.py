@@ -44,7 +44,7 @@ from windlass.supervisor.attempt import Attempt, Phase
 from windlass.supervisor.launcher import Launcher
 from windlass.supervisor.ledger import Ledger
 from windlass.supervisor.logs import LogWriter, contained
-from windlass.supervisor.questions import Lookups, Questions, is_secret_question
+from windlass.supervisor.questions import Lookups, Policy, Questions, is_secret_question
 from windlass.supervisor.reactor import Reactor
 from windlass.supervisor.server import Server
 from windlass.supervisor.settings import SupervisorSettings
@@ -72,6 +72,7 @@ class Supervisor:
         lookups: Lookups,
         clock: Clock,
         rng: Rng,
+        policy: Policy = lambda *_: None,
     ) -> None:
         self._settings = settings
         self._id = supervisor
@@ -81,7 +82,7 @@ class Supervisor:
         self._host = socket.gethostname()
         self._reactor = Reactor(clock.monotonic)
         self._tag = hashlib.sha256(f"{supervisor}\0{settings.run}".encode()).hexdigest()[:16]
-        self._questions = Questions(lookups, self._reactor)
+        self._questions = Questions(lookups, self._reactor, policy)
         self._artifacts = LocalArtifacts(settings.artifacts, rng)
         self._ledger = Ledger(gateway, supervisor, self._reactor)
         self._launcher = Launcher(settings, self, self._reactor, rng, self._tag)
@@ -230,7 +231,9 @@ class Supervisor:
         """Answer from the secrets chain or the gateway; an error is an answer."""
         try:
             if isinstance(verb, GetConnection | Variable) and is_secret_question(verb):
-                self._questions.ask(verb, functools.partial(self._on_answered, attempt, number))
+                dag_id, task_id = attempt.task
+                answered = functools.partial(self._on_answered, attempt, number)
+                self._questions.ask(verb, answered, dag_id=dag_id, task_id=task_id)
             elif isinstance(verb, ArtifactOpen | ArtifactCommit):
                 attempt.reply(number, self._artifacts.answer(attempt.token, verb))
             else:

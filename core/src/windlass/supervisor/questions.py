@@ -15,6 +15,8 @@ from windlass.secrets.chain import Kind
 from windlass.secrets.masking import secrets_of_fields, secrets_of_variable
 from windlass.supervisor.reactor import Reactor, Timer
 
+#: Raises a WindlassError to refuse a connection to a task (DAG id, task id) or to the top level of a file ("", None).
+Policy = Callable[[Connection, str, str | None], None]
 Found = Callable[[Connection | str | None, WindlassError | None], None]
 #: Gets the value, the texts to hide in it, or the error.
 Answered = Callable[[Any, Sequence[str], WindlassError | None], None]
@@ -50,25 +52,33 @@ def is_secret_question(verb: Verb) -> bool:
 
 
 class Questions:
-    """Asks the chain on behalf of children."""
+    """Asks the chain on behalf of children; what ``policy`` refuses they do not get."""
 
-    def __init__(self, lookups: Lookups, reactor: Reactor) -> None:
+    def __init__(self, lookups: Lookups, reactor: Reactor, policy: Policy) -> None:
         self._lookups = lookups
+        self._policy = policy
         self._reactor = reactor
         self._timer: Timer | None = None
         fd = lookups.fileno()
         if fd is not None:
             reactor.watch(fd, self._receive)
 
-    def ask(self, verb: GetConnection | Variable, then: Answered) -> None:
-        """Look up what ``verb`` names; ``then`` is called once, now or later."""
+    def ask(
+        self, verb: GetConnection | Variable, then: Answered, *, dag_id: str = "", task_id: str | None = None
+    ) -> None:
+        """Look up what ``verb`` names, for a task or for a file's top level; ``then`` is called once, now or later."""
 
         def found(value: Connection | str | None, error: WindlassError | None) -> None:
             if error is not None:
                 then(None, (), error)
             elif isinstance(value, Connection):
                 fields = value.to_fields()
-                then(fields, secrets_of_fields(fields), None)
+                try:
+                    self._policy(value, dag_id, task_id)
+                except WindlassError as refusal:
+                    then(None, secrets_of_fields(fields), refusal)  # a policy may quote what it has seen
+                else:
+                    then(fields, secrets_of_fields(fields), None)
             else:
                 then(value, secrets_of_variable(verb.key, value or "") if isinstance(verb, Variable) else (), None)
 

@@ -98,7 +98,7 @@ def test_a_spec_survives_its_bytes(ids: list[str], data: st.DataObject) -> None:
                 retries=data.draw(st.integers(0, 5)),
                 retry_delay=data.draw(st.floats(0, 1e6)),
                 trigger_rule=data.draw(st.sampled_from(["all_success", "all_done", "none_failed"])),
-                execution_timeout=data.draw(st.none() | st.timedeltas(timedelta(0), timedelta(days=9))),
+                execution_timeout=data.draw(st.none() | st.timedeltas(timedelta(microseconds=1), timedelta(days=9))),
                 params=data.draw(st.dictionaries(names, st.integers() | st.text() | st.booleans(), max_size=2)),
             )
             for task_id in ids

@@ -38,13 +38,22 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installati
 
 
 @pytest.fixture
-def windlass(here: Installation, capsys: pytest.CaptureFixture[str]) -> Windlass:
+def calling(capsys: pytest.CaptureFixture[str]) -> Callable[[Installation], Windlass]:
+    """Return what makes a function that runs commands over an installation."""
+
+    def over(here: Installation) -> Windlass:
+        def call(*args: str) -> Outcome:
+            capsys.readouterr()
+            code = run(args, Session(control=here.control))
+            captured = capsys.readouterr()
+            return Outcome(code, captured.out, captured.err)
+
+        return call
+
+    return over
+
+
+@pytest.fixture
+def windlass(here: Installation, calling: Callable[[Installation], Windlass]) -> Windlass:
     """Run a command over the installation ``here``."""
-
-    def call(*args: str) -> Outcome:
-        capsys.readouterr()
-        code = run(args, Session(control=here.control))
-        captured = capsys.readouterr()
-        return Outcome(code, captured.out, captured.err)
-
-    return call
+    return calling(here)

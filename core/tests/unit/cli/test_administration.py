@@ -200,9 +200,19 @@ def test_config_hides_secrets_and_runs_no_command_to_list(
 def test_a_wrong_configuration_exits_2(windlass: Windlass, monkeypatch: pytest.MonkeyPatch) -> None:
     assert windlass("config", "lint").code == 0
     monkeypatch.setenv("WINDLASS__CORE__PARALELISM", "7")
-    result = windlass("config", "lint")
+    monkeypatch.setenv("WINDLASS__CORE__EXECUTOR", "MoonExecutor")
+    monkeypatch.setenv("WINDLASS__CORE__DEFAULT_TIMEZONE", "Mars/Olympus")
+    monkeypatch.setenv("WINDLASS__CORE__DAGS_FOLDER", "/nowhere/at/all")
+    result = windlass("config", "lint", "--json")
     assert result.code == 2
-    assert "parallelism" in result.err
+    found = [row["problem"] for row in result.data]
+    assert [next(word for word in ("parallelism", "folder", "zone", "Moon") if word in text) for text in found] == [
+        "parallelism",
+        "folder",
+        "zone",
+        "Moon",
+    ], "all of them, not only the first"
+    assert "parallelism" in windlass("dags", "list").err, "any other command stops at the first"
 
 
 # -- providers and plugins --------------------------------------------------------------------------------------------
@@ -239,8 +249,8 @@ def test_a_provider_adds_commands_but_replaces_none(windlass: Windlass, monkeypa
     assert windlass("dags", "list").code == 0
     monkeypatch.setattr("windlass.registry.cache.read", lambda _file: Catalog((provider,), ()))
     listed = windlass("--help").out
-    assert "acme         Command of the provider acme." in listed
-    assert "dags         List, trigger, pause and inspect DAGs." in listed
+    assert "acme               Command of the provider acme." in listed
+    assert "dags               List, trigger, pause and inspect DAGs." in listed
 
 
 # -- the database and the doctor --------------------------------------------------------------------------------------

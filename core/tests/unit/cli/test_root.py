@@ -54,7 +54,7 @@ def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_lists_the_commands_but_not_hidden_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     out = capsys.readouterr().out
-    assert "standalone   Run everything on this machine until interrupted." in out
+    assert "standalone         Run everything on this machine until interrupted." in out
     assert "supervisor" not in out
 
 

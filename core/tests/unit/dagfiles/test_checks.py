@@ -9,6 +9,8 @@ from windlass.dagfiles import checks
 from windlass.dagfiles.checks import checked
 from windlass.errors import ParamInvalid, SpecError, WindlassError
 from windlass.spec import (
+    AssetCondition,
+    AssetScheduleSpec,
     CronIntervalSpec,
     CustomTimetableSpec,
     DagSpec,
@@ -88,6 +90,19 @@ class TestParams:
         with pytest.raises(ParamInvalid, match="is no JSON schema"):
             self.check(scheduled=scheduled, value=1, schema={"type": "number of things"})
 
+    @pytest.mark.parametrize("scheduled", [False, True])
+    def test_a_pattern_that_python_would_never_finish_is_matched_in_linear_time(self, scheduled: bool) -> None:
+        slow = {"type": "string", "pattern": "^(a+)+$"}
+        self.check(scheduled=scheduled, value="a" * 50_000, schema=slow)
+        if scheduled:
+            with pytest.raises(ParamInvalid, match=r"default of param 'n' of DAG 'etl' does not fit"):
+                self.check(scheduled=True, value="a" * 50_000 + "!", schema=slow)
+
+    @pytest.mark.parametrize("scheduled", [False, True])
+    def test_a_pattern_that_cannot_be_linear_is_refused(self, scheduled: bool) -> None:
+        with pytest.raises(ParamInvalid, match=r"schema of param 'n' of DAG 'etl' has a pattern .* a look-ahead"):
+            self.check(scheduled=scheduled, value="a", schema={"pattern": "(?=a)a"})
+
     def test_a_reference_to_an_address_asks_nobody(self) -> None:
         with pytest.raises(Exception, match=r"127\.0\.0\.1"):
             self.check(scheduled=True, value=1, schema={"$ref": "http://127.0.0.1:1/x.json"})
@@ -102,3 +117,18 @@ class TestParams:
         task = TaskSpec(task_id="load", params={"n": ParamSpec(has_value=False)})
         data = dag(tasks=(task,), params={"n": ParamSpec(value=1)}, schedule=DAILY, start_date=MONDAY)
         assert checked(data, "etl.py").dag_id == "etl"
+
+
+@pytest.mark.parametrize(
+    "condition", [AssetCondition(), AssetCondition(all_of=(AssetCondition(asset="a"), AssetCondition()))]
+)
+def test_an_asset_schedule_that_names_no_asset_is_refused(condition: AssetCondition) -> None:
+    spec = DagSpec(dag_id="d", schedule=AssetScheduleSpec(condition=condition))
+    with pytest.raises(SpecError, match="the asset schedule of DAG 'd' can never be met"):
+        checked(encode_spec(spec), "f.py")
+
+
+def test_an_asset_with_a_name_that_no_column_holds_is_refused() -> None:
+    spec = DagSpec(dag_id="d", schedule=AssetScheduleSpec(condition=AssetCondition(asset="a" * 251)))
+    with pytest.raises(SpecError, match="has 251 characters; it must have 1 to 250"):
+        checked(encode_spec(spec), "f.py")

@@ -48,6 +48,8 @@ def test_safe_mode_takes_files_that_mention_dag_and_windlass_in_any_case(tmp_pat
     write(tmp_path, "c.py", "dag = 1")
     assert names(tmp_path) == ["a.py"]
     assert names(tmp_path, safe_mode=False) == ["a.py", "b.py", "c.py"]
+    write(tmp_path, "d.py", "from windlass import asset\n@asset(schedule=None)\ndef f(): ...")
+    assert names(tmp_path) == ["a.py", "d.py"]
 
 
 def test_a_file_is_searched_again_when_it_changed(tmp_path: Path) -> None:

@@ -122,6 +122,17 @@ def test_an_asset_is_observed_with_the_task_that_updated_it(
     assert (update.uri, update.dag_id, update.task_id) == ("s3://b/k", "d", "a")
 
 
+def test_an_asset_that_somebody_outside_updated_is_observed_without_a_task(
+    engine: HandDriven, observing: Installer, heard: Heard
+) -> None:
+    events = observing(acme=ALL)
+    engine.store.assets.create_event("rates", extra={}, who="ann")
+    events.step()
+    [update] = heard("acme")
+    assert isinstance(update, AssetUpdated)
+    assert (update.uri, update.dag_id, update.task_id, update.map_index) == ("rates", None, None, -1)
+
+
 def test_a_file_that_breaks_is_observed_once_until_it_is_whole_again(
     engine: HandDriven, observing: Installer, heard: Heard
 ) -> None:

@@ -102,7 +102,12 @@ class FakeSession:
         return self.connections[verb.conn_id]
 
     def _query(self, verb: Query) -> list[dict[str, Any]]:
-        return self.rows.get(verb.what, [])
+        rows = self.rows.get(verb.what, [])
+        if verb.what != "asset_events":
+            return rows
+        rows = [row for row in rows if verb.filters.get("uri", row["uri"]) == row["uri"]]
+        ordered = rows[::-1] if verb.filters.get("newest_first") else rows
+        return ordered[verb.offset : verb.offset + verb.limit]
 
     def _triggerrun(self, verb: TriggerRun) -> dict[str, Any]:
         return {"run_id": verb.run_id}

@@ -171,7 +171,7 @@ def test_backoff_goes_on_across_reschedules(lab: Any, dag: DAG, clock: Clock) ->
     ("arguments", "message"),
     [
         ({"mode": "sleep"}, "mode 'sleep' is not one of poke, reschedule"),
-        ({"poke_interval": -1}, "cannot be negative"),
+        ({"poke_interval": -1}, "poke_interval must be 0 or more, not -1 seconds"),
         ({"poke_interval": "x"}, "poke_interval must be a timedelta"),
         ({"soft_fail": True, "never_fail": True}, "cannot both be set"),
     ],

@@ -10,6 +10,9 @@ import pytest
 
 from windlass.app.clocks import SeededRng, VirtualClock
 from windlass.ports import Claim
+from windlass.protocol import AssetEvent, Query
+from windlass.spec import AssetCondition, AssetScheduleSpec
+from windlass.states import RunType
 from windlass.store import Store
 from windlass.store.invariants import INVARIANTS
 from windlass_testing.hand_driven import HandDriven, result
@@ -79,6 +82,8 @@ MAY_BE_SCANNED = re.compile(
 def test_no_statement_of_the_engine_reads_history(file_engine: HandDriven) -> None:
     engine = file_engine
     engine.dag("a", "b")
+    condition = AssetCondition(any_of=(AssetCondition(asset="s3://x"), AssetCondition(alias="al")))
+    engine.dag("c", dag_id="fed", file="fed.py", schedule=AssetScheduleSpec(condition=condition))
     recorder = engine.store.db.probe = Recorder()
     run = engine.new_run()
     engine.scheduler.signals()
@@ -94,6 +99,22 @@ def test_no_statement_of_the_engine_reads_history(file_engine: HandDriven) -> No
     engine.report(a, xcoms=(result("x"),))
     engine.run(engine.ti(run, "b"))
     engine.gateway.recover("s1")
+    other = engine.run(engine.ti(engine.new_run(day=3), "a"))
+    outlets = (AssetEvent(uri="s3://x"), AssetEvent(uri="s3://y", alias="al"))
+    engine.report(other, ending=engine.finish(outlets=outlets))
+    engine.scheduler.updated_assets("fed")
+    waiting = engine.scheduler.waiting_events("fed")
+    fed = engine.new_run(
+        "fed",
+        run_type=RunType.ASSET_TRIGGERED,
+        logical_date=waiting[-1].at,
+        data_interval_start=waiting[0].at,
+        data_interval_end=waiting[-1].at,
+        asset_events=tuple(event.id for event in waiting),
+    )
+    reader = engine.run(engine.ti(fed, "c"), dag_id="fed")
+    for filters in ({"uri": "s3://x"}, {"alias": "al"}, {"triggered": True}):
+        engine.gateway.call(reader.lease_id, Query(what="asset_events", filters=filters))
 
     scans = {
         f"{step}  <-  {sql}"
@@ -111,7 +132,7 @@ def test_every_statement_of_every_invariant_is_valid(engine: HandDriven) -> None
 
 def plan_of_invariant(engine: HandDriven, name: str) -> Iterator[str]:
     sql = INVARIANTS[name].sql
-    values = {key: 0 for key in ("now", "grace", "queued_limit") if f":{key}" in sql}
+    values = {key: 0 for key in ("now", "grace", "queued_limit", "kept") if f":{key}" in sql}
     for row in engine.store.db.rows(f"EXPLAIN QUERY PLAN {sql}", values):
         yield str(row[3])
 

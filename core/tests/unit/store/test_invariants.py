@@ -8,7 +8,8 @@ import pytest
 
 from windlass.app.clocks import VirtualClock
 from windlass.protocol import Outcome
-from windlass.spec import TaskSpec
+from windlass.spec import AssetCondition, AssetScheduleSpec, TaskSpec
+from windlass.states import RunType
 from windlass.store import Store, invariant_violations
 from windlass.store.database import Transaction
 from windlass.store.invariants import INVARIANTS
@@ -23,7 +24,7 @@ PLANTED = {
     "2 legal": "UPDATE transition SET actor = 'scheduler' WHERE to_state = 'running'",
     "2 chain": "UPDATE transition SET from_state = 'deferred' WHERE from_state = 'none' AND ti_id = :done",
     "2 run-chain": "INSERT INTO run_transition (run, from_state, to_state, actor, op_id, reason, at) "
-    "SELECT id, 'failed', 'queued', 'clear', 'planted', '', 0 FROM run LIMIT 1",
+    "SELECT id, 'failed', 'queued', 'clear', 'planted', '', queued_at FROM run LIMIT 1",
     "2 last": "UPDATE ti SET state = 'skipped' WHERE id = :done",
     "2 run-last": "UPDATE run SET state = 'running'",
     "3 running-has-attempt": "UPDATE ti SET lease_id = 'another' WHERE id = :running",
@@ -46,7 +47,12 @@ PLANTED = {
     "18 outbox": "DELETE FROM outbox",
     "18 run-outbox": "UPDATE run SET callbacks = 'success,failure'; "
     "INSERT INTO run_transition (run, from_state, to_state, actor, op_id, reason, at) "
-    "SELECT id, 'queued', 'failed', 'mark', 'planted', '', 0 FROM run LIMIT 1",
+    "SELECT id, 'queued', 'failed', 'mark', 'planted', '', queued_at FROM run LIMIT 1",
+    "23 delivered-once": "INSERT INTO asset_delivery (event, dag_id, asset) SELECT event, dag_id, asset "
+    "FROM asset_delivery WHERE run IS NOT NULL",
+    "23 consumer": "UPDATE run SET dag_id = 'other' WHERE run_type = 'asset_triggered'",
+    "23 asset-run": "UPDATE asset_delivery SET run = NULL",
+    "23 waits-for": "DELETE FROM asset_listener",
     "19 deferred": "UPDATE trigger_wait SET live = 0",
 }
 
@@ -76,6 +82,18 @@ def busy(store: Store, clock: VirtualClock) -> HandDriven:
     engine.queue(engine.ti(run, "queued"))
     engine.report(engine.run(engine.ti(run, "deferred")), ending=engine.deferral())
     engine.new_run(day=2)
+    engine.dag("t", dag_id="fed", file="fed.py", schedule=AssetScheduleSpec(condition=AssetCondition(asset="a")))
+    store.assets.create_event("a", extra={}, who="test")
+    [waiting] = store.scheduler.waiting_events("fed")
+    engine.new_run(
+        "fed",
+        run_type=RunType.ASSET_TRIGGERED,
+        logical_date=waiting.at,
+        data_interval_start=waiting.at,
+        data_interval_end=waiting.at,
+        asset_events=(waiting.id,),
+    )
+    store.assets.create_event("a", extra={}, who="test")
     return engine
 
 
@@ -104,7 +122,7 @@ def drop_unique_keys(store: Store) -> None:
     """Rebuild the tables without their keys: a database whose keys were lost must still be seen through."""
     database = store.db
     database.script("PRAGMA foreign_keys = OFF")
-    for table in ("ti", "run", "attempt"):
+    for table in ("ti", "run", "attempt", "asset_delivery"):
         columns = ", ".join(
             f"{name} {'INTEGER PRIMARY KEY' if name == 'id' else ''} {f'DEFAULT {default}' if default else ''}"
             for _, name, _, _, default, _ in database.rows(f"PRAGMA table_info({table})")

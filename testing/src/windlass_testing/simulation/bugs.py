@@ -16,8 +16,10 @@ from typing import Any, Final
 
 import msgspec
 
+from windlass.planning import assets as planned_assets
 from windlass.planning import endings as planned_endings
 from windlass.planning import rules
+from windlass.planning.assets import condition_of
 from windlass.planning.runs import DagLimit, choose_runs
 from windlass.ports import Changes, Claim, Committed, RunFacts, SignalKind, StopRequest, TaskFacts
 from windlass.scheduler import calendar, tracked
@@ -25,8 +27,8 @@ from windlass.scheduler.scheduler import Scheduler
 from windlass.scheduler.tracked import TrackedRun
 from windlass.spec import TriggerRule
 from windlass.states import Actor, TaskState
-from windlass.store import changes, claiming, commands, endings, gateway, reaping, xcoms
-from windlass.store.database import Database, Row, Savepoint
+from windlass.store import assets, changes, claiming, commands, creation, endings, gateway, reaping, xcoms
+from windlass.store.database import Database, Row, Savepoint, Transaction
 from windlass.store.gateway import SqlGateway
 from windlass.store.instants import SECOND
 from windlass.store.reaping import Reaper
@@ -382,3 +384,71 @@ def _clear_overlaps(stack: ExitStack) -> None:
         self._move(commands._CLEAR, running, Actor.CLEAR, "cleared")  # noqa: SLF001
 
     _replace(stack, commands._Step, "clear", clear)  # noqa: SLF001
+
+
+# --- Assets
+
+
+@_bug("an event that a run has consumed is consumed once more by whoever read it before")
+def _consume_again(stack: ExitStack) -> None:
+    _without(stack, assets, "_CONSUME", " AND run IS NULL")
+
+
+@_bug("a run takes every event that waits, also one that came after it was decided on")
+def _consume_unseen(stack: ExitStack) -> None:
+    def consume(transaction: Transaction, dag_id: str, run: int, _events: Sequence[int]) -> bool:
+        sql = "UPDATE asset_delivery SET run = :run WHERE dag_id = :dag_id AND run IS NULL"
+        return transaction.run(sql, {"run": run, "dag_id": dag_id}) > 0
+
+    _replace(stack, creation, "consume_events", consume)
+
+
+@_bug("a run is created although its events are gone")
+def _events_unnoticed(stack: ExitStack) -> None:
+    original = assets.consume_events
+
+    def consume(transaction: Transaction, dag_id: str, run: int, events: Sequence[int]) -> bool:
+        original(transaction, dag_id, run, events)
+        return True
+
+    _replace(stack, creation, "consume_events", consume)
+
+
+@_bug("an event tells nobody")
+def _silent_event(stack: ExitStack) -> None:
+    _replace(stack, assets, "_TELL", assets._TELL.replace("'asset'", "'pool'"))  # noqa: SLF001 - what is patched
+
+
+@_bug("an event that comes while a DAG is paused calls for a run")
+def _count_while_paused(stack: ExitStack) -> None:
+    _replace(stack, assets, "_DELIVER", assets._DELIVER.replace("1 - d.paused", "1"))  # noqa: SLF001
+
+
+@_bug("an event through an alias reaches only the listeners of its asset")
+def _deaf_alias(stack: ExitStack) -> None:
+    _replace(stack, assets, "_DELIVER", assets._DELIVER.replace(":is_alias", "0 * :is_alias"))  # noqa: SLF001
+
+
+@_bug("events that waited for room are forgotten when a run ends")
+def _no_look_after_end(stack: ExitStack) -> None:
+    original = calendar.Calendar.run_ended
+
+    def run_ended(self: calendar.Calendar, dag_id: str) -> None:
+        known, was_due = self._dags.get(dag_id), dag_id in self._due
+        original(self, dag_id)
+        spec = None if known is None else self.spec(dag_id, known.spec_version)
+        if not was_due and spec is not None and condition_of(spec.schedule) is not None:
+            del self._due[dag_id]
+
+    _replace(stack, calendar.Calendar, "run_ended", run_ended)
+
+
+@_bug("the interval of a run that takes several events is that of the last one")
+def _narrow_interval(stack: ExitStack) -> None:
+    original = planned_assets.consume
+
+    def consume(condition: Any, waiting: Any) -> Any:  # noqa: ANN401 - passed on
+        due = original(condition, waiting)
+        return due if due is None else msgspec.structs.replace(due, start=due.end)
+
+    _replace(stack, calendar, "consume", consume)

@@ -75,7 +75,8 @@ class Liveness:
         return True
 
     def check_end(self, triggered: Sequence[str]) -> None:
-        """Check what can only be known at the end: one effect per key, one run per interval."""
+        """Check what can only be known at the end: one effect per key, one run per interval, no event left over."""
+        self._observer.assets.check_end()
         keys = [msgspec.json.decode(run.conf).get("key") for run in self._observer.runs.values()]
         for key in triggered:
             if keys.count(key) > 1:
@@ -135,7 +136,7 @@ class Liveness:
             for other in self._observer.runs.values()
             if other.dag_id == run.dag_id
             and other.logical_date < run.logical_date
-            and (not spec.catchup or other.run_type == "scheduled")
+            and (not spec.catchup or other.run_type != "manual")
         ]
         if not earlier:
             return True

@@ -19,6 +19,7 @@ from windlass.states import Actor as Who
 from windlass.store import invariant_violations
 from windlass.store.database import Database
 from windlass_testing.simulation import evaluator
+from windlass_testing.simulation.assets import AssetWatch
 from windlass_testing.simulation.processes import Register, read_mark
 from windlass_testing.simulation.world import InvariantBroken, World
 
@@ -75,6 +76,7 @@ _STEPS: Final = (
     "SELECT seq, ti_id, from_state, to_state, epoch, actor, op_id FROM transition WHERE seq > :seq ORDER BY seq"
 )
 _OPEN: Final = "SELECT lease_id, ti_id, epoch FROM attempt WHERE ended_at IS NULL"
+_UNREAD: Final = "SELECT task FROM signal WHERE kind = 'task' AND run = :run"
 _XCOMS: Final = "SELECT epoch, data FROM xcom WHERE ti_id = :task"
 _LEGAL: Final = {(b.value, a.value): {w.value for w in who} for (b, a), who in TASK_TRANSITIONS.items()}
 _TERMINAL: Final = frozenset(state.value for state in TERMINAL_TASK_STATES)
@@ -97,6 +99,7 @@ class Observer:
         self._database = database
         self._register = register
         self._specs = specs
+        self.assets = AssetWatch(world, database, specs)
         self._rows: list[tuple[object, ...]] = []
         self._tis: dict[int, Ti] = {}
         self._open: dict[str, tuple[int, int]] = {}
@@ -121,6 +124,7 @@ class Observer:
         """Read what was committed and check it."""
         self.commits += 1
         self._look_at_runs()
+        self.assets.look()
         rows = self._database.rows(_TIS)
         opened = {lease: (task, epoch) for lease, task, epoch in self._database.rows(_OPEN)}
         if rows != self._rows or opened != self._open:
@@ -243,7 +247,13 @@ class Observer:
         index = ti.map_index
         mapped = task.map is not None or spec.mapped_group_of(ti.task_id) is not None
         verdict = evaluator.verdict(spec, board, task, index)
-        skipped = not task.is_teardown and evaluator.is_decided_against(spec, self._deciders(ti.run), ti.task_id, index)
+        deciders = self._deciders(ti.run)
+        if step.after == "scheduled":
+            # A rule that does not wait for a branch may be fulfilled while the branch's end is still in the inbox.
+            unread = {row[0] for row in self._database.rows(_UNREAD, {"run": ti.run})}
+            deciders = [decider for decider in deciders if decider[3] not in unread]
+        decided = [decider[:3] for decider in deciders]
+        skipped = not task.is_teardown and evaluator.is_decided_against(spec, decided, ti.task_id, index)
         if step.after == "scheduled":
             if verdict != evaluator.RUN or skipped or (mapped and index < 0):
                 raise InvariantBroken("9 rule", f"{what}, but {task.trigger_rule} says {verdict} on {board}")
@@ -306,9 +316,10 @@ class Observer:
                 board[ti.task_id][ti.map_index] = ti.state
         return dict(board)
 
-    def _deciders(self, run: int) -> list[tuple[str, int, list[str]]]:
+    def _deciders(self, run: int) -> list[tuple[str, int, list[str], int]]:
+        """Return task, map index, skip targets and id of each instance that has decided against others."""
         return [
-            (ti.task_id, ti.map_index, msgspec.json.decode(ti.skip_targets, type=list[str]))
+            (ti.task_id, ti.map_index, msgspec.json.decode(ti.skip_targets, type=list[str]), ti.id)
             for ti in self._tis.values()
             if ti.run == run and ti.state == TaskState.SUCCESS and ti.skip_targets
         ]

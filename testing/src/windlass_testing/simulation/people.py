@@ -9,6 +9,7 @@ from windlass.errors import Conflict, StoreError
 from windlass.ports import NewRun, Rng
 from windlass.states import RunState, RunType, TaskState
 from windlass.store import Store
+from windlass_testing.simulation.assets import Updates
 from windlass_testing.simulation.dags import POOLS
 from windlass_testing.simulation.interference import Watched
 from windlass_testing.simulation.observer import Observer
@@ -20,11 +21,15 @@ _TRIES = 5
 class Operator:
     """One person at a time, with a few commands in mind."""
 
-    def __init__(self, world: World, store: Store, rng: Rng, observer: Observer, dag_ids: Sequence[str]) -> None:
+    def __init__(
+        self, world: World, store: Store, rng: Rng, observer: Observer, dag_ids: Sequence[str], updates: Updates
+    ) -> None:
         self._world = world
         self._runs = Watched(store.runs, allowed=(Conflict,))
         self._dags = Watched(store.dags)
         self._pools = Watched(store.pools)
+        self._assets = Watched(store.assets, allowed=(Conflict,))
+        self._updates = updates
         self._rng = rng
         self._observer = observer
         self._dag_ids = dag_ids
@@ -40,6 +45,8 @@ class Operator:
             self._mark,
             self._mark_run,
         )
+        if updates.any_at_all:
+            self._commands += (self._update, self._update, self._update)
         if observer.one_scheduler:
             # Of several, only the one that reads the signal learns of these.
             self._commands += (self._pause, self._pool)
@@ -90,6 +97,11 @@ class Operator:
         self._world.note(f"triggers {dag_id}")
         self.triggered.append(key)
         return lambda: self._runs.create(new, key=key)
+
+    def _update(self, key: str) -> Callable[[], object]:
+        event = self._updates.draw()
+        self._world.note(f"updates {event.uri}")
+        return lambda: self._assets.create_event(event.uri, extra={}, alias=event.alias, who="ann", key=key)
 
     def _some(self) -> list[int]:
         rows = list(self._observer.instances())

@@ -13,6 +13,7 @@ from windlass.planning.topology import topology_of
 from windlass.ports import Claimed, StopKind, Workload
 from windlass.protocol import Finish, Outcome, Reschedule, XComSet, XComValue
 from windlass.spec import DagSpec
+from windlass_testing.simulation.assets import Updates
 from windlass_testing.simulation.faults import Faults
 from windlass_testing.simulation.world import InvariantBroken, World
 
@@ -85,7 +86,8 @@ class Register:
 class Behaviour:
     """Decides what user code does, attempt by attempt."""
 
-    def __init__(self, world: World, faults: Faults, specs: dict[str, DagSpec]) -> None:
+    def __init__(self, world: World, faults: Faults, specs: dict[str, DagSpec], updates: Updates) -> None:
+        self._updates = updates
         self._world = world
         self._faults = faults
         self.specs = specs
@@ -97,7 +99,8 @@ class Behaviour:
     def duration(self) -> float:
         """Return how long user code takes."""
         source = self._world.random
-        if source.random() < 0.05:
+        # A process that outlives the freeze of its supervisor is what a hasty reaper would harm.
+        if source.random() < (0.25 if self._faults.freeze_supervisor else 0.05):
             return source.uniform(30.0, 150.0)
         return min(source.expovariate(1 / self._pace), 60.0)
 
@@ -132,7 +135,14 @@ class Behaviour:
             if spec.by_id[work.task_id].is_brancher:
                 targets = tuple(name for name in spec.downstream[work.task_id] if source.random() < 0.5)
             process.xcoms = self._result(spec, process)
-        process.ending = Finish(outcome=outcome, started_at=now, ended_at=now, duration=1.0, skip_targets=targets)
+        process.ending = Finish(
+            outcome=outcome,
+            started_at=now,
+            ended_at=now,
+            duration=1.0,
+            skip_targets=targets,
+            outlets=self._updates.of_task(work.dag_id) if outcome is Outcome.SUCCESS else (),
+        )
 
     def _result(self, spec: DagSpec, process: Process) -> tuple[XComSet, ...]:
         topology = topology_of(spec)

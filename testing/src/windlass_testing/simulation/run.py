@@ -17,6 +17,7 @@ from windlass.states import RunType
 from windlass.store import ParsedFile, Store
 from windlass.store.database import Database
 from windlass.store.specs import Specs
+from windlass_testing.simulation.assets import Updates, consumers
 from windlass_testing.simulation.dags import POOLS, random_dag
 from windlass_testing.simulation.executor import LossyExecutor
 from windlass_testing.simulation.faults import Faults
@@ -100,6 +101,10 @@ class _Simulation:
         for number in range(source.choice((1, 1, 2))):
             spec = random_dag(source, f"dag{number}")
             self._specs[spec.dag_id] = spec
+        fed = consumers(random.Random(f"assets {seed}"))  # noqa: S311 - repeatable
+        self._updates = Updates(random.Random(f"updates {seed}"), any_at_all=bool(fed))  # noqa: S311 - repeatable
+        self._fed = {spec.dag_id: spec for spec in fed}
+        self._specs |= self._fed
         self._rng = SeededRng(seed)
         self._bells = Bells(world, self.faults)
         self._database = Database.memory(world, self._rng, self._bells)
@@ -116,7 +121,7 @@ class _Simulation:
         world, source = self._world, self._source
         self._prepare()
         specs = Specs(self._database)
-        behaviour = Behaviour(world, self.faults, self._specs)
+        behaviour = Behaviour(world, self.faults, self._specs, self._updates)
         names = ("one", "two") if source.random() < 0.35 else ("one",)
         hosts = [
             SupervisorHost(
@@ -140,7 +145,7 @@ class _Simulation:
                 lambda: LossyExecutor(world, self.faults, hosts, parallelism, self._on_submit),
             )
             self._bells.hosts.append(host)
-        operator = Operator(world, self._store, self._rng, self.observer, tuple(self._specs))
+        operator = Operator(world, self._store, self._rng, self.observer, tuple(self._specs), self._updates)
         if self.faults.operator:
             operator.start()
         if self.faults.jump:
@@ -173,6 +178,8 @@ class _Simulation:
         self._store.dags.store_parse_results(files, paused=False)
         now = self._world.now()
         for dag_id, spec in self._specs.items():
+            if dag_id in self._fed:
+                continue
             times = 1 if isinstance(spec.schedule, DeltaIntervalSpec) else self._source.randint(1, 2)
             for _ in range(times):
                 self._store.runs.create(

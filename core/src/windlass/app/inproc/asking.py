@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+import msgspec
+
+from windlass.app.inproc.assets import RecordedEvent
 from windlass.app.inproc.memory import MemoryStore
 from windlass.errors import UsageError
 from windlass.planning.attempts import run_fields
@@ -32,6 +35,13 @@ _TASK_FILTERS: Final[dict[str, Callable[[Row, Any], bool]]] = {
     "task_ids": lambda row, value: row["task_id"] in value,
     "map_index": lambda row, value: row["map_index"] == value,
 }
+_EVENT_FILTERS: Final[dict[str, Callable[[Row, Any], bool]]] = {
+    "uri": lambda row, value: row["uri"] == value,
+    "uris": lambda row, value: row["uri"] in value,
+    "alias": lambda row, value: row["alias"] == value,
+    "after": lambda row, value: row["timestamp"] > value,
+    "before": lambda row, value: row["timestamp"] < value,
+}
 
 
 def answer(store: MemoryStore, here: RunFacts, query: Query) -> list[Row]:
@@ -58,7 +68,11 @@ def answer(store: MemoryStore, here: RunFacts, query: Query) -> list[Row]:
             ]
             return [run_fields(run) for run in earlier[-1:]]
         case "asset_events":
-            return []
+            wanted = dict(query.filters)
+            newest_first, mine = wanted.pop("newest_first", False), wanted.pop("triggered", False)
+            events = store.assets.of_run(here.dag_id, here.id) if mine else iter(store.assets.events)
+            rows = _passing([_event_row(event) for event in events], wanted, _EVENT_FILTERS, query)
+            return _page(rows[::-1] if newest_first else rows, query)
     raise UsageError(f"no query {query.what!r}; ask for runs, task_states, previous or asset_events")
 
 
@@ -91,3 +105,8 @@ def _task_row(run: RunFacts, task: TaskFacts) -> Row:
         "start_date": None,
         "end_date": None,
     }
+
+
+def _event_row(event: RecordedEvent) -> Row:
+    row = msgspec.structs.asdict(event)
+    return {**row, "timestamp": row.pop("at")}

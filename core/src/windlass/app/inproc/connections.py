@@ -10,6 +10,8 @@ import msgspec
 
 from windlass.app.services import StoredSecrets, open_services
 from windlass.config import Settings
+from windlass.control.visibility import did_you_mean
+from windlass.errors import ConnectionNotDefined
 from windlass.secrets.masking import Masker, secrets_of_fields
 from windlass.secrets.resolver import open_resolver, resolve_settings
 
@@ -26,6 +28,9 @@ def test_connection(settings: Settings, conn_id: str) -> tuple[bool, str]:
     resolver = open_resolver(settings, StoredSecrets(store))
     try:
         fields = resolver.get_connection(conn_id).to_fields()
+    except ConnectionNotDefined as error:
+        hint = did_you_mean(conn_id, (row.conn_id for row in store.credentials.connections()))
+        raise ConnectionNotDefined(f"{error}.{hint}" if hint else str(error)) from None
     finally:
         resolver.close()
         store.close()

@@ -26,8 +26,8 @@ from windlass.app.inproc.gateway import MemoryGateway
 from windlass.app.inproc.memory import MemoryStore
 from windlass.authoring.dag import DAG
 from windlass.errors import Conflict
-from windlass.ports import Claim, NewRun, Report, RunFacts, StopRequest, TaskFacts, Workload
-from windlass.protocol import ArtifactCommit, ArtifactOpen, Rendered, Reschedule, Verb, XComSet
+from windlass.ports import Claim, NewRun, Report, RunFacts, StopRequest, TaskFacts, WaitingEvent, Workload
+from windlass.protocol import ArtifactCommit, ArtifactOpen, AssetEvent, Rendered, Reschedule, Verb, XComSet
 from windlass.runtime.attempt import run_attempt
 from windlass.scheduler import Scheduler, SchedulerSettings
 from windlass.secrets.env import EnvironmentSource
@@ -166,6 +166,16 @@ class InlineEngine:
             msg = f"DAG `{new.dag_id}` already has a run of that logical date"
             raise Conflict(msg)
         return run
+
+    def deliver(self, dag_id: str, events: Sequence[AssetEvent]) -> tuple[int, ...]:
+        """Let asset events wait for the next run of a DAG, and return their ids for it to consume."""
+        before = len(self.store.assets.events)
+        for event in events:
+            self.store.record_asset_event(event)
+        recorded = self.store.assets.events[before:]
+        for found in recorded:
+            self.store.assets.deliver(dag_id, WaitingEvent(id=found.id, uri=found.uri, alias=found.alias, at=found.at))
+        return tuple(found.id for found in recorded)
 
     def run_to_end(self, run: RunFacts) -> RunFacts:
         """Step until ``run`` has ended, letting time pass whenever nothing else is left to do."""

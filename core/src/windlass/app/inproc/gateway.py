@@ -15,6 +15,7 @@ from windlass.planning.endings import ending_of
 from windlass.ports import Claim, Claimed, NewRun, Report, Rng, RunFacts, StopRequest, TaskFacts
 from windlass.protocol import (
     AssetEvent,
+    Finish,
     GetConnection,
     Query,
     TriggerRun,
@@ -42,7 +43,6 @@ class MemoryGateway:
         self._variable = variable
         self._leases: dict[str, int] = {}
         self._first_pokes: dict[int, Any] = {}
-        self.asset_events: list[AssetEvent] = []
         #: Variables that tasks have set (None: deleted), in front of the lookup.
         self.variables: dict[str, str | None] = {}
 
@@ -143,6 +143,9 @@ class MemoryGateway:
         )
         self._leases.pop(report.lease_id, None)
         self._store.stops.pop(task.id, None)
+        if isinstance(report.ending, Finish) and ending.state is TaskState.SUCCESS:
+            for event in report.ending.outlets:
+                self._store.record_asset_event(event, _source(run, task))
         self._store.signal_task(after)
         return True
 
@@ -182,7 +185,7 @@ class MemoryGateway:
             case TriggerRun():
                 return self._trigger(verb)
             case AssetEvent():
-                self.asset_events.append(verb)
+                self._store.record_asset_event(verb, _source(self._run(task), task))
                 return None
             case Query():
                 return answer(self._store, self._run(task), verb)
@@ -265,3 +268,8 @@ class MemoryGateway:
             msg = f"run {task.run} is gone"
             raise Conflict(msg)
         return run
+
+
+def _source(run: RunFacts, task: TaskFacts) -> tuple[str, str, str, int]:
+    """Return where an asset event of ``task`` comes from."""
+    return run.dag_id, run.run_id, task.task_id, task.map_index

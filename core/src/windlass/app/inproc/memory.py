@@ -14,11 +14,13 @@ from typing import TypeVar
 
 import msgspec
 
+from windlass.app.inproc.assets import MemoryAssets
 from windlass.errors import DagNotFound, StoreError
 from windlass.planning.queueing import Lane, Occupancy
 from windlass.planning.runs import make_run_id
 from windlass.ports import (
     Admission,
+    AssetName,
     Changes,
     Clock,
     Committed,
@@ -35,8 +37,9 @@ from windlass.ports import (
     StopRequest,
     TaskFacts,
     TaskMove,
+    WaitingEvent,
 )
-from windlass.protocol import Rendered, XComValue
+from windlass.protocol import AssetEvent, Rendered, XComValue
 from windlass.spec import DagSpec, TaskSpec, spec_version
 from windlass.states import OCCUPYING_STATES, RUN_TRANSITIONS, Actor, RunState, RunType, TaskState, is_legal
 
@@ -69,6 +72,7 @@ class MemoryStore:
         self.xcoms: dict[tuple[int, str], XComValue] = {}
         self.rendered: dict[int, Rendered] = {}
         self.stops: dict[int, StopRequest] = {}
+        self.assets = MemoryAssets()
         self._dags: dict[str, DagFacts] = {}
         self._specs: dict[tuple[str, str], DagSpec] = {}
         self._pools = {"default_pool": PoolFacts(name="default_pool", slots=128)}
@@ -107,6 +111,7 @@ class MemoryStore:
             last_interval_end=None if known is None else known.last_interval_end,
         )
         self._dags[spec.dag_id] = fresh
+        self.assets.forget(spec.dag_id, spec)
         self._signal(SignalKind.DAG, dag_id=spec.dag_id)
 
     def set_pool(self, pool: PoolFacts) -> None:
@@ -127,6 +132,12 @@ class MemoryStore:
     def signal_task(self, task: TaskFacts) -> None:
         """Tell the run's scheduler that somebody else changed ``task``."""
         self._signal(SignalKind.TASK, run=task.run, task=task.id)
+
+    def record_asset_event(self, event: AssetEvent, source: tuple[str, str, str, int] | None = None) -> None:
+        """Record an event and tell the DAGs that listen."""
+        listeners = [(dag, self.spec(dag.dag_id, dag.spec_version)) for dag in self.dags()]
+        for dag_id in self.assets.record(event, self.clock.now(), listeners, source):
+            self._signal(SignalKind.ASSET, dag_id=dag_id)
 
     def task(self, task: int) -> TaskFacts:
         """Return one task instance."""
@@ -206,7 +217,7 @@ class MemoryStore:
     def previous(self, run: int, task_id: str, map_index: int, *, scheduled_only: bool) -> PreviousFacts | None:
         """Return the same task in the run before."""
         here = self._runs[run]
-        kinds = (RunType.SCHEDULED, RunType.BACKFILL) if scheduled_only else tuple(RunType)
+        kinds = set(RunType) - ({RunType.MANUAL} if scheduled_only else set())
         earlier = sorted(
             (
                 other
@@ -227,6 +238,15 @@ class MemoryStore:
             downstream_done=all(state in _ENDED_WELL for (name, _), state in runs[-1].items() if name in below),
         )
 
+    def updated_assets(self, dag_id: str) -> list[AssetName]:
+        """Return which of the DAG's assets and aliases have a waiting event that counts."""
+        dag = self._dags[dag_id]
+        return self.assets.updated(dag_id, self.spec(dag_id, dag.spec_version))
+
+    def waiting_events(self, dag_id: str) -> list[WaitingEvent]:
+        """Return the events that wait for a run of the DAG."""
+        return self.assets.waiting(dag_id)
+
     # -- StorePort: writing -------------------------------------------------------------------------------------------
 
     def create_run(self, new: NewRun) -> RunFacts | None:
@@ -239,6 +259,8 @@ class MemoryStore:
         while new.bump and logical in taken:
             logical += timedelta(microseconds=1)
         run_id = new.run_id or make_run_id(new.run_type, logical)
+        if not self.assets.all_wait(new.dag_id, new.asset_events):
+            return None
         if logical in taken or any(r.run_id == run_id for r in self._runs.values() if r.dag_id == new.dag_id):
             return None
         facts = RunFacts(
@@ -264,6 +286,7 @@ class MemoryStore:
         )
         self._runs[facts.id] = facts
         self._of_run[facts.id] = {}
+        self.assets.consume(new.dag_id, new.asset_events, facts.id)
         for task in self.spec(facts.dag_id, facts.spec_version).tasks:
             self._create_task(facts.id, task, -1)
         if new.run_type is RunType.SCHEDULED:

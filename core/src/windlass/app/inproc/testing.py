@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from windlass.app.inproc.engine import InlineEngine, InlineSession, captured, manual_run
 from windlass.authoring import scope
+from windlass.authoring.arguments import closest
+from windlass.authoring.asset import Asset
 from windlass.authoring.dag import DAG
 from windlass.authoring.operator import BaseOperator
 from windlass.config import Settings
@@ -22,12 +25,12 @@ from windlass.planning.attempts import attempt_context
 from windlass.planning.calendar import manual_interval
 from windlass.planning.endings import RESULT_KEY
 from windlass.ports import RunFacts, TaskFacts
-from windlass.protocol import AttemptContext, Finish, Outcome
+from windlass.protocol import AssetEvent, AttemptContext, Finish, Outcome
 from windlass.runtime.attempt import render_attempt, run_attempt
 from windlass.runtime.loader import add_root, load_dag_file
 from windlass.runtime.xcom import unpack
 from windlass.spec.params import check_conf
-from windlass.states import RunState, TaskState
+from windlass.states import RunState, RunType, TaskState
 
 _STATE = {
     Outcome.SUCCESS: TaskState.SUCCESS,
@@ -36,7 +39,11 @@ _STATE = {
     Outcome.FAIL_NO_RETRY: TaskState.FAILED,
 }
 
+AssetEvents = Mapping[Asset | str, Mapping[str, Any] | Sequence[Mapping[str, Any]]]
 Connections = Mapping[str, str | Mapping[str, Any] | Connection]
+
+#: A DAG's id where it stands as text.
+_ID: Final = re.compile(rb"""\bDAG\(\s*(?:dag_id\s*=\s*)?["']([^"'\n]{1,250})["']""")
 
 
 class TaskResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +79,8 @@ class DagTestResult:
         )
         #: Variables that tasks have set; None means deleted.
         self.variables = dict(engine.gateway.variables)
+        #: What the run's tasks said about their outlets, oldest first.
+        self.asset_events = tuple(e for e in engine.store.assets.events if e.source_run_id == run.run_id)
 
     @property
     def states(self) -> dict[str, str]:
@@ -120,6 +129,7 @@ def test_dag(
     conf: Mapping[str, Any] | None = None,
     connections: Connections | None = None,
     variables: Mapping[str, str] | None = None,
+    asset_events: AssetEvents | None = None,
 ) -> DagTestResult:
     """Run ``dag`` once in this process and return what came of it. This is ``dag.test()``.
 
@@ -127,9 +137,12 @@ def test_dag(
     fields or Connections, ``variables`` keys to texts; besides them the run knows what the environment holds as
     ``WINDLASS_CONN_<ID>`` and ``WINDLASS_VAR_<KEY>``, and nothing else.
 
+    With ``asset_events`` the run is one that these events have triggered: assets, or their URIs, each with the extra of
+    its event, or a list of extras.
+
     :raises ParamInvalid: if ``conf`` does not fit the DAG's params.
     """
-    engine, run = _start(dag, logical_date, conf, connections, variables)
+    engine, run = _start(dag, logical_date, conf, connections, variables, asset_events)
     return DagTestResult(engine, engine.run_to_end(run))
 
 
@@ -229,7 +242,8 @@ def _attempt(
         spec = dag.to_spec()
         task = next((task for task in engine.store.tasks_of(run.id) if task.task_id == task_id), None)
         if task is None:
-            raise TaskNotFound(f"DAG {dag.dag_id!r} has no task {task_id!r}; it has {', '.join(spec.by_id)}")
+            hint = _hint(task_id, spec.by_id)
+            raise TaskNotFound(f"DAG {dag.dag_id!r} has no task {task_id!r}; it has {', '.join(spec.by_id)}{hint}")
         task = msgspec.structs.replace(task, map_index=map_index, try_number=1)
         session = engine.session(task)
         yield attempt_context(run, spec, task, lease_id="test", mapped_count=None if map_index < 0 else 1), session
@@ -243,13 +257,18 @@ def _start(
     conf: Mapping[str, Any] | None,
     connections: Connections | None,
     variables: Mapping[str, str] | None,
+    asset_events: AssetEvents | None = None,
 ) -> tuple[InlineEngine, RunFacts]:
     spec = dag.to_spec()
     check_conf(spec, conf or {})
     date = utc(logical_date) if logical_date is not None else datetime.now(tz=UTC)
     interval = manual_interval(spec, date)
     engine = InlineEngine([dag], _connections(connections), dict(variables or {}))
-    return engine, engine.trigger(manual_run(dag.dag_id, date, (interval.start, interval.end), dict(conf or {})))
+    new = manual_run(dag.dag_id, date, (interval.start, interval.end), dict(conf or {}))
+    if asset_events:
+        events = engine.deliver(dag.dag_id, _events(asset_events))
+        new = msgspec.structs.replace(new, run_type=RunType.ASSET_TRIGGERED, asset_events=events)
+    return engine, engine.trigger(new)
 
 
 def load_dag(settings: Settings, dag_id: str, file: Path | None = None) -> DAG:
@@ -275,7 +294,26 @@ def load_dag(settings: Settings, dag_id: str, file: Path | None = None) -> DAG:
                 return dag
         tried.append(f"{path} (defines {', '.join(dag.dag_id for dag in dags) or 'no DAG'})")
     where = "; ".join(tried) or f"no file below {folder} mentions it"
-    raise DagNotFound(f"DAG {dag_id!r} was not found: {where}")
+    raise DagNotFound(f"DAG {dag_id!r} was not found: {where}{_hint(dag_id, _written_ids(candidates))}")
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    match = closest(name, known)
+    return "" if match is None else f". Did you mean {match!r}?"
+
+
+def _written_ids(files: Iterable[Path]) -> set[str]:
+    """Return the ids that stand as text in calls of DAG, without importing any of these files."""
+    return {match[1].decode(errors="replace") for file in files for match in _ID.finditer(file.read_bytes())}
+
+
+def _events(given: AssetEvents) -> list[AssetEvent]:
+    """Return one event per extra."""
+    return [
+        AssetEvent(uri=asset.uri if isinstance(asset, Asset) else asset, extra=dict(extra))
+        for asset, extras in given.items()
+        for extra in ([extras] if isinstance(extras, Mapping) else extras)
+    ]
 
 
 def _connections(given: Connections | None) -> dict[str, dict[str, Any]]:

@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from windlass.authoring.access import all_rows
-from windlass.authoring.arguments import duration, signature
+from windlass.authoring.arguments import duration, signature, states
 from windlass.authoring.operator import Context
 from windlass.authoring.operators.empty import EmptyOperator
 from windlass.authoring.sensor import BaseSensorOperator
 from windlass.errors import AuthoringError, TaskFailed, TaskSkipped
+from windlass.states import TaskState
 
 
 class ExternalTaskSensor(BaseSensorOperator):
@@ -57,9 +58,9 @@ class ExternalTaskSensor(BaseSensorOperator):
         self.external_task_id = external_task_id
         self.external_task_ids = list(external_task_ids) if external_task_ids is not None else None
         self.external_task_group_id = external_task_group_id
-        self.allowed_states = tuple(str(state) for state in allowed_states or ("success",))
-        self.skipped_states = tuple(str(state) for state in skipped_states or ())
-        self.failed_states = tuple(str(state) for state in failed_states or ())
+        self.allowed_states = states(who, "allowed_states", allowed_states, ("success",), TaskState)
+        self.skipped_states = states(who, "skipped_states", skipped_states, (), TaskState)
+        self.failed_states = states(who, "failed_states", failed_states, (), TaskState)
         if len({*self.allowed_states, *self.skipped_states, *self.failed_states}) != (
             len(self.allowed_states) + len(self.skipped_states) + len(self.failed_states)
         ):

@@ -30,6 +30,9 @@ class CallableOperator(BaseOperator):
         super().__init__(**kwargs)
         if not callable(python_callable):
             raise AuthoringError(f"task {self.task_id!r}: python_callable must be callable, not {python_callable!r}")
+        for name, value, kind in (("op_args", op_args, "list"), ("op_kwargs", op_kwargs, "dict")):
+            if isinstance(value, (int, float, bytes)):
+                raise AuthoringError(f"task {self.task_id!r}: {name} must be a {kind}, not {value!r}")
         self.python_callable = python_callable
         self.op_args: Sequence[Any] = op_args if op_args is not None else ()
         self.op_kwargs: Mapping[str, Any] = op_kwargs if op_kwargs is not None else {}

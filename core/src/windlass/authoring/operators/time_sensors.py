@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from windlass.authoring.arguments import required_duration
+from windlass.authoring.arguments import moment, required_duration
 from windlass.authoring.operator import Context
 from windlass.authoring.sensor import BaseSensorOperator
 from windlass.authoring.weekday import WeekDay, dag_zone, now_or_logical, weekdays
@@ -54,6 +54,8 @@ class DateTimeSensor(BaseSensorOperator):
             raise AuthoringError(
                 f"sensor {self.task_id!r}: target_time must be a datetime or text, not {target_time!r}"
             )
+        if isinstance(target_time, str) and "{" not in target_time:  # a template is known when the task runs
+            moment(f"sensor {self.task_id!r}", "target_time", target_time)
         self.target_time = target_time.isoformat() if isinstance(target_time, datetime) else target_time
 
     def poke(self, context: Context) -> bool:

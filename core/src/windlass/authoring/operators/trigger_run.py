@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from windlass.authoring.arguments import required_duration
+from windlass.authoring.arguments import required_duration, states
 from windlass.authoring.operator import BaseOperator, Context
 from windlass.errors import AuthoringError, RunExists, TaskFailed, TaskReschedule, TaskSkipped
 from windlass.moment import parse_moment
+from windlass.states import RunState
 
 
 class TriggerDagRunOperator(BaseOperator):
@@ -41,19 +42,21 @@ class TriggerDagRunOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        who = f"task {self.task_id!r}"
         if logical_date is not None and not isinstance(logical_date, (str, datetime)):
-            raise AuthoringError(
-                f"task {self.task_id!r}: logical_date must be a datetime or text, not {logical_date!r}"
-            )
+            raise AuthoringError(f"{who}: logical_date must be a datetime or text, not {logical_date!r}")
+        given: object = trigger_dag_id  # a text, a template, or the result of a task
+        if given is None or isinstance(given, (int, float, bytes)):
+            raise AuthoringError(f"{who}: trigger_dag_id must be the id of a DAG, not {trigger_dag_id!r}")
         self.trigger_dag_id = trigger_dag_id
         self.trigger_run_id = trigger_run_id
         self.logical_date = logical_date.isoformat() if isinstance(logical_date, datetime) else logical_date
         self.conf = dict(conf or {})
         self.reset_dag_run = reset_dag_run
         self.wait_for_completion = wait_for_completion
-        self.poke_interval = required_duration(f"task {self.task_id!r}", "poke_interval", poke_interval)
-        self.allowed_states = tuple(str(state) for state in allowed_states or ("success",))
-        self.failed_states = tuple(str(state) for state in failed_states or ("failed",))
+        self.poke_interval = required_duration(who, "poke_interval", poke_interval)
+        self.allowed_states = states(who, "allowed_states", allowed_states, ("success",), RunState)
+        self.failed_states = states(who, "failed_states", failed_states, ("failed",), RunState)
         self.skip_when_already_exists = skip_when_already_exists
 
     def execute(self, context: Context) -> None:

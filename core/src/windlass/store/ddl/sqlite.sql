@@ -5,6 +5,13 @@ CREATE TABLE asset (
     CONSTRAINT pk_asset PRIMARY KEY (id),
     CONSTRAINT uq_asset_uri UNIQUE (uri)
 );
+CREATE TABLE asset_listener (
+    is_alias INTEGER NOT NULL,
+    name VARCHAR(250) NOT NULL,
+    dag_id VARCHAR(250) NOT NULL,
+    CONSTRAINT pk_asset_listener PRIMARY KEY (is_alias, name, dag_id)
+);
+CREATE INDEX ix_asset_listener_dag_id ON asset_listener (dag_id);
 CREATE TABLE backfill (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     dag_id VARCHAR(250) NOT NULL,
@@ -165,8 +172,10 @@ CREATE TABLE asset_event (
     source_task_id VARCHAR(250),
     source_map_index BIGINT,
     at BIGINT NOT NULL,
+    who VARCHAR(250) DEFAULT '' NOT NULL,
     CONSTRAINT fk_asset_event_asset FOREIGN KEY(asset) REFERENCES asset (id) ON DELETE CASCADE
 );
+CREATE INDEX ix_asset_event_alias ON asset_event (alias, id) WHERE alias IS NOT NULL;
 CREATE INDEX ix_asset_event_asset ON asset_event (asset, id);
 CREATE TABLE run_transition (
     seq INTEGER NOT NULL,
@@ -222,6 +231,21 @@ CREATE TABLE ti (
 CREATE INDEX ix_ti_deferred ON ti (pool, pool_slots) WHERE state = 'deferred';
 CREATE INDEX ix_ti_occupying ON ti (pool, run, task_id, pool_slots) WHERE state IN ('queued','running');
 CREATE INDEX ix_ti_queued ON ti (queued_at, id) WHERE state = 'queued';
+CREATE TABLE asset_delivery (
+    event INTEGER NOT NULL,
+    dag_id VARCHAR(250) NOT NULL,
+    asset INTEGER NOT NULL,
+    alias VARCHAR(250),
+    counts INTEGER DEFAULT 1 NOT NULL,
+    run INTEGER,
+    CONSTRAINT pk_asset_delivery PRIMARY KEY (event, dag_id),
+    CONSTRAINT fk_asset_delivery_event FOREIGN KEY(event) REFERENCES asset_event (id) ON DELETE CASCADE,
+    CONSTRAINT fk_asset_delivery_asset FOREIGN KEY(asset) REFERENCES asset (id) ON DELETE CASCADE,
+    CONSTRAINT fk_asset_delivery_run FOREIGN KEY(run) REFERENCES run (id) ON DELETE CASCADE
+);
+CREATE INDEX ix_asset_delivery_alias ON asset_delivery (dag_id, alias) WHERE run IS NULL AND alias IS NOT NULL;
+CREATE INDEX ix_asset_delivery_run ON asset_delivery (run, event) WHERE run IS NOT NULL;
+CREATE INDEX ix_asset_delivery_waiting ON asset_delivery (dag_id, asset, event) WHERE run IS NULL;
 CREATE TABLE attempt (
     lease_id VARCHAR(64) NOT NULL,
     ti_id INTEGER NOT NULL,
@@ -265,6 +289,8 @@ CREATE TABLE outbox (
     CONSTRAINT fk_outbox_ti_id FOREIGN KEY(ti_id) REFERENCES ti (id) ON DELETE CASCADE
 );
 CREATE INDEX ix_outbox_pending ON outbox (consumer, id) WHERE delivered_at IS NULL;
+CREATE INDEX ix_outbox_run ON outbox (run);
+CREATE INDEX ix_outbox_ti_id ON outbox (ti_id);
 CREATE TABLE transition (
     seq INTEGER NOT NULL,
     ti_id INTEGER NOT NULL,
@@ -310,5 +336,5 @@ CREATE TABLE xcom (
 );
 CREATE INDEX ix_xcom_artifact ON xcom (artifact);
 CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY);
-INSERT INTO alembic_version (version_num) VALUES ('0001');
+INSERT INTO alembic_version (version_num) VALUES ('0003');
 INSERT INTO pool (name, slots, description, include_deferred) VALUES ('default_pool', 128, 'Every task that names no other pool', 0);

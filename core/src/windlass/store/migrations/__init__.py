@@ -11,6 +11,7 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
@@ -27,6 +28,12 @@ def downgrade(url: str, revision: str) -> None:
     """Take the database at ``url`` back to ``revision``; what only newer releases know is lost."""
     with _connected(url) as config:
         command.downgrade(config, revision)
+
+
+def revisions() -> tuple[str, ...]:
+    """Return every revision, the newest first."""
+    scripts = ScriptDirectory(str(Path(__file__).parent))
+    return tuple(script.revision for script in scripts.walk_revisions())
 
 
 @contextmanager
