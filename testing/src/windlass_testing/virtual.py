@@ -139,18 +139,18 @@ class VirtualInstallation:
 
     # --- Runs
 
-    def trigger(self, dag_id: str, **options: Any) -> RunRow:  # noqa: ANN401 - as control's
+    def trigger(self, dag_id: str, **options: Any) -> RunRow:
         """Create a manual run, and do nothing else."""
         return self.control.runs.trigger(dag_id, actor="test", **options)
 
-    def run(self, dag: DAG | str, **options: Any) -> RunRow:  # noqa: ANN401 - as control's
+    def run(self, dag: DAG | str, **options: Any) -> RunRow:
         """Trigger a run (of a DAG that is stored first) and let time pass until it has ended."""
         if isinstance(dag, DAG):
             self.add(dag)
         run = self.trigger(dag if isinstance(dag, str) else dag.dag_id, **options)
         return self.end_of(run)
 
-    def start(self, dag: DAG | str, **options: Any) -> RunRow:  # noqa: ANN401 - as control's
+    def start(self, dag: DAG | str, **options: Any) -> RunRow:
         """Trigger a run (of a DAG that is stored first) and do what can be done now."""
         if isinstance(dag, DAG):
             self.add(dag)
@@ -172,7 +172,7 @@ class VirtualInstallation:
         found = self.control.runs.list(dag_id=dag_id, limit=1000).items
         return sorted(found, key=lambda run: run.logical_date)
 
-    def clear(self, run: RunRow, task_regex: str, **options: Any) -> None:  # noqa: ANN401 - as control's
+    def clear(self, run: RunRow, task_regex: str, **options: Any) -> None:
         """Clear tasks of a run, and do nothing else; ``latest`` re-pins it."""
         latest = options.pop("latest", False)
         selected = self.control.tasks.select(run.dag_id, run_ids=[run.run_id], task_regex=task_regex, **options)
@@ -214,7 +214,7 @@ class VirtualInstallation:
         return None if row is None else unpack(xcoms.value(row), Decoding(self.worker.artifacts))
 
     def started(self) -> list[str]:
-        """Return the task instances in the order in which they were claimed, each as ``dag.task`` or ``task[index]``."""
+        """Return the task instances in the order of their attempts, as ``task`` or ``task[index]``."""
         rows = self.store.db.rows(
             "SELECT t.task_id, t.map_index FROM attempt a JOIN ti t ON t.id = a.ti_id ORDER BY a.claimed_at, a.rowid"
         )

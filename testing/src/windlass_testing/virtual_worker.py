@@ -2,7 +2,7 @@
 
 What happens between a claim and a report is the runtime's own code (:func:`windlass.runtime.attempt.run_attempt`), with
 the secrets chain, the masking and the artifacts of a real supervisor around it. Instead of processes there is a rule:
-an attempt takes no time unless a test says how long (:meth:`VirtualWorker.takes`); its code runs when that time is over.
+an attempt takes no time unless a test says how long (:meth:`VirtualWorker.takes`); its code runs when its time is over.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
 """SEMANTICS, section 1: TaskFlow, task groups, setup and teardown."""
 
+# ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
 
 import sys
 from typing import Any
 
 import pytest
-
 from testing.tests.conformance.steps import bad, good
+
 from windlass import DAG, TaskGroup, setup, task, task_group, teardown
 from windlass.errors import AuthoringError, DuplicateId
 from windlass.operators import EmptyOperator, PythonOperator

@@ -1,5 +1,6 @@
 """SEMANTICS, section 2: branching, short circuits and LatestOnly."""
 
+# ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -7,8 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-
 from testing.tests.conformance.steps import MONDAY, good
+
 from windlass import DAG, TaskGroup, task, task_group
 from windlass.operators import (
     BaseBranchOperator,

@@ -1,5 +1,6 @@
 """SEMANTICS, section 2: callbacks and notifiers run at least once, also when the task was killed."""
 
+# ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -7,8 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-
 from testing.tests.conformance.steps import bad, good, skip
+
 from windlass import DAG, TaskGroup, task
 from windlass.backends import Notifier
 from windlass_testing.virtual import VirtualInstallation

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-
 from testing.tests.conformance.steps import MONDAY, bad, good, skip
+
 from windlass import DAG
 from windlass.control import RunRow
 from windlass.states import RunState
@@ -17,7 +17,7 @@ WEDNESDAY = MONDAY + timedelta(days=2)
 
 
 def first_then_second(windlass: VirtualInstallation, first: DAG, second: DAG) -> RunRow:
-    """Run two versions of a DAG on two days, and return the second run, which may wait for somebody to clear the first."""
+    """Run two versions of a DAG on two days, and return the second run, which may wait."""
     windlass.run(first, logical_date=MONDAY)
     windlass.start(second, logical_date=TUESDAY)
     windlass.pass_time(timedelta(days=1))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 import pytest
-
 from testing.tests.conformance.steps import bad, good, skip
+
 from windlass import DAG, task
 from windlass.errors import TaskFailed
 from windlass_testing.virtual import VirtualInstallation
@@ -22,7 +23,7 @@ def claims(windlass: VirtualInstallation, run_id: str, task_id: str) -> list[dat
 def waits(windlass: VirtualInstallation, run_id: str, task_id: str) -> list[float]:
     """Return the seconds between the attempts of a task, which take no time themselves."""
     times = claims(windlass, run_id, task_id)
-    return [(later - earlier).total_seconds() for earlier, later in zip(times, times[1:], strict=False)]
+    return [(later - earlier).total_seconds() for earlier, later in pairwise(times)]
 
 
 def test_tries_are_retries_and_one(windlass: VirtualInstallation) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-
 from testing.tests.conformance.steps import MONDAY, bad, good, skip
+
 from windlass import DAG, TriggerRule, task
 from windlass.errors import RunExists
 from windlass.states import RunState, TaskState
@@ -184,12 +184,13 @@ def test_a_clear_of_a_running_task_never_overlaps_its_process(windlass: VirtualI
 
 
 def test_a_clear_runs_the_version_that_ran_and_with_latest_the_newest(windlass: VirtualInstallation) -> None:
-    for name in ("old", "new"):
+    def version(name: str) -> DAG:
         with DAG("d", schedule=None) as dag:
-            task(task_id="t")(lambda name=name: name)()
-        windlass.add(dag)
-        if name == "old":
-            run = windlass.run("d")
+            task(task_id="t")(lambda: name)()
+        return dag
+
+    run = windlass.run(version("old"))
+    windlass.add(version("new"))
     windlass.clear(run, "t")
     assert windlass.xcom(windlass.end_of(run), "t") == "old"
     windlass.clear(run, "t", latest=True)
@@ -197,14 +198,14 @@ def test_a_clear_runs_the_version_that_ran_and_with_latest_the_newest(windlass: 
 
 
 def test_an_edit_of_its_dag_never_changes_a_run_in_flight(windlass: VirtualInstallation) -> None:
-    for name in ("old", "new"):
+    def version(name: str) -> DAG:
         with DAG("d", schedule=None) as dag:
-            good() >> task(task_id=name)(lambda name=name: name)()
-        windlass.worker.takes("good", timedelta(hours=1))
-        if name == "old":
-            run = windlass.start(dag)
-        else:
-            windlass.add(dag)
+            good() >> task(task_id=name)(lambda: name)()
+        return dag
+
+    windlass.worker.takes("good", timedelta(hours=1))
+    run = windlass.start(version("old"))
+    windlass.add(version("new"))
     run = windlass.end_of(run)
     assert windlass.states(run) == {"good": "success", "old": "success"}
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-
 from testing.tests.conformance.steps import MONDAY, good
+
 from windlass import DAG, task
 from windlass.operators import EmptyOperator
 from windlass_testing.virtual import VirtualInstallation

@@ -1,13 +1,14 @@
 """SEMANTICS, section 3: manual runs: logical date, data interval, conf."""
 
+# ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-
 from testing.tests.conformance.steps import good
+
 from windlass import DAG, Param, task
 from windlass.errors import DagNotFound, ParamInvalid
 from windlass_testing.virtual import START, VirtualInstallation

@@ -3,15 +3,17 @@
 The clock starts on Sunday 1 March 2026 at noon.
 """
 
+# ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from dateutil.relativedelta import relativedelta
-
 from testing.tests.conformance.steps import MONDAY, good
+
 from windlass import DAG
 from windlass.errors import AuthoringError
 from windlass.timetables import (
@@ -91,7 +93,7 @@ def test_continuous_starts_the_next_run_when_the_last_has_ended_and_never_two(wi
     windlass.pass_time(timedelta(hours=3, minutes=30))
     runs = windlass.runs("d")
     assert [str(run.state) for run in runs] == ["success", "success", "success", "running"]
-    for earlier, later in zip(runs, runs[1:], strict=False):
+    for earlier, later in pairwise(runs):
         assert later.data_interval_start == earlier.data_interval_end
         assert earlier.end_date is not None
         assert later.queued_at >= earlier.end_date

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
-
 from testing.tests.conformance.steps import good
+
 from windlass import DAG, task
 from windlass.errors import TaskFailed
 from windlass.sensors import BaseSensorOperator, PokeReturnValue, PythonSensor
@@ -146,7 +147,7 @@ def test_exponential_backoff_waits_longer_each_time(windlass: VirtualInstallatio
         return len(pokes) == 6
 
     windlass.run(sensor(poke, poke_interval=10, exponential_backoff=True, mode=mode))
-    for number, (earlier, later) in enumerate(zip(pokes, pokes[1:], strict=False)):
+    for number, (earlier, later) in enumerate(pairwise(pokes)):
         assert later - earlier >= 10 * 2**number - 0.01 if mode == "poke" else later > earlier
     assert pokes[-1] - pokes[-2] > 4 * (pokes[1] - pokes[0])
 
@@ -159,7 +160,7 @@ def test_max_wait_bounds_the_backoff(windlass: VirtualInstallation) -> None:
         return len(pokes) == 6
 
     windlass.run(sensor(poke, poke_interval=10, exponential_backoff=True, max_wait=30))
-    assert max(later - earlier for earlier, later in zip(pokes, pokes[1:], strict=False)) == pytest.approx(30)
+    assert max(later - earlier for earlier, later in pairwise(pokes)) == pytest.approx(30)
 
 
 def test_a_poke_return_value_becomes_the_xcom(windlass: VirtualInstallation) -> None:

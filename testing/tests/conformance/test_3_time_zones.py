@@ -5,6 +5,7 @@ the examples that people ask about, through the engine. Berlin's clocks go forwa
 back on 25 October at 3:00 to 2:00.
 """
 
+# ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from testing.tests.conformance.steps import good
+
 from windlass import DAG
 from windlass_testing.virtual import VirtualInstallation
 

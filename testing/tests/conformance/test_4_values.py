@@ -1,5 +1,6 @@
 """SEMANTICS, section 4: which values travel between tasks, and what is said of those that do not."""
 
+# ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
 
 import enum
@@ -63,7 +64,8 @@ VALUES: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", VALUES)
 def test_a_value_comes_back_the_same(windlass: VirtualInstallation, name: str) -> None:
-    value, seen = VALUES[name], []
+    value = VALUES[name]
+    seen: list[Any] = []
     with DAG("d", schedule=None) as dag:
         task(task_id="use")(seen.append)(task(task_id="make")(lambda: value)())
     windlass.run(dag)

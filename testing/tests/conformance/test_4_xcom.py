@@ -1,5 +1,6 @@
 """SEMANTICS, section 4: XComs pushed, pulled, wiped, spilled; artifacts."""
 
+# ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
 
 from datetime import timedelta
@@ -7,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from testing.tests.conformance.steps import MONDAY, good
+
 from windlass import DAG, task
 from windlass.operators import EmptyOperator
 from windlass_testing.virtual import VirtualInstallation

@@ -1,5 +1,6 @@
 """SEMANTICS, section 5: the operators that core brings (branches and short circuits: ``test_2_branching``)."""
 
+# ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
 
 import sys
@@ -7,8 +8,8 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
-
 from testing.tests.conformance.steps import MONDAY, bad, good
+
 from windlass import DAG, task
 from windlass.errors import AuthoringError
 from windlass.operators import (

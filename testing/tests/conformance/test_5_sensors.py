@@ -1,5 +1,6 @@
 """SEMANTICS, section 5: the sensors that core brings (their modes: ``test_3_sensors``). It is Sunday noon."""
 
+# ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
@@ -7,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from testing.tests.conformance.steps import MONDAY, bad, good
+
 from windlass import DAG, TaskGroup
 from windlass.errors import AuthoringError
 from windlass.sensors import (

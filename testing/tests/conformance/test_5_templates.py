@@ -1,5 +1,6 @@
 """SEMANTICS, section 5: templates: fields, files, containers, native values, errors; what is kept for people to see."""
 
+# ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
 
 from pathlib import Path

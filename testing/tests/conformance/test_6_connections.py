@@ -1,5 +1,6 @@
 """SEMANTICS, section 6: connections and variables: where they come from, how they are written, what is masked."""
 
+# ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
 
 import json

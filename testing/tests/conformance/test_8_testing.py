@@ -1,25 +1,32 @@
 """SEMANTICS, section 8: how users test their DAGs: in process, without a database or a daemon."""
 
+# ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
 
-import sys
+import traceback
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-
 from testing.tests.conformance.steps import MONDAY, bad, good
-from windlass import DAG, Connection, Variable, task
+
+from windlass import DAG, Connection, Param, Variable, task
 from windlass.app.inproc.testing import run_task
 from windlass.errors import ParamInvalid
 from windlass.hooks import BaseHook
 from windlass.operators import PythonOperator
+from windlass.sensors import PythonSensor
 from windlass_testing.virtual import VirtualInstallation
+
+
+def shout(text: str) -> str:
+    print(text)  # noqa: T201 - as users do
+    return f"{text}!"
 
 
 def test_dag_test_runs_the_whole_dag_and_returns_states_xcoms_and_logs() -> None:
     with DAG("d", schedule=None) as dag:
-        task(task_id="use")(lambda text: print(text) or f"{text}!")(good())  # noqa: T201 - as users do
+        task(task_id="use")(shout)(good())
         bad.override(retries=1)()
     result = dag.test(logical_date=MONDAY)
     assert (result.state, result.states) == ("failed", {"good": "success", "use": "success", "bad": "failed"})
@@ -47,8 +54,6 @@ def test_dag_test_takes_conf_connections_and_variables() -> None:
 
 
 def test_dag_test_checks_conf() -> None:
-    from windlass import Param
-
     with DAG("d", schedule=None, params={"x": Param(1, type="integer")}) as dag:
         good()
     with pytest.raises(ParamInvalid, match="'x'"):
@@ -56,38 +61,27 @@ def test_dag_test_checks_conf() -> None:
 
 
 def test_dag_test_runs_mapping_branches_and_sensors() -> None:
-    from windlass.sensors import PythonSensor
-
     pokes: list[int] = []
+
+    def poke() -> bool:
+        pokes.append(1)
+        return len(pokes) == 3
+
     with DAG("d", schedule=None) as dag:
-        (
-            PythonSensor(task_id="s", python_callable=lambda: pokes.append(1) or len(pokes) == 3, mode="reschedule")
-            >> task.branch(task_id="b")(lambda: "each")()
-            >> [
-                task(task_id="each")(lambda x: x).expand(x=[1, 2]),
-                good(),
-            ]
-        )
-    result = dag.test()
-    assert result.states == {
-        "s": "success", "b": "success", "each[0]": "success", "each[1]": "success", "good": "skipped",
+        choose = task.branch(task_id="choose")(lambda: "each")()
+        PythonSensor(task_id="sensor", python_callable=poke, mode="reschedule") >> choose
+        choose >> [task(task_id="each")(lambda x: x).expand(x=[1, 2]), good()]
+    assert dag.test().states == {
+        "sensor": "success", "choose": "success", "each[0]": "success", "each[1]": "success", "good": "skipped",
     }  # fmt: skip
 
 
 def test_it_runs_in_this_process_and_thread_so_that_breakpoints_work() -> None:
-    frames: list[str] = []
+    callers: list[str] = []
     with DAG("d", schedule=None) as dag:
-        task(task_id="t")(lambda: frames.extend(name for name in _callers()))()
+        task(task_id="t")(lambda: callers.extend(frame.name for frame in traceback.extract_stack()))()
     dag.test()
-    assert "test_it_runs_in_this_process_and_thread_so_that_breakpoints_work" in frames
-
-
-def _callers() -> list[str]:
-    frame, names = sys._getframe(), []
-    while frame is not None:
-        names.append(frame.f_code.co_name)
-        frame = frame.f_back  # type: ignore[assignment]
-    return names
+    assert "test_it_runs_in_this_process_and_thread_so_that_breakpoints_work" in callers
 
 
 def test_it_is_deterministic() -> None:

@@ -4,6 +4,7 @@ The engine is the real one over SQL, with its invariants checked at every commit
 dictionaries. ``WINDLASS_CONFORMANCE_EXAMPLES`` sets how many histories are tried; a nightly run tries many.
 """
 
+# ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
 
 import os
@@ -16,8 +17,8 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-
 from testing.tests.conformance import model
+
 from windlass import DAG, task
 from windlass.authoring import scope
 from windlass.control import RunRow
@@ -60,7 +61,7 @@ def scripted() -> DAG:
 
         mapped = each.expand(number=first())
         last = {
-            name: task(task_id=name, trigger_rule=rule)(lambda **context: end(context))()  # noqa: PLW0108 - a task
+            name: task(task_id=name, trigger_rule=rule)(lambda **context: end(context))()
             for name, rule in model.RULES.items()
         }
         mapped >> last["join"]
