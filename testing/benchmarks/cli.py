@@ -17,6 +17,7 @@ from testing.benchmarks import breakdown, cold, history, large, machine, report
 from testing.benchmarks.engine import BenchmarkError
 from testing.benchmarks.measures import Measure
 from testing.benchmarks.peers import PEERS, Peer
+from testing.benchmarks.simulations import SIMULATIONS
 from testing.benchmarks.workloads import OPT_IN, WORKLOADS, Session
 
 _LARGE = {
@@ -25,8 +26,8 @@ _LARGE = {
     "large-expansion": large.large_expansion,
     "many-runs": large.many_active_runs,
 }
-_ALL = {**WORKLOADS, "cold": cold.cold, "install": cold.install, **_LARGE}
-_OPT_IN = OPT_IN | {"install", *_LARGE}
+_ALL = {**WORKLOADS, "cold": cold.cold, "install": cold.install, **_LARGE, **SIMULATIONS}
+_OPT_IN = OPT_IN | {"install", *_LARGE, *SIMULATIONS}
 _SOURCES = Path(__file__).resolve().parents[2] / "core" / "src"
 
 

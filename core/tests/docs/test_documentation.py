@@ -14,7 +14,9 @@ from types import ModuleType
 import click
 import pytest
 
+from windlass.app.simulate.assumptions import read_assumptions
 from windlass.cli.root import root
+from windlass.planning.queueing import Limit
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
@@ -170,3 +172,20 @@ def test_an_installed_provider_is_listed_and_its_connection_can_be_tested(tmp_pa
     assert "hello" in windlass("plugins", "-o", "plain")
     windlass("db", "migrate")
     assert "https://greet.example would answer" in windlass("connections", "test", "hello_default")
+
+
+def test_the_page_of_explanations_lists_every_kind() -> None:
+    page = (DOCS / "reference" / "explain.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`.+`) \| .+ \|$", page.partition("## Kinds")[2], re.MULTILINE)
+    listed = {kind for row in rows for kind in re.findall(r"`(\w+)`", row)}
+    sources = [path.read_text(encoding="utf-8") for path in (SOURCE / "control" / "explain").glob("*.py")]
+    used = {kind for text in sources for kind in re.findall(r'kind="(\w+)"', text)}
+    made = {"no_schedule", "schedule_ended", "assets", "custom_timetable"}  # chosen by the kind of schedule
+    made |= {limit.value for limit in Limit} | {"trigger_rule", "map_length"}  # planning's own words
+    assert listed == used | made
+
+
+def test_the_durations_that_a_page_shows_are_understood() -> None:
+    found = read_assumptions(EXAMPLES / "durations.toml")
+    assert found.pools == {"warehouse": 4}
+    assert set(found.dags["orders"].tasks) >= {"fetch", "total", "judge", "list_files", "delivered", "audit"}

@@ -147,6 +147,47 @@ def test_a_missing_connection_is_told_with_both_remedies(slim: Slim) -> None:
     assert "or set WINDLASS_CONN_DB" in shown
 
 
+PROJECT_TEST = """
+def test_every_dag_is_sound(dag_bag):
+    assert list(dag_bag) == ["pipeline"]
+
+def test_the_pipeline(run_dag, virtual_clock):
+    result = run_dag("pipeline", fakes={"choose": "other"})
+    assert result.states["chosen"] == "skipped"
+    assert result.xcom("double", map_index=2) == 6
+
+def test_one_task(run_task, dag_bag, connection, variable):
+    variable("colour", "blue")
+    connection("db", "http://somewhere")
+    task = dag_bag["pipeline"].get_task("double")
+    assert run_task(task, map_index=1, xcoms={"numbers": [5, 6]}).state == "failed"  # its first try always does
+"""
+
+
+def test_a_project_tests_its_dags_with_the_plugin(slim: Slim) -> None:
+    project = slim.home.parent / "project"
+    (project / "dags").mkdir(parents=True)
+    (project / "dags" / "pipeline.py").write_text(PIPELINE, encoding="utf-8")
+    (project / "test_pipeline.py").write_text(PROJECT_TEST, encoding="utf-8")
+    (project / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    shown = slim.python(
+        f"import os, pytest\nos.chdir({str(project)!r})\n"
+        "sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', '-W', 'error']))\n"
+    )
+    assert "3 passed" in shown
+
+
+SIMULATED = "2026-03-01T00:00:00Z"
+
+
+def test_a_folder_is_simulated(slim: Slim) -> None:
+    slim.dag_file(PIPELINE)
+    period = ("--from", "2026-03-01", "--to", "2026-03-03")
+    shown = slim.windlass("simulate", *period, "--dags", str(slim.dags))
+    assert SIMULATED in shown
+    assert "2 run(s) of 1 DAG(s): 0 failed, 0 not ended" in shown
+
+
 INSTALL = "install it with `pip install 'windlass[server]'`"
 
 WITH_PARAM = """

@@ -5,3 +5,111 @@ nothing of Windlass at module level: a fixture imports what it needs when a test
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from windlass.app.clocks import VirtualClock
+    from windlass.app.inproc.bag import DagBag
+    from windlass_testing.fixtures import Given, RunDag, RunTask, SetConnection, SetVariable
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a project name its DAG folder."""
+    parser.getgroup("windlass").addoption(
+        "--windlass-dags",
+        metavar="FOLDER",
+        help="The DAG folder that dag_bag loads; by default what windlass_dags says.",
+    )
+    parser.addini(
+        "windlass_dags", "The DAG folder that dag_bag loads, relative to the root of the project.", default="dags"
+    )
+
+
+@pytest.fixture(scope="session")
+def dag_folder(pytestconfig: pytest.Config) -> Path:
+    """The project's DAG folder: `--windlass-dags`, else `windlass_dags` of the ini file, else `dags`."""
+    chosen = pytestconfig.getoption("--windlass-dags")
+    if chosen is not None:
+        return pytestconfig.invocation_params.dir / str(chosen)
+    return pytestconfig.rootpath / str(pytestconfig.getini("windlass_dags"))
+
+
+@pytest.fixture(scope="session")
+def dag_bag(dag_folder: Path) -> DagBag:
+    """Every DAG of the project by id. A test that asks for it fails if a file cannot be imported or a DAG has a cycle.
+
+    Connections and variables that a file reads when it is imported come from the environment.
+    """
+    from windlass.app.inproc.bag import load_bag
+    from windlass.errors import ConfigError
+    from windlass_testing.fixtures import Given
+
+    try:
+        bag = load_bag(dag_folder, Given())
+    except ConfigError as error:
+        pytest.fail(f"{error}: set windlass_dags, or override the fixture dag_folder", pytrace=False)
+    if bag.import_errors:
+        pytest.fail(f"{len(bag.import_errors)} DAG file(s) cannot be used.\n\n{bag.problems}", pytrace=False)
+    return bag
+
+
+@pytest.fixture
+def virtual_clock() -> VirtualClock:
+    """The clock that `run_dag` and `run_task` go by: it begins on 1 January 2026 and goes on when a task waits."""
+    from datetime import UTC, datetime
+
+    from windlass.app.clocks import VirtualClock
+
+    return VirtualClock(datetime(2026, 1, 1, tzinfo=UTC))
+
+
+@pytest.fixture
+def windlass_given() -> Iterator[Given]:
+    """The connections and variables of the test, also for hooks that it uses outside a task."""
+    from windlass.ports import session_scope
+    from windlass_testing.fixtures import Given
+
+    given = Given()
+    with session_scope(given):
+        yield given
+
+
+@pytest.fixture
+def connection(windlass_given: Given) -> SetConnection:
+    """Define a connection for this test: `connection("db", "postgres://ada@host/db")`."""
+    from windlass_testing.fixtures import SetConnection
+
+    return SetConnection(windlass_given)
+
+
+@pytest.fixture
+def variable(windlass_given: Given) -> SetVariable:
+    """Define a variable for this test: `variable("colour", "blue")`."""
+    from windlass_testing.fixtures import SetVariable
+
+    return SetVariable(windlass_given)
+
+
+@pytest.fixture
+def run_dag(windlass_given: Given, virtual_clock: VirtualClock, request: pytest.FixtureRequest) -> RunDag:
+    """Run a DAG, or the one of that id in `dag_bag`: `run_dag("etl", fakes={"extract": [1, 2]})`."""
+    from windlass_testing.fixtures import RunDag
+
+    def bag() -> DagBag:
+        found: DagBag = request.getfixturevalue("dag_bag")
+        return found
+
+    return RunDag(windlass_given, virtual_clock, bag)
+
+
+@pytest.fixture
+def run_task(windlass_given: Given, virtual_clock: VirtualClock) -> RunTask:
+    """Run one try of one operator: `run_task(dag.get_task("load"), xcoms={"extract": [1, 2]})`."""
+    from windlass_testing.fixtures import RunTask
+
+    return RunTask(windlass_given, virtual_clock)

@@ -32,20 +32,23 @@ class VirtualClock:
     """A clock that stands still until it is told to go on. Both of its clocks move together."""
 
     def __init__(self, start: datetime) -> None:
-        self._start = start
-        self._elapsed = 0.0
+        self._start = self._now = start
 
     def now(self) -> datetime:
         """Return the virtual instant."""
-        return self._start + timedelta(seconds=self._elapsed)
+        return self._now
 
     def monotonic(self) -> float:
         """Return the virtual seconds since the start."""
-        return self._elapsed
+        return (self._now - self._start).total_seconds()
 
     def advance(self, seconds: float) -> None:
         """Let ``seconds`` pass at once."""
-        self._elapsed += max(0.0, seconds)
+        self._now += timedelta(seconds=max(0.0, seconds))
+
+    def travel_to(self, instant: datetime) -> None:
+        """Let time pass until ``instant``, to the microsecond; what has passed stays passed."""
+        self._now = max(self._now, instant)
 
 
 class SeededRng:

@@ -118,8 +118,17 @@ def open_control(settings: Settings) -> Control:
     """Open the control services of this home."""
     settings = resolved(settings)
     return Control(
-        open_services(settings), clock=SystemClock(), home=settings.home, logs=settings.logging.base_log_folder
+        open_services(settings),
+        clock=SystemClock(),
+        home=settings.home,
+        logs=settings.logging.base_log_folder,
+        parallelism=parallelism_of(settings),
     )
+
+
+def parallelism_of(settings: Settings) -> int:
+    """Return how many tasks the configured executor takes at once; 0 = unlimited."""
+    return 1 if settings.core.executor.lower().startswith("sequential") else settings.core.parallelism
 
 
 class StoredSecrets(SecretsBackend):

@@ -9,9 +9,8 @@ across reschedules and is final: a sensor that timed out is not retried.
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from windlass.authoring.arguments import duration, required_duration
@@ -73,21 +72,23 @@ class BaseSensorOperator(BaseOperator):
 
     def execute(self, context: Context) -> Any:
         """Poke until it is there or time is up."""
-        first = context["ti"].first_poke or datetime.now(UTC)
-        origin = time.monotonic() - max(0.0, (datetime.now(UTC) - first).total_seconds())
+        from windlass.ports import instant_now, waiting
+
+        first = context["ti"].first_poke or instant_now()
+        origin = waiting.elapsed() - max(0.0, (instant_now() - first).total_seconds())
         # After a reschedule the number of pokes is not known; with a constant interval it does not matter.
-        pokes = self._pokes_until(time.monotonic() - origin) if self.mode == "reschedule" else 1
+        pokes = self._pokes_until(waiting.elapsed() - origin) if self.mode == "reschedule" else 1
         while True:
             answer = self._poke_once(context)
             if answer:
                 return answer.xcom_value if isinstance(answer, PokeReturnValue) else None
-            waited = time.monotonic() - origin
+            waited = waiting.elapsed() - origin
             if waited > self.timeout:
                 raise self._timed_out(waited)
             pause = self.pause(context["ti"].idempotency_key, pokes)
             if self.mode == "reschedule":
-                raise TaskReschedule(datetime.now(UTC) + timedelta(seconds=pause))
-            time.sleep(min(pause, max(0.0, self.timeout - waited) + 0.001))
+                raise TaskReschedule(instant_now() + timedelta(seconds=pause))
+            waiting.sleep(min(pause, max(0.0, self.timeout - waited) + 0.001))
             pokes += 1
 
     def _poke_once(self, context: Context) -> bool | PokeReturnValue:

@@ -42,7 +42,9 @@ def weekdays(who: str, value: str | WeekDay | Iterable[str | WeekDay]) -> frozen
 
 def now_or_logical(context: Context, *, logical: bool) -> datetime:
     """Return the instant to judge by, in the zone of the DAG."""
-    instant: datetime = context["logical_date"] if logical else datetime.now(UTC)
+    from windlass.ports import instant_now
+
+    instant: datetime = context["logical_date"] if logical else instant_now()
     return instant.astimezone(dag_zone(context))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from windlass.cli.arguments import dag_argument, map_index_option, optional_run_argument, optional_task_argument
-from windlass.cli.output import Format, emit_one, output_option
+from windlass.cli.output import Format, emit, emit_one, output_option
 from windlass.cli.session import Session, pass_session
 from windlass.control import Cause
 
@@ -21,16 +21,31 @@ def explain(
     session: Session, dag_id: str, run_id: str | None, task_id: str | None, map_index: int, output: Format
 ) -> None:
     """Say why a DAG, a run or a task has not run."""
-    cause = session.control.explain(dag_id, run_id, task_id, map_index)
+    found = session.control.explain(dag_id, run_id, task_id, map_index)
     if output in {Format.JSON, Format.YAML}:
-        emit_one(cause, output)
+        emit_one(found, output)
+    elif output is Format.PLAIN:
+        rows = [
+            {"depth": depth, "kind": cause.kind, "fact": cause.fact, "remedy": cause.remedy}
+            for depth, cause in _walk(found, 0)
+        ]
+        emit(rows, ("depth", "kind", "fact", "remedy"), output)
     else:
-        _draw(cause, 0)
+        _draw(found, "", "")
+        remedies = {cause.remedy for _, cause in _walk(found, 0) if cause.remedy is not None}
+        if len(remedies) > 1:
+            click.echo(f"begin with: {found.cheapest}")
 
 
-def _draw(cause: Cause, depth: int) -> None:
-    click.echo(f"{'   ' * (depth - 1)}{'└─ ' if depth else ''}{cause.fact}")
+def _draw(cause: Cause, first: str, rest: str) -> None:
+    """Draw a node and what is below it; ``first`` stands before its fact, ``rest`` before everything else of it."""
+    click.echo(f"{first}{cause.fact}")
     if cause.remedy is not None:
-        click.echo(f"{'   ' * depth}→ {cause.remedy}")
+        click.echo(f"{rest}→ {cause.remedy}")
     for inner in cause.causes:
-        _draw(inner, depth + 1)
+        last = inner is cause.causes[-1]
+        _draw(inner, f"{rest}{'└─ ' if last else '├─ '}", f"{rest}{'   ' if last else '│  '}")
+
+
+def _walk(cause: Cause, depth: int) -> list[tuple[int, Cause]]:
+    return [(depth, cause), *(found for inner in cause.causes for found in _walk(inner, depth + 1))]

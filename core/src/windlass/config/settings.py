@@ -20,7 +20,7 @@ Name = tuple[str, str]
 
 
 class Origin(NamedTuple):
-    """Where a value comes from: ``kind`` is flag, environment, home, project or default."""
+    """Where a value comes from: ``kind`` is flag, file, environment, home, project or default."""
 
     kind: str
     where: str = ""
@@ -124,6 +124,20 @@ class Settings:
     def replace(self, values: Mapping[Name, Value]) -> Settings:
         """Return a configuration with other values, which keep their origins."""
         changed = {name: self._settings[name]._replace(value=value) for name, value in values.items()}
+        return type(self)(self.home, self._settings | changed)
+
+    def with_file(self, path: Path) -> Settings:
+        """Return what the configuration would be if ``path`` were in front of everything else that sets it.
+
+        For looking at a configuration that is not in force: what it gives by reference is recorded, and never fetched.
+
+        :raises ConfigError: for anything unknown or malformed in the file.
+        """
+        known = {name: setting.option for name, setting in self._settings.items()}
+        changed = {
+            name: Setting(known[name], value, Origin("file", where))
+            for name, value, where in files.entries(path, files.read(path), known)
+        }
         return type(self)(self.home, self._settings | changed)
 
     def resolve(

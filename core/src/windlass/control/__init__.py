@@ -24,6 +24,7 @@ from windlass.control.views import ClearedTask as ClearedTask
 from windlass.control.views import ConnectionRow as ConnectionRow
 from windlass.control.views import DagDetails as DagDetails
 from windlass.control.views import DagRow as DagRow
+from windlass.control.views import Explanation as Explanation
 from windlass.control.views import FileRow as FileRow
 from windlass.control.views import Graph as Graph
 from windlass.control.views import GraphTask as GraphTask

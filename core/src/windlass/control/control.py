@@ -32,11 +32,13 @@ class Control:
         clock: the source of now.
         home: the home directory, whose lock files tell which processes run.
         logs: the folder of task logs.
+        parallelism: how many tasks the executor takes at once; 0 = unlimited.
     """
 
-    def __init__(self, store: Store, *, clock: Clock, home: Path, logs: Path) -> None:
+    def __init__(self, store: Store, *, clock: Clock, home: Path, logs: Path, parallelism: int = 0) -> None:
         self.store = store
         self._clock = clock
+        self._parallelism = parallelism
         self.alive = Alive(home / "run")
         self.dags = Dags(store, clock)
         self.runs = Runs(store, clock, self.dags)
@@ -60,7 +62,9 @@ class Control:
         """The query for causes; its planning is imported when first asked for, since triggering must start fast."""
         from windlass.control.explain import Explain
 
-        return Explain(self.store, self._clock, self.dags, self.runs, self.tasks, self.assets, self.alive)
+        return Explain(
+            self.store, self._clock, self.dags, self.runs, self.tasks, self.assets, self.alive, self._parallelism
+        )
 
     def why_idle(self, dag_id: str) -> str | None:
         """Return what keeps every new run of a DAG from starting, as a sentence with the way out; None if nothing."""

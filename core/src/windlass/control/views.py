@@ -244,8 +244,19 @@ class AssetEventRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True):
-    """A node of an explanation: a fact that keeps something from running, why so, and the cheapest way out."""
+    """A node of an explanation: a fact that keeps something from running, why so, and the cheapest way out.
+
+    ``kind`` says what sort of fact it is, for programs; the reference lists them.
+    """
 
     fact: str
+    kind: str
+    #: What to do about this fact: a command, or a few words; None where there is nothing but to wait.
     remedy: str | None = None
     causes: tuple[Cause, ...] = ()
+
+
+class Explanation(Cause, frozen=True, kw_only=True):
+    """The root of the tree. ``cheapest`` is, of all remedies in it, the one to begin with."""
+
+    cheapest: str | None = None

@@ -16,9 +16,18 @@ from windlass.planning.retries import after_failure, retry_delay
 from windlass.ports import Report, StopKind
 from windlass.protocol import Defer, Finish, Outcome, Reschedule
 from windlass.spec import DagSpec, TaskSpec
-from windlass.states import Actor, TaskState
+from windlass.states import Actor, RunState, TaskState
 
 RESULT_KEY: Final = "return_value"
+#: The event whose callback a task instance's end out of ``running`` calls.
+CALLBACK_OF: Final = {
+    TaskState.SUCCESS: "success",
+    TaskState.FAILED: "failure",
+    TaskState.UP_FOR_RETRY: "retry",
+    TaskState.SKIPPED: "skipped",
+}
+#: The event whose callback a run's end calls.
+RUN_CALLBACK_OF: Final = {RunState.SUCCESS: "success", RunState.FAILED: "failure"}
 
 _STOPPED: Final = {
     StopKind.MARK_SUCCESS: (TaskState.SUCCESS, Actor.MARK),

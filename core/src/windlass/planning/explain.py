@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 from windlass.planning import rules
 from windlass.planning.counters import Node
@@ -27,42 +27,54 @@ _COUNTED: Final = (
 )
 
 
+class Obstacle(NamedTuple):
+    """Why an instance has not been let go: what kind of thing holds it, as a sentence, and the instances that do."""
+
+    kind: Literal["trigger_rule", "map_length", "past"]
+    sentence: str
+    instances: tuple[tuple[str, int], ...] = ()
+
+
 def rule_reason(rule: TriggerRule, counts: list[int]) -> str:
     """Return what decided: the rule and what it saw."""
     seen = ", ".join(f"{counts[slot]} {word}" for slot, word in _COUNTED if counts[slot])
     return f"trigger rule {rule}: {seen} upstream" if seen else f"trigger rule {rule}: nothing upstream"
 
 
-def waiting_rule(topology: Topology, nodes: Mapping[str, Node], node: Node, map_index: int) -> str:
+def waiting_rule(topology: Topology, nodes: Mapping[str, Node], node: Node, map_index: int) -> Obstacle:
     """Return which upstream instances a trigger rule still waits for."""
     counts = node.counts(map_index)
     task = topology.tasks[node.position]
-    pending = _pending_upstreams(topology, nodes, node, map_index)
-    shown = [f"`{label(name, index)}` ({state})" for name, index, state in islice(pending, _NAMED)]
+    pending = list(islice(_pending_upstreams(topology, nodes, node, map_index), _NAMED))
+    shown = [f"`{label(name, index)}` ({state})" for name, index, state in pending]
     # Counted over every edge, so a setup that is also a direct upstream stands in it twice; names are exact.
     more = counts[rules.PENDING] - len(shown) if len(shown) == _NAMED else 0
     rest = " and more" if more > 0 else ""
-    return f"trigger rule {task.trigger_rule} waits for {', '.join(shown)}{rest}"
+    sentence = f"trigger rule {task.trigger_rule} waits for {', '.join(shown)}{rest}"
+    return Obstacle("trigger_rule", sentence, tuple((name, index) for name, index, _ in pending))
 
 
-def waiting_length(nodes: Mapping[str, Node], unit: Unit) -> str:
+def waiting_length(nodes: Mapping[str, Node], unit: Unit) -> Obstacle:
     """Return which sources a mapped task or group waits for to know its length."""
     sources = [
-        f"`{label(source, index)}` ({instance.state})"
+        (source, index, instance.state)
         for source in sorted(unit.map.sources())
         if source in nodes
         for index, instance in nodes[source].instances.items()
         if SLOT_OF[instance.state] == rules.PENDING
     ]
     rest = f" and {len(sources) - _NAMED} more" if len(sources) > _NAMED else ""
-    return f"`{unit.name}` is expanded when its length is known; it waits for {', '.join(sources[:_NAMED])}{rest}"
+    shown = ", ".join(f"`{label(source, index)}` ({state})" for source, index, state in sources[:_NAMED])
+    sentence = f"`{unit.name}` is expanded when its length is known; it waits for {shown}{rest}"
+    return Obstacle("map_length", sentence, tuple((source, index) for source, index, _ in sources[:_NAMED]))
 
 
-def waiting_past(task: TaskSpec) -> str:
+def waiting_past(task: TaskSpec) -> Obstacle:
     """Return which promise about the previous run is not proven."""
     if task.wait_for_downstream:
-        return f"wait_for_downstream: `{task.task_id}` and its direct downstreams are not done in the previous run"
-    return f"depends_on_past: `{task.task_id}` has not succeeded in the previous run"
+        name = f"`{task.task_id}` and its direct downstreams"
+        return Obstacle("past", f"wait_for_downstream: {name} are not done in the previous run")
+    return Obstacle("past", f"depends_on_past: `{task.task_id}` has not succeeded in the previous run")
 
 
 def _pending_upstreams(

@@ -135,19 +135,23 @@ class RunPlan:
 
     def blockers(self, task_id: str, map_index: int) -> list[str]:
         """Return why an instance has not been let go, one sentence each; none if it has."""
+        return [obstacle.sentence for obstacle in self.obstacles(task_id, map_index)]
+
+    def obstacles(self, task_id: str, map_index: int) -> list[explain.Obstacle]:
+        """Return why an instance has not been let go, with the instances that hold it; nothing if it has."""
         node, instance = self._find(task_id, map_index)
         if node.task is None or instance.state is not TaskState.NONE:
             return []
         board = self._board
-        sentences = []
+        found = []
         if rules.verdict(node.task.trigger_rule, node.seen(map_index)) is Verdict.WAIT:
-            sentences.append(explain.waiting_rule(board.topology, board.nodes, node, map_index))
+            found.append(explain.waiting_rule(board.topology, board.nodes, node, map_index))
         unit = board.topology.unit_of[node.position]
         if unit is not None and map_index < 0 and board.length(unit) is Unknown.PENDING:
-            sentences.append(explain.waiting_length(board.nodes, unit))
+            found.append(explain.waiting_length(board.nodes, unit))
         if (task_id, map_index) in self._waiting_for_past:
-            sentences.append(explain.waiting_past(node.task))
-        return sentences
+            found.append(explain.waiting_past(node.task))
+        return found
 
     def depends_satisfied(self, task_id: str, map_index: int) -> bool:
         """Return whether the trigger rule (and a kept decision) lets the instance run, on the states as they are."""

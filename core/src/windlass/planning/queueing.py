@@ -11,8 +11,15 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Callable
+from enum import StrEnum
+from typing import TypeVar
 
 import msgspec
+
+from windlass.ports import TaskFacts
+from windlass.spec import DagSpec
+
+_K = TypeVar("_K")
 
 #: Sorts candidates: higher priority first (so it is negated), then older runs, then the order of the DAG.
 Order = tuple[int, float, int, int, int]
@@ -31,6 +38,34 @@ class Lane(msgspec.Struct, frozen=True, kw_only=True):
     max_active_tis_per_dagrun: int = -1
 
 
+class Limit(StrEnum):
+    """What can keep a scheduled task instance from the queue."""
+
+    NO_POOL = "no_pool"  # its pool does not exist
+    POOL = "pool"
+    MAX_ACTIVE_TASKS = "max_active_tasks"
+    MAX_ACTIVE_TIS_PER_DAG = "max_active_tis_per_dag"
+    MAX_ACTIVE_TIS_PER_DAGRUN = "max_active_tis_per_dagrun"
+
+
+def lane_of(spec: DagSpec, task: TaskFacts) -> Lane:
+    """Return the limits that stand between ``task``, of a run of ``spec``, and the queue."""
+    declared = spec.by_id.get(task.task_id)
+    per_dag = None if declared is None else declared.max_active_tis_per_dag
+    per_run = None if declared is None else declared.max_active_tis_per_dagrun
+    limited = per_dag is not None or per_run is not None
+    return Lane(
+        run=task.run,
+        dag_id=spec.dag_id,
+        pool=task.pool,
+        pool_slots=task.pool_slots,
+        max_active_tasks=spec.max_active_tasks,
+        task_id=task.task_id if limited else "",
+        max_active_tis_per_dag=-1 if per_dag is None else per_dag,
+        max_active_tis_per_dagrun=-1 if per_run is None else per_run,
+    )
+
+
 class Occupancy:
     """How much of every limit is in use, made from the instances that occupy slots."""
 
@@ -44,10 +79,10 @@ class Occupancy:
     def add(self, *, run: int, dag_id: str, task_id: str, pool: str, pool_slots: int, sign: int = 1) -> None:
         """Count one instance in (or, with ``sign`` -1, out)."""
         self.total += sign
-        self.pools[pool] += sign * pool_slots
-        self.runs[run] += sign
-        self.tasks[dag_id, task_id] += sign
-        self.run_tasks[run, task_id] += sign
+        _count(self.pools, pool, sign * pool_slots)
+        _count(self.runs, run, sign)
+        _count(self.tasks, (dag_id, task_id), sign)
+        _count(self.run_tasks, (run, task_id), sign)
 
     def add_lane(self, lane: Lane, sign: int) -> None:
         """Count one instance of ``lane`` in or out."""
@@ -60,23 +95,49 @@ class Occupancy:
             sign=sign,
         )
 
-    def obstacle(self, lane: Lane, pools: dict[str, int]) -> str | None:
-        """Return why one more instance of ``lane`` has no room, as a sentence; None if it has.
+    def limit(self, lane: Lane, pools: dict[str, int]) -> Limit | None:
+        """Return what keeps one more instance of ``lane`` out; None if there is room.
 
         ``pools`` maps names to slots, -1 meaning unlimited; a pool that is not there admits nothing.
         """
         slots = pools.get(lane.pool)
         if slots is None:
-            return f"pool `{lane.pool}` does not exist; create it with `windlass pools set {lane.pool} SLOTS`"
+            return Limit.NO_POOL
         if slots >= 0 and self.pools[lane.pool] + lane.pool_slots > slots:
-            return f"pool `{lane.pool}` has {max(slots - self.pools[lane.pool], 0)} of {slots} slots free"
+            return Limit.POOL
         if 0 <= lane.max_active_tasks <= self.runs[lane.run]:
-            return f"max_active_tasks ({lane.max_active_tasks}) of the run is reached"
+            return Limit.MAX_ACTIVE_TASKS
         if 0 <= lane.max_active_tis_per_dag <= self.tasks[lane.dag_id, lane.task_id]:
-            return f"max_active_tis_per_dag ({lane.max_active_tis_per_dag}) of the task is reached"
+            return Limit.MAX_ACTIVE_TIS_PER_DAG
         if 0 <= lane.max_active_tis_per_dagrun <= self.run_tasks[lane.run, lane.task_id]:
-            return f"max_active_tis_per_dagrun ({lane.max_active_tis_per_dagrun}) of the task is reached"
+            return Limit.MAX_ACTIVE_TIS_PER_DAGRUN
         return None
+
+    def obstacle(self, lane: Lane, pools: dict[str, int]) -> str | None:
+        """Return :meth:`limit` as a sentence."""
+        match self.limit(lane, pools):
+            case None:
+                return None
+            case Limit.NO_POOL:
+                return f"pool `{lane.pool}` does not exist; create it with `windlass pools set {lane.pool} SLOTS`"
+            case Limit.POOL:
+                slots = pools[lane.pool]
+                return f"pool `{lane.pool}` has {max(slots - self.pools[lane.pool], 0)} of {slots} slots free"
+            case Limit.MAX_ACTIVE_TASKS:
+                return f"max_active_tasks ({lane.max_active_tasks}) of the run is reached"
+            case Limit.MAX_ACTIVE_TIS_PER_DAG:
+                return f"max_active_tis_per_dag ({lane.max_active_tis_per_dag}) of the task is reached"
+            case Limit.MAX_ACTIVE_TIS_PER_DAGRUN:
+                return f"max_active_tis_per_dagrun ({lane.max_active_tis_per_dagrun}) of the task is reached"
+
+
+def _count(counter: Counter[_K], key: _K, number: int) -> None:
+    """Add to a counter that forgets what has come back to nothing: runs come and go, and a scheduler lives long."""
+    value = counter.get(key, 0) + number
+    if value:
+        counter[key] = value
+    else:
+        counter.pop(key, None)
 
 
 class AdmissionQueue:
@@ -116,7 +177,7 @@ class AdmissionQueue:
         picked: list[tuple[int, Lane]] = []
         while ranked and (parallelism <= 0 or occupancy.total < parallelism):
             _, task, number, lane = ranked[0]
-            if occupancy.obstacle(lane, pools) is not None:
+            if occupancy.limit(lane, pools) is not None:
                 heapq.heappop(ranked)
                 continue
             heapq.heappop(self._lanes[lane])

@@ -12,7 +12,9 @@ from windlass.ports.clock import Clock as Clock
 from windlass.ports.clock import Doorbell as Doorbell
 from windlass.ports.clock import Rng as Rng
 from windlass.ports.current import TaskSession as TaskSession
+from windlass.ports.current import clock_scope as clock_scope
 from windlass.ports.current import current_session as current_session
+from windlass.ports.current import instant_now as instant_now
 from windlass.ports.current import session_scope as session_scope
 from windlass.ports.executor import ExecutorPort as ExecutorPort
 from windlass.ports.executor import Workload as Workload

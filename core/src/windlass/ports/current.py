@@ -6,8 +6,10 @@ one that answers only connections and variables. Anywhere else it is unset, and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from windlass.errors import ContextUnavailable
@@ -32,6 +34,38 @@ class TaskSession(Protocol):
     def context(self) -> Mapping[str, Any] | None:
         """The template context of the running task; None while a file is parsed."""
         ...
+
+
+class WallClock(Protocol):
+    """As much of a :class:`~windlass.ports.Clock` as running code may ask for."""
+
+    def now(self) -> datetime:
+        """Return the current instant, aware, in UTC."""
+        ...
+
+
+_clock: ContextVar[WallClock] = ContextVar("windlass_clock")
+
+
+def instant_now() -> datetime:
+    """Return the instant by which running code goes: that of the virtual clock in ``dag.test()``, else the system's."""
+    clock = _clock.get(None)
+    return datetime.now(UTC) if clock is None else clock.now()
+
+
+@contextmanager
+def clock_scope(clock: WallClock) -> Iterator[None]:
+    """Let :func:`instant_now` go by ``clock`` for the duration of the block."""
+    token = _clock.set(clock)
+    try:
+        yield
+    finally:
+        _clock.reset(token)
+
+
+def current_clock() -> WallClock | None:
+    """Return the clock of the surrounding :func:`clock_scope`, None where time is the system's."""
+    return _clock.get(None)
 
 
 _current: ContextVar[TaskSession] = ContextVar("windlass_session")

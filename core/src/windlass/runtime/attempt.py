@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,7 +37,7 @@ from windlass.errors import (
     XComError,
 )
 from windlass.moment import utc
-from windlass.ports import TaskSession, session_scope
+from windlass.ports import TaskSession, instant_now, session_scope
 from windlass.protocol import (
     AttemptContext,
     Defer,
@@ -54,6 +54,8 @@ from windlass.runtime.templates import Renderer, needs_jinja
 from windlass.runtime.xcom import pack, unpack
 
 Ending = Finish | Defer | Reschedule
+#: Does what an operator's ``execute`` would do.
+StandIn = Callable[[BaseOperator, Context], Any]
 _REASON = 500
 log = logging.getLogger("windlass.task")
 
@@ -129,17 +131,25 @@ def prepare(dags: Iterable[DAG]) -> None:
             jinja.environment(dag)
 
 
-def run_attempt(dag: DAG, attempt: AttemptContext, session: TaskSession, *, last: bool = False) -> Ending:
+def run_attempt(
+    dag: DAG,
+    attempt: AttemptContext,
+    session: TaskSession,
+    *,
+    last: bool = False,
+    stand_in: StandIn | None = None,
+) -> Ending:
     """Run the task, or call the callbacks, that ``attempt`` names and return how it ended.
 
     ``last`` says that this process runs nothing of ``dag`` afterwards, so that the operator itself may be rendered.
+    ``stand_in`` is called instead of the operator's ``execute``, in a test that does not want the task's effects.
     """
     if attempt.callback:
         from windlass.runtime.callbacks import run_callbacks  # it builds on this module
 
         return run_callbacks(dag, attempt, session)
     own = AttemptSession(session)
-    run = _Attempt(dag, attempt, own, last=last)
+    run = _Attempt(dag, attempt, own, last=last, stand_in=stand_in)
     with session_scope(own):
         try:
             return run.run()
@@ -162,12 +172,21 @@ def render_attempt(dag: DAG, attempt: AttemptContext, session: TaskSession) -> d
 class _Attempt:
     """The steps of one attempt, and the clock around user code."""
 
-    def __init__(self, dag: DAG, attempt: AttemptContext, session: AttemptSession, *, last: bool = False) -> None:
+    def __init__(
+        self,
+        dag: DAG,
+        attempt: AttemptContext,
+        session: AttemptSession,
+        *,
+        last: bool = False,
+        stand_in: StandIn | None = None,
+    ) -> None:
         self._dag = dag
         self._last = last
+        self._stand_in = stand_in
         self._attempt = attempt
         self._session = session
-        self._started_at = datetime.now(UTC)
+        self._started_at = instant_now()
         self._started = time.perf_counter()
         self._ended_at: datetime | None = None
         self._ended = 0.0
@@ -228,14 +247,14 @@ class _Attempt:
         return task.unmap(arguments)
 
     def _start(self, ti: TaskInstance) -> None:
-        self._started_at = datetime.now(UTC)
+        self._started_at = instant_now()
         self._started = time.perf_counter()
         ti.start_date = self._started_at
 
     def _stop(self) -> None:
         if self._ended_at is None:
             self._ended = time.perf_counter()
-            self._ended_at = datetime.now(UTC)
+            self._ended_at = instant_now()
 
     def _call(self, task: BaseOperator, context: Context) -> Any:
         if task.on_execute_callback is not None:
@@ -245,6 +264,8 @@ class _Attempt:
                 except Exception:
                     log.exception("on_execute_callback failed; the task runs all the same")
         task.pre_execute(context)
+        if self._stand_in is not None:
+            return self._stand_in(task, context)
         method = self._attempt.resume_method
         result = task.execute(context) if method is None else self._resume(task, method, context)
         task.post_execute(context, result)

@@ -9,6 +9,7 @@ the events of an asset-triggered one are consumed.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from datetime import datetime
 
 import msgspec
@@ -78,14 +79,18 @@ class Calendar:
     def create_due(self, now: datetime) -> None:
         """Create the runs that are due, one of each kind per DAG and step; set a timer for what is to come."""
         due, self._due = list(self._due), {}
+        if not due:
+            return
+        open_runs = Counter((run.dag_id, run.run_type) for run in self._owned.facts())
         for dag_id in due:
             self._owned.timers.cancel(("dag", dag_id))
             dag = self._dags.get(dag_id)
             spec = None if dag is None or dag.paused else self.spec(dag_id, dag.spec_version)
             if dag is None or spec is None:
                 continue
-            self._create_asset_run(dag, spec)
-            if self._has_all_runs(dag_id, spec, RunType.SCHEDULED):
+            if not _has_all_runs(spec, open_runs[dag_id, RunType.ASSET_TRIGGERED]):
+                self._create_asset_run(dag, spec)
+            if _has_all_runs(spec, open_runs[dag_id, RunType.SCHEDULED]):
                 continue
             info = next_run(dag, spec, now)
             if info is None:
@@ -117,7 +122,7 @@ class Calendar:
         is waited for costs a thousand small looks, and one long one.
         """
         condition = condition_of(spec.schedule)
-        if condition is None or self._has_all_runs(dag.dag_id, spec, RunType.ASSET_TRIGGERED):
+        if condition is None:
             return
         if not is_met(condition, self._store.updated_assets(dag.dag_id)):
             return
@@ -152,12 +157,6 @@ class Calendar:
         limits = {dag_id: limit for dag_id, run in one_of_each.items() if (limit := self._limit(run)) is not None}
         return choose_runs(queued.values(), running, limits, {}).started
 
-    def _has_all_runs(self, dag_id: str, spec: DagSpec, kind: RunType) -> bool:
-        """Return whether the DAG has as many open runs of a kind as it may; the next is created when one ends."""
-        limit = active_runs_limit(spec)
-        mine = sum(run.dag_id == dag_id and run.run_type is kind for run in self._owned.facts())
-        return 0 <= limit <= mine
-
     def _limit(self, run: RunFacts) -> DagLimit | None:
         """Return what bounds the runs of this run's DAG: its newest version, or the run's own if the DAG is gone."""
         dag = self._dags.get(run.dag_id)
@@ -165,3 +164,8 @@ class Calendar:
         if spec is None:
             return None
         return DagLimit(max_active_runs=active_runs_limit(spec), is_paused=dag is not None and dag.paused)
+
+
+def _has_all_runs(spec: DagSpec, open_runs: int) -> bool:
+    """Return whether the DAG has as many open runs of a kind as it may; the next is created when one ends."""
+    return 0 <= active_runs_limit(spec) <= open_runs

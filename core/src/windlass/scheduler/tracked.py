@@ -13,7 +13,7 @@ import msgspec
 from windlass.planning.decisions import Expand, Instance
 from windlass.planning.plan import RunPlan
 from windlass.planning.priority import priorities
-from windlass.planning.queueing import Lane, Order
+from windlass.planning.queueing import Lane, Order, lane_of
 from windlass.ports import Admission, Expansion, RunFacts, TaskFacts, TaskMove, Workload, WorkloadKind
 from windlass.spec import DagSpec
 from windlass.states import Actor, TaskState
@@ -98,19 +98,7 @@ class TrackedRun:
 
     def lane(self, task: TaskFacts) -> Lane:
         """Return the limits that stand between ``task`` and the queue."""
-        spec = self.spec.by_id[task.task_id]
-        per_dag, per_run = spec.max_active_tis_per_dag, spec.max_active_tis_per_dagrun
-        limited = per_dag is not None or per_run is not None
-        return Lane(
-            run=self.facts.id,
-            dag_id=self.facts.dag_id,
-            pool=task.pool,
-            pool_slots=task.pool_slots,
-            max_active_tasks=self.spec.max_active_tasks,
-            task_id=task.task_id if limited else "",
-            max_active_tis_per_dag=-1 if per_dag is None else per_dag,
-            max_active_tis_per_dagrun=-1 if per_run is None else per_run,
-        )
+        return lane_of(self.spec, task)
 
     def order(self, task: TaskFacts) -> Order:
         """Return where ``task`` stands among the scheduled: priority, age of the run, place in the DAG, map index."""

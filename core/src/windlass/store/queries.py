@@ -31,7 +31,7 @@ _DAG_COLUMNS: Final = "dag_id, bundle, file, spec_version, code_version, paused,
 _RUN: Final = f"SELECT {RUN_COLUMNS} FROM run WHERE dag_id = :dag_id AND run_id = :run_id"
 _ATTEMPTS: Final = (
     "SELECT lease_id, epoch, try_number, supervisor, hostname, pid, claimed_at, started_at, ended_at, duration_us,"
-    " outcome, reason, log_size, rendered FROM attempt WHERE ti_id = :task ORDER BY epoch"
+    " outcome, reason, log_size, rendered, lease_until FROM attempt WHERE ti_id = :task ORDER BY epoch"
 )
 _TRANSITIONS: Final = (
     "SELECT from_state, to_state, epoch, actor, who, reason, at FROM transition WHERE ti_id = :task ORDER BY seq"
@@ -79,6 +79,8 @@ class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
     log_size: int
     rendered: dict[str, Any]
+    #: Until when its process holds the lease; of an ended attempt, until when it did.
+    lease_until: datetime
 
 
 class TransitionRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -288,6 +290,7 @@ def _attempt(row: Row) -> AttemptRow:
         reason=row[11],
         log_size=row[12],
         rendered=to_dict(row[13]),
+        lease_until=instant(row[14]),
     )
 
 

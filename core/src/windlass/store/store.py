@@ -13,6 +13,7 @@ from windlass.store.credentials import Credentials
 from windlass.store.dags import Dags
 from windlass.store.database import Database
 from windlass.store.gateway import SqlGateway
+from windlass.store.history import TaskHistory
 from windlass.store.jobs import Jobs
 from windlass.store.migrating import require_current
 from windlass.store.observations import Observations
@@ -37,6 +38,7 @@ class Store:
         self.gateway = SqlGateway(database, specs, self.credentials)
         self.runs = RunCommands(database, specs)
         self.queries = Queries(database, specs)
+        self.history = TaskHistory(database)
         self.dags = Dags(database)
         self.pools = Pools(database)
         self.assets = Assets(database)

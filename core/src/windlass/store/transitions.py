@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from windlass.errors import StoreError
+from windlass.planning.endings import CALLBACK_OF as CALLBACK_OF
+from windlass.planning.endings import RUN_CALLBACK_OF as RUN_CALLBACK_OF
 from windlass.ports import SignalKind
 from windlass.states import RUN_TRANSITIONS, TASK_TRANSITIONS, Actor, RunState, TaskState
 from windlass.store.database import Transaction
@@ -31,14 +33,6 @@ INSERT_OUTBOX: Final = (
     "INSERT INTO outbox (event, run, ti_id, try_number, op_id, reason, created_at)"
     " VALUES (:event, :run, :task, :try_number, :op_id, :reason, :now)"
 )
-#: The event whose callback a task instance's end out of ``running`` calls.
-CALLBACK_OF: Final = {
-    TaskState.SUCCESS: "success",
-    TaskState.FAILED: "failure",
-    TaskState.UP_FOR_RETRY: "retry",
-    TaskState.SKIPPED: "skipped",
-}
-RUN_CALLBACK_OF: Final = {RunState.SUCCESS: "success", RunState.FAILED: "failure"}
 
 
 def audit(

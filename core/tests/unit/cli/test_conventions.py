@@ -40,12 +40,14 @@ VERBS: dict[str, Effect] = dict.fromkeys(
     (
         "list", "show", "get", "details", "state", "next-execution", "list-import-errors", "list-runs", "report",
         "logs", "failed-deps", "states-for-dag-run", "render", "test", "export", "get-value", "lint", "check",
-        "explain", "info", "doctor", "plugins", "events",
+        "explain", "simulate", "info", "doctor", "plugins", "events",
     ),
     Effect.READS,
 ) | dict.fromkeys(
-    ("trigger", "pause", "unpause", "reparse", "run", "add", "import", "set", "migrate", "rotate-fernet-key", "create-event",
-     "materialize"),
+    (
+        "trigger", "pause", "unpause", "reparse", "run", "add", "import", "set", "migrate", "rotate-fernet-key",
+        "create-event", "materialize",
+    ),
     Effect.CHANGES,
 ) | dict.fromkeys(
     ("delete", "clear", "reset", "clean", "downgrade"), Effect.DESTROYS,
@@ -65,6 +67,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "config get-value": ("core", "parallelism"),
     "providers show": ("core",),
     "dags reparse": (),
+    "simulate": ("--from", "2026-03-01", "--to", "2026-03-02"),
     "variables set": ("new", "value"),
 }
 
@@ -239,7 +242,7 @@ def test_what_destroys_asks_first_and_refuses_where_nobody_can_answer(
 def test_a_mistyped_option_is_named_with_the_nearest(path: Path_, windlass: Windlass) -> None:
     result = windlass(*path, "--jsno")
     assert result.code == 2
-    assert "Did you mean '--json'?" in result.err
+    assert "Did you mean '--json'?" in result.err or "Did you mean one of: '--json'" in result.err
 
 
 NAMED = {("key", "variables"), ("name", "pools")}

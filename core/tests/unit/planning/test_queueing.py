@@ -86,3 +86,11 @@ def test_a_blocked_task_hides_none_of_another_pool_or_dag() -> None:
     )
     assert [task for task, _ in queue.pick(Occupancy(), POOLS, 0, lambda _: False)] == [2, 3]
     assert 1 in queue
+
+
+def test_what_nobody_occupies_any_more_is_forgotten() -> None:
+    occupancy = Occupancy()
+    for run in range(100):
+        for sign in (1, -1):
+            occupancy.add(run=run, dag_id="d", task_id=f"t{run}", pool="p", pool_slots=2, sign=sign)
+    assert not any((occupancy.total, occupancy.pools, occupancy.runs, occupancy.tasks, occupancy.run_tasks))

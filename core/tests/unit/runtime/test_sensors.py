@@ -3,7 +3,7 @@
 # ruff: noqa: ANN401 - fixtures of a conftest have no importable type, and authors' values any
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from windlass import DAG, BaseOperator, task
-from windlass.authoring import sensor as sensor_module
 from windlass.errors import AuthoringError, TaskFailed
+from windlass.ports import clock_scope
 from windlass.protocol import Outcome, Query, Reschedule
 from windlass.sensors import (
     BaseSensorOperator,
@@ -32,32 +32,35 @@ from windlass.sensors import (
 
 
 class Clock:
-    """The clock of the sensor module: it moves only when somebody sleeps."""
+    """The clock that sensors go by: it moves only when somebody sleeps."""
 
     def __init__(self) -> None:
         self.now = datetime(2026, 3, 2, 12, tzinfo=UTC)
         self.slept: list[float] = []
 
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += timedelta(seconds=seconds)
+
+class Hands:
+    """A clock as its readers see it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def now(self) -> datetime:
+        return self._clock.now
 
     def monotonic(self) -> float:
-        return self.now.timestamp()
+        return self._clock.now.timestamp()
+
+    def advance(self, seconds: float) -> None:
+        self._clock.slept.append(seconds)
+        self._clock.now += timedelta(seconds=seconds)
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+def clock() -> Iterator[Clock]:
     made = Clock()
-
-    class Now(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> Any:
-            return made.now if tz is None else made.now.astimezone(tz)
-
-    monkeypatch.setattr(sensor_module, "time", made)
-    monkeypatch.setattr(sensor_module, "datetime", Now)
-    return made
+    with clock_scope(Hands(made)):
+        yield made
 
 
 def pokes(*answers: Any) -> Callable[[], Any]:
@@ -76,6 +79,14 @@ def test_poke_mode_sleeps_between_pokes(lab: Any, dag: DAG, clock: Clock) -> Non
     PythonSensor(task_id="t", python_callable=pokes(False, False, True), poke_interval=30)
     assert lab.finish(dag, "t").outcome is Outcome.SUCCESS
     assert clock.slept == [30, 30]
+
+
+def test_without_a_virtual_clock_it_really_sleeps(monkeypatch: pytest.MonkeyPatch, lab: Any, dag: DAG) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("windlass.ports.waiting.time.sleep", slept.append)
+    PythonSensor(task_id="t", python_callable=pokes(False, True), poke_interval=30)
+    assert lab.finish(dag, "t").outcome is Outcome.SUCCESS
+    assert slept == [30]
 
 
 def test_reschedule_mode_ends_and_comes_back(lab: Any, dag: DAG, clock: Clock) -> None:

@@ -22,13 +22,25 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from windlass.app.clocks import SeededRng, VirtualClock
+from windlass.app.inproc.callbacks import InlineCallbacks
 from windlass.app.inproc.gateway import MemoryGateway
 from windlass.app.inproc.memory import MemoryStore
 from windlass.authoring.dag import DAG
 from windlass.errors import Conflict
-from windlass.ports import Claim, NewRun, Report, RunFacts, StopRequest, TaskFacts, WaitingEvent, Workload
+from windlass.ports import (
+    Claim,
+    NewRun,
+    PoolFacts,
+    Report,
+    RunFacts,
+    StopRequest,
+    TaskFacts,
+    WaitingEvent,
+    Workload,
+    clock_scope,
+)
 from windlass.protocol import ArtifactCommit, ArtifactOpen, AssetEvent, Rendered, Reschedule, Verb, XComSet
-from windlass.runtime.attempt import run_attempt
+from windlass.runtime.attempt import StandIn, run_attempt
 from windlass.scheduler import Scheduler, SchedulerSettings
 from windlass.secrets.env import EnvironmentSource
 from windlass.states import RunType
@@ -86,6 +98,10 @@ class InlineExecutor:
         self.logs: dict[int, str] = {}
         #: How long the last attempt of each took, in seconds.
         self.durations: dict[int, float] = {}
+        #: What runs instead of tasks, by task id.
+        self.stand_ins: Mapping[str, StandIn] = {}
+        #: The instance whose attempt ended last.
+        self.ended = 0
 
     def submit(self, workloads: Sequence[Workload]) -> None:
         """Take these."""
@@ -111,8 +127,10 @@ class InlineExecutor:
         if claimed is None:
             return True
         session = InlineSession(self._gateway, claimed.lease_id, self._artifacts)
-        with captured() as log:
-            ending = run_attempt(self._dags[work.dag_id], claimed.context, session)
+        stand_in = self.stand_ins.get(work.task_id)
+        with captured() as log, clock_scope(self._clock):
+            ending = run_attempt(self._dags[work.dag_id], claimed.context, session, stand_in=stand_in)
+        self.ended = work.id
         self.logs[work.id] = self.logs.get(work.id, "") + log.getvalue()
         self.durations[work.id] = (ending.ended_at - ending.started_at).total_seconds()
         if isinstance(ending, Reschedule):
@@ -138,9 +156,9 @@ class InlineEngine:
         dags: Sequence[DAG],
         connections: Mapping[str, Mapping[str, Any]],
         variables: Mapping[str, str],
-        now: datetime | None = None,
+        clock: VirtualClock | None = None,
     ) -> None:
-        self.clock = VirtualClock(now or datetime.now(tz=UTC))
+        self.clock = clock or VirtualClock(datetime.now(tz=UTC))
         self.store = MemoryStore(self.clock)
         rng = SeededRng(0)
         given = _Given(connections, variables)
@@ -152,9 +170,13 @@ class InlineEngine:
         self._scheduler = Scheduler(
             self.store, self.executor, self.clock, rng, SchedulerSettings(owner=_SUPERVISOR, executor=_SUPERVISOR)
         )
+        self.callbacks = InlineCallbacks(self, {dag.dag_id: dag for dag in dags})
         for dag in dags:
+            spec = dag.to_spec()
             # Stale, so that its schedule makes no run beside the one that is asked for.
-            self.store.add_dag(dag.to_spec(), stale=True)
+            self.store.add_dag(spec, stale=True)
+            for name in {task.pool for task in spec.tasks}:  # there is nobody to share them with
+                self.store.set_pool(PoolFacts(name=name, slots=-1))
 
     def trigger(self, new: NewRun) -> RunFacts:
         """Create a run.
@@ -183,9 +205,18 @@ class InlineEngine:
             pause = self._scheduler.step()
             now = self.store.run(run.id)
             if now is not None and now.state.is_terminal:
+                self.callbacks.run_ended(now)
                 return now
-            if not self.executor.run_next() and pause > 0:
+            if self.executor.run_next():
+                self._call_back()
+            elif pause > 0:
                 self.clock.advance(pause)
+
+    def _call_back(self) -> None:
+        """Call the callbacks of the instance whose attempt has just ended."""
+        if self.executor.ended:
+            self.callbacks.task_ended(self.store.task(self.executor.ended), self.store.transitions[-1].reason)
+            self.executor.ended = 0
 
     def session(self, task: TaskFacts | None = None) -> InlineSession:
         """Return a session that answers like that of an attempt of ``task``."""

@@ -60,8 +60,7 @@ class MemoryGateway:
         run = self._run(task)
         spec = self._store.spec(run.dag_id, run.spec_version)
         lease_id = self._rng.token()
-        for key in [key for key in self._store.xcoms if key[0] == task.id]:
-            del self._store.xcoms[key]
+        self._store.xcoms.pop(task.id, None)
         task = msgspec.structs.replace(task, state=TaskState.RUNNING, lease_id=lease_id)
         self._store.transit(
             task,
@@ -80,9 +79,7 @@ class MemoryGateway:
             spec,
             task,
             lease_id=lease_id,
-            mapped_count=sum(t.task_id == task.task_id for t in self._store.tasks_of(run.id))
-            if task.map_index >= 0
-            else None,
+            mapped_count=self._store.count_of(run.id, task.task_id) if task.map_index >= 0 else None,
             first_poke=self._first_pokes.get(task.id),
         )
         return Claimed(
@@ -108,7 +105,7 @@ class MemoryGateway:
         run = self._run(task)
         spec = self._store.spec(run.dag_id, run.spec_version)
         for xcom in report.xcoms:
-            self._store.xcoms[task.id, xcom.key] = xcom.value
+            self._store.xcoms.setdefault(task.id, {})[xcom.key] = xcom.value
         if report.rendered is not None:
             self._store.rendered[task.id] = report.rendered
         ending = ending_of(
@@ -174,7 +171,7 @@ class MemoryGateway:
             case Variable():
                 return self._variable_verb(verb)
             case XComSet(key=key, value=value):
-                self._store.xcoms[task.id, key] = value
+                self._store.xcoms.setdefault(task.id, {})[key] = value
                 return None
             case XComGet():
                 return [[index, value] for index, value in self._xcoms(task, verb)]
@@ -220,14 +217,13 @@ class MemoryGateway:
     def _xcoms(self, task: TaskFacts, verb: XComGet) -> list[tuple[int, XComValue]]:
         here = self._run(task)
         dag_id, run_id = verb.dag_id or here.dag_id, verb.run_id or here.run_id
+        run = self._store.run_named(dag_id, run_id)
         found = [
-            (other.map_index, self._store.xcoms[other.id, verb.key])
-            for run in self._store.runs()
-            if run.dag_id == dag_id and run.run_id == run_id
-            for other in self._store.tasks_of(run.id)
+            (other.map_index, self._store.xcoms[other.id][verb.key])
+            for other in ([] if run is None else self._store.tasks_of(run.id))
             if other.task_id == verb.task_id
             and (verb.map_index is None or other.map_index == verb.map_index)
-            and (other.id, verb.key) in self._store.xcoms
+            and verb.key in self._store.xcoms.get(other.id, {})
         ]
         found.sort(key=lambda entry: entry[0])
         return found[verb.offset : None if verb.limit is None else verb.offset + verb.limit]

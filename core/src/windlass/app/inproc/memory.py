@@ -3,14 +3,20 @@
 It keeps the contract of the real store (the same conformance suite runs against both) with dicts instead of tables: a
 step of the scheduler is applied whole, per run, guarded by generation, state and epoch, and every transition is kept
 with its op id. There is one process and one scheduler, so nothing here waits, locks or expires by itself.
+
+A simulation of a year makes tens of thousands of runs, so no question and no change costs more the more runs there
+are: what the tables' indexes are to the real store, ``_dated``, ``_occupying`` and ``_counts`` are here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import timedelta
-from itertools import count
-from typing import TypeVar
+from bisect import bisect_left, insort
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import count, islice
+from typing import Any
 
 import msgspec
 
@@ -43,7 +49,6 @@ from windlass.protocol import AssetEvent, Rendered, XComValue
 from windlass.spec import DagSpec, TaskSpec, spec_version
 from windlass.states import OCCUPYING_STATES, RUN_TRANSITIONS, Actor, RunState, RunType, TaskState, is_legal
 
-_Change = TypeVar("_Change", RunMove, Expansion, TaskMove, Admission, StopRequest)
 _ENDED_WELL = frozenset({TaskState.SUCCESS, TaskState.SKIPPED})
 
 
@@ -69,10 +74,13 @@ class MemoryStore:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.transitions: list[Transition] = []
-        self.xcoms: dict[tuple[int, str], XComValue] = {}
+        #: Task instance -> key -> value.
+        self.xcoms: dict[int, dict[str, XComValue]] = {}
         self.rendered: dict[int, Rendered] = {}
         self.stops: dict[int, StopRequest] = {}
         self.assets = MemoryAssets()
+        #: Why runs have ended.
+        self.run_reasons: dict[int, str] = {}
         self._dags: dict[str, DagFacts] = {}
         self._specs: dict[tuple[str, str], DagSpec] = {}
         self._pools = {"default_pool": PoolFacts(name="default_pool", slots=128)}
@@ -80,6 +88,16 @@ class MemoryStore:
         self._owners: dict[int, str] = {}
         self._tasks: dict[int, TaskFacts] = {}
         self._of_run: dict[int, dict[int, None]] = {}
+        #: The runs of each DAG by logical date, and by id.
+        self._dated: dict[str, list[tuple[datetime, int]]] = {}
+        self._named: dict[tuple[str, str], int] = {}
+        #: The task instances that hold slots, and what they hold.
+        self._occupying: dict[int, None] = {}
+        self._occupancy = Occupancy()
+        #: How many instances a task has in a run.
+        self._counts: Counter[tuple[int, str]] = Counter()
+        #: How to take back what was written of the run that is being committed.
+        self._undo: list[Callable[[], Any]] = []
         self._signals: dict[int, Signal] = {}
         self._ops: set[str] = set()
         self._ids = count(1)
@@ -94,11 +112,17 @@ class MemoryStore:
         bundle: str = "inproc",
         paused: bool = False,
         stale: bool = False,
+        last_interval: tuple[datetime, datetime] | None = None,
     ) -> None:
-        """Store a DAG, or its next version. A stale one has no scheduled runs."""
+        """Store a DAG, or its next version. A stale one has no scheduled runs.
+
+        ``last_interval`` is that of the newest scheduled run, if it had any before all that is remembered here.
+        """
         version = spec_version(spec)
         self._specs[spec.dag_id, version] = spec
         known = self._dags.get(spec.dag_id)
+        if last_interval is None and known is not None and known.last_interval_start and known.last_interval_end:
+            last_interval = (known.last_interval_start, known.last_interval_end)
         fresh = DagFacts(
             dag_id=spec.dag_id,
             bundle=bundle,
@@ -107,8 +131,8 @@ class MemoryStore:
             code_version=code_version,
             paused=paused,
             stale=stale,
-            last_interval_start=None if known is None else known.last_interval_start,
-            last_interval_end=None if known is None else known.last_interval_end,
+            last_interval_start=None if last_interval is None else last_interval[0],
+            last_interval_end=None if last_interval is None else last_interval[1],
         )
         self._dags[spec.dag_id] = fresh
         self.assets.forget(spec.dag_id, spec)
@@ -119,6 +143,11 @@ class MemoryStore:
         self._pools[pool.name] = pool
         self._signal(SignalKind.POOL)
 
+    def expand(self, run: int, task_id: str, length: int) -> None:
+        """Let a mapped task have ``length`` instances, as if the scheduler had decided it."""
+        first = next(task for task in self.tasks_of(run) if task.task_id == task_id)
+        self._expand(Expansion(task=first.id, run=run, task_id=task_id, length=length))
+
     def transit(self, task: TaskFacts, move: Transition) -> TaskFacts:
         """Write a transition that the table of ``states`` allows; ``task`` is the instance as it shall be."""
         if not is_legal(move.before, move.to, move.actor):
@@ -126,8 +155,35 @@ class MemoryStore:
             raise StoreError(msg)
         self._ops.add(move.op_id)
         self.transitions.append(move)
-        self._tasks[task.id] = task
+        before = self._tasks[task.id]
+        self._put(task)
+
+        def undo() -> None:
+            self._ops.discard(move.op_id)
+            self.transitions.pop()
+            self._put(before)
+
+        self._undo.append(undo)
         return task
+
+    def _put(self, task: TaskFacts) -> None:
+        """Let ``task`` be what is known of its instance."""
+        self._tasks[task.id] = task
+        holds, held = task.state in OCCUPYING_STATES, task.id in self._occupying
+        if holds == held:
+            return
+        if holds:
+            self._occupying[task.id] = None
+        else:
+            del self._occupying[task.id]
+        self._occupancy.add(
+            run=task.run,
+            dag_id=self._runs[task.run].dag_id,
+            task_id=task.task_id,
+            pool=task.pool,
+            pool_slots=task.pool_slots,
+            sign=1 if holds else -1,
+        )
 
     def signal_task(self, task: TaskFacts) -> None:
         """Tell the run's scheduler that somebody else changed ``task``."""
@@ -143,6 +199,20 @@ class MemoryStore:
         """Return one task instance."""
         return self._tasks[task]
 
+    def count_of(self, run: int, task_id: str) -> int:
+        """Return how many instances a task has in a run."""
+        return self._counts[run, task_id]
+
+    @property
+    def run_count(self) -> int:
+        """How many runs there are."""
+        return len(self._runs)
+
+    def run_named(self, dag_id: str, run_id: str) -> RunFacts | None:
+        """Return one run by its names."""
+        number = self._named.get((dag_id, run_id))
+        return None if number is None else self._runs[number]
+
     def _signal(self, kind: SignalKind, *, dag_id: str = "", run: int = 0, task: int = 0) -> None:
         number = next(self._ids)
         self._signals[number] = Signal(id=number, kind=kind, dag_id=dag_id, run=run, task=task)
@@ -151,7 +221,7 @@ class MemoryStore:
 
     def signals(self, limit: int = 1000) -> list[Signal]:
         """Return the oldest rows of the inbox."""
-        return list(self._signals.values())[:limit]
+        return list(islice(self._signals.values(), limit))
 
     def dags(self) -> list[DagFacts]:
         """Return the DAGs that are not stale."""
@@ -185,8 +255,7 @@ class MemoryStore:
                 pool_slots=task.pool_slots,
                 state=task.state,
             )
-            for task in self._tasks.values()
-            if task.state in OCCUPYING_STATES
+            for task in map(self._tasks.__getitem__, self._occupying)
         ]
 
     def open_runs(self) -> list[RunFacts]:
@@ -212,30 +281,35 @@ class MemoryStore:
 
     def queued(self) -> list[TaskFacts]:
         """Return the queued instances."""
-        return [task for task in self._tasks.values() if task.state is TaskState.QUEUED]
+        return [self._tasks[task] for task in self._occupying if self._tasks[task].state is TaskState.QUEUED]
 
     def previous(self, run: int, task_id: str, map_index: int, *, scheduled_only: bool) -> PreviousFacts | None:
         """Return the same task in the run before."""
         here = self._runs[run]
         kinds = set(RunType) - ({RunType.MANUAL} if scheduled_only else set())
-        earlier = sorted(
-            (
-                other
-                for other in self._runs.values()
-                if other.dag_id == here.dag_id and other.logical_date < here.logical_date and other.run_type in kinds
-            ),
-            key=lambda other: other.logical_date,
-        )
-        if not earlier:
+
+        def earlier() -> Iterator[RunFacts]:
+            dated = self._dated[here.dag_id]
+            for place in range(bisect_left(dated, (here.logical_date, 0)) - 1, -1, -1):
+                other = self._runs[dated[place][1]]
+                if other.run_type in kinds:
+                    yield other
+
+        last = next(earlier(), None)
+        if last is None:
             return None
-        runs = [{(task.task_id, task.map_index): task.state for task in self.tasks_of(other.id)} for other in earlier]
+        states = {(task.task_id, task.map_index): task.state for task in self.tasks_of(last.id)}
         spec = self.spec(here.dag_id, here.spec_version)
         below = spec.downstream.get(task_id, ())
         return PreviousFacts(
-            run=earlier[-1].id,
-            state=runs[-1].get((task_id, map_index)),
-            has_earlier_instance=any((task_id, map_index) in states for states in runs),
-            downstream_done=all(state in _ENDED_WELL for (name, _), state in runs[-1].items() if name in below),
+            run=last.id,
+            state=states.get((task_id, map_index)),
+            has_earlier_instance=any(
+                (task.task_id, task.map_index) == (task_id, map_index)
+                for other in earlier()
+                for task in self.tasks_of(other.id)
+            ),
+            downstream_done=all(state in _ENDED_WELL for (name, _), state in states.items() if name in below),
         )
 
     def updated_assets(self, dag_id: str) -> list[AssetName]:
@@ -255,13 +329,13 @@ class MemoryStore:
         if dag is None:
             msg = f"DAG `{new.dag_id}` is not known"
             raise DagNotFound(msg)
-        logical, taken = new.logical_date, {r.logical_date for r in self._runs.values() if r.dag_id == new.dag_id}
-        while new.bump and logical in taken:
+        logical = new.logical_date
+        while new.bump and self._is_taken(new.dag_id, logical):
             logical += timedelta(microseconds=1)
         run_id = new.run_id or make_run_id(new.run_type, logical)
         if not self.assets.all_wait(new.dag_id, new.asset_events):
             return None
-        if logical in taken or any(r.run_id == run_id for r in self._runs.values() if r.dag_id == new.dag_id):
+        if self._is_taken(new.dag_id, logical) or (new.dag_id, run_id) in self._named:
             return None
         facts = RunFacts(
             id=next(self._ids),
@@ -285,6 +359,8 @@ class MemoryStore:
             backfill_id=new.backfill_id,
         )
         self._runs[facts.id] = facts
+        insort(self._dated.setdefault(facts.dag_id, []), (logical, facts.id))
+        self._named[facts.dag_id, run_id] = facts.id
         self._of_run[facts.id] = {}
         self.assets.consume(new.dag_id, new.asset_events, facts.id)
         for task in self.spec(facts.dag_id, facts.spec_version).tasks:
@@ -295,6 +371,11 @@ class MemoryStore:
             )
         self._signal(SignalKind.RUN, run=facts.id)
         return facts
+
+    def _is_taken(self, dag_id: str, logical_date: datetime) -> bool:
+        dated = self._dated.get(dag_id, [])
+        place = bisect_left(dated, (logical_date, 0))
+        return place < len(dated) and dated[place][0] == logical_date
 
     def _create_task(self, run: int, task: TaskSpec, map_index: int) -> TaskFacts:
         facts = TaskFacts(
@@ -311,7 +392,13 @@ class MemoryStore:
         )
         self._tasks[facts.id] = facts
         self._of_run[run][facts.id] = None
+        self._counts[run, task.task_id] += 1
         return facts
+
+    def _delete_task(self, task: TaskFacts) -> None:
+        del self._tasks[task.id]
+        del self._of_run[task.run][task.id]
+        self._counts[task.run, task.task_id] -= 1
 
     def adopt(self, runs: Sequence[int], owner: str, lease: float) -> list[int]:
         """Take the runs that nobody else owns; a lease never ends here."""
@@ -319,37 +406,31 @@ class MemoryStore:
 
     def commit(self, changes: Changes) -> Committed:
         """Apply each run's changes whole or not at all."""
+        by_run = _by_run(changes)
         conflicts: set[int] = set()
         expanded: list[TaskFacts] = []
         refused: set[int] = set()
         admitted: dict[int, int] = {}
-        touched: list[RunMove | Expansion | TaskMove | Admission | StopRequest] = [
-            *changes.run_moves,
-            *changes.expansions,
-            *changes.task_moves,
-            *changes.admissions,
-            *changes.stops,
-        ]
-        for run in dict.fromkeys([*changes.generations, *(change.run for change in touched)]):
-            saved = self._save(run)
+        for run, mine in by_run.items():
+            self._undo.clear()
             try:
                 self._guard(run, changes)
-                for run_move in _of(run, changes.run_moves):
+                for run_move in mine.run_moves:
                     self._move_run(run_move)
-                mine = [task for expansion in _of(run, changes.expansions) for task in self._expand(expansion)]
-                for task_move in _of(run, changes.task_moves):
+                new = [task for expansion in mine.expansions for task in self._expand(expansion)]
+                for task_move in mine.task_moves:
                     self._move_task(task_move)
-                for admission in _of(run, changes.admissions):
-                    epoch = self._admit(admission)
-                    if epoch is None:
-                        refused.add(admission.task)
-                    else:
-                        admitted[admission.task] = epoch
-                self.stops.update({stop.task: stop for stop in _of(run, changes.stops)})
-                expanded += mine
+                epochs = {admission.task: self._admit(admission) for admission in mine.admissions}
             except _RunRefused:
-                self._restore(run, saved)
+                for undo in reversed(self._undo):
+                    undo()
                 conflicts.add(run)
+            else:
+                self.stops.update({stop.task: stop for stop in mine.stops})
+                expanded += new
+                refused |= {task for task, epoch in epochs.items() if epoch is None}
+                admitted |= {task: epoch for task, epoch in epochs.items() if epoch is not None}
+        self._undo.clear()
         for number in changes.signals:  # those of a refused run stay, for whoever owns it now
             if number in self._signals and self._signals[number].run not in conflicts:
                 del self._signals[number]
@@ -361,24 +442,6 @@ class MemoryStore:
             queued_at=self.clock.now(),
         )
 
-    def _save(self, run: int) -> tuple[RunFacts | None, dict[int, TaskFacts], int]:
-        return (
-            self._runs.get(run),
-            {task: self._tasks[task] for task in self._of_run.get(run, ())},
-            len(self.transitions),
-        )
-
-    def _restore(self, run: int, saved: tuple[RunFacts | None, dict[int, TaskFacts], int]) -> None:
-        facts, tasks, length = saved
-        if facts is not None:
-            self._runs[run] = facts
-        for task in self._of_run.get(run, {}).keys() - tasks.keys():
-            del self._tasks[task]
-        self._tasks.update(tasks)
-        self._of_run[run] = dict.fromkeys(tasks)
-        self._ops -= {transition.op_id for transition in self.transitions[length:]}
-        del self.transitions[length:]
-
     def _guard(self, run: int, changes: Changes) -> None:
         facts = self._runs.get(run)
         if facts is None or changes.generations.get(run, facts.generation) != facts.generation:
@@ -387,16 +450,19 @@ class MemoryStore:
     def _move_run(self, move: RunMove) -> None:
         if move.op_id in self._ops:
             return
-        facts, now = self._runs[move.run], self.clock.now()
+        facts = before = self._runs[move.run]
+        now = self.clock.now()
         if facts.state is not move.before:
             raise _RunRefused
         self._ops.add(move.op_id)
+        self._undo += [lambda: self._ops.discard(move.op_id), lambda: self._runs.update({move.run: before})]
         if move.ending is not None:
             facts = msgspec.structs.replace(facts, ending=move.ending, ending_reason=move.reason)
         if move.to is not move.before:
             if move.actor not in RUN_TRANSITIONS.get((move.before, move.to), ()):
                 msg = f"{move.actor} may not move a run from {move.before} to {move.to}"
                 raise StoreError(msg)
+            self.run_reasons[move.run] = move.reason
             facts = msgspec.structs.replace(
                 facts,
                 state=move.to,
@@ -413,9 +479,11 @@ class MemoryStore:
         if -1 in instances:
             first = instances.pop(-1)
             instances[0] = self._tasks[first.id] = msgspec.structs.replace(first, map_index=0)
+            self._undo.append(lambda: self._put(first))
         for index in range(expansion.length):
             if index not in instances:
-                instances[index] = self._create_task(expansion.run, task, index)
+                instances[index] = made = self._create_task(expansion.run, task, index)
+                self._undo.append(partial(self._delete_task, made))
         return [instances[index] for index in sorted(instances)]
 
     def _move_task(self, move: TaskMove) -> None:
@@ -447,15 +515,6 @@ class MemoryStore:
             return task.epoch
         if task.state is not TaskState.SCHEDULED or task.epoch != admission.epoch:
             raise _RunRefused
-        occupancy = Occupancy()
-        for other in self.occupied():
-            occupancy.add(
-                run=other.run,
-                dag_id=other.dag_id,
-                task_id=other.task_id,
-                pool=other.pool,
-                pool_slots=other.pool_slots,
-            )
         lane = Lane(
             run=admission.run,
             dag_id=admission.dag_id,
@@ -466,7 +525,7 @@ class MemoryStore:
             max_active_tis_per_dag=admission.max_active_tis_per_dag,
             max_active_tis_per_dagrun=admission.max_active_tis_per_dagrun,
         )
-        if occupancy.obstacle(lane, {pool.name: pool.slots for pool in self._pools.values()}) is not None:
+        if self._occupancy.limit(lane, {pool.name: pool.slots for pool in self._pools.values()}) is not None:
             return None
         epoch = task.epoch + 1
         after = msgspec.structs.replace(
@@ -490,5 +549,17 @@ class MemoryStore:
         return 0
 
 
-def _of(run: int, changes: Iterable[_Change]) -> list[_Change]:
-    return [change for change in changes if change.run == run]
+def _by_run(changes: Changes) -> dict[int, Changes]:
+    """Return the changes of each run, which are applied whole or not at all."""
+    by_run = {run: Changes() for run in changes.generations}
+    for run_move in changes.run_moves:
+        by_run.setdefault(run_move.run, Changes()).run_moves.append(run_move)
+    for expansion in changes.expansions:
+        by_run.setdefault(expansion.run, Changes()).expansions.append(expansion)
+    for task_move in changes.task_moves:
+        by_run.setdefault(task_move.run, Changes()).task_moves.append(task_move)
+    for admission in changes.admissions:
+        by_run.setdefault(admission.run, Changes()).admissions.append(admission)
+    for stop in changes.stops:
+        by_run.setdefault(stop.run, Changes()).stops.append(stop)
+    return by_run

@@ -11,26 +11,32 @@ from typing import Any, Final
 
 import msgspec
 
+from windlass.app.clocks import VirtualClock
 from windlass.app.inproc.engine import InlineEngine, InlineSession, captured, manual_run
+from windlass.app.inproc.fakes import check_tasks, fakes_of
+from windlass.app.inproc.preset import XComs, preset_xcoms
+from windlass.app.inproc.results import CallbackCall as CallbackCall
+from windlass.app.inproc.results import DagTestResult as DagTestResult
+from windlass.app.inproc.results import TaskResult as TaskResult
+from windlass.app.inproc.results import TaskTestResult as TaskTestResult
 from windlass.authoring import scope
 from windlass.authoring.arguments import closest
 from windlass.authoring.asset import Asset
 from windlass.authoring.dag import DAG
 from windlass.authoring.operator import BaseOperator
 from windlass.config import Settings
-from windlass.errors import DagNotFound, TaskNotFound
+from windlass.errors import DagNotFound
 from windlass.interfaces.connection import Connection
 from windlass.moment import utc
 from windlass.planning.attempts import attempt_context
 from windlass.planning.calendar import manual_interval
-from windlass.planning.endings import RESULT_KEY
-from windlass.ports import RunFacts, TaskFacts
-from windlass.protocol import AssetEvent, AttemptContext, Finish, Outcome
+from windlass.ports import RunFacts, TaskFacts, clock_scope
+from windlass.protocol import AssetEvent, AttemptContext, Finish, Outcome, Reschedule
 from windlass.runtime.attempt import render_attempt, run_attempt
 from windlass.runtime.loader import add_root, load_dag_file
 from windlass.runtime.xcom import unpack
 from windlass.spec.params import check_conf
-from windlass.states import RunState, RunType, TaskState
+from windlass.states import RunType, TaskState
 
 _STATE = {
     Outcome.SUCCESS: TaskState.SUCCESS,
@@ -46,82 +52,6 @@ Connections = Mapping[str, str | Mapping[str, Any] | Connection]
 _ID: Final = re.compile(rb"""\bDAG\(\s*(?:dag_id\s*=\s*)?["']([^"'\n]{1,250})["']""")
 
 
-class TaskResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a task instance. ``duration`` is that of its last attempt, in seconds."""
-
-    task_id: str
-    map_index: int
-    state: TaskState
-    try_number: int
-    duration: float | None = None
-
-
-class DagTestResult:
-    """What became of a run: states, results and logs, to look at and to assert on."""
-
-    def __init__(self, engine: InlineEngine, run: RunFacts) -> None:
-        self._engine = engine
-        order = list(engine.store.spec(run.dag_id, run.spec_version).by_id)
-        tasks = sorted(engine.store.tasks_of(run.id), key=lambda task: (order.index(task.task_id), task.map_index))
-        self._tasks = {(task.task_id, task.map_index): task for task in tasks}
-        self.dag_id = run.dag_id
-        self.run_id = run.run_id
-        self.state: RunState = run.state
-        self.tasks = tuple(
-            TaskResult(
-                task_id=task.task_id,
-                map_index=task.map_index,
-                state=task.state,
-                try_number=task.try_number,
-                duration=engine.executor.durations.get(task.id),
-            )
-            for task in self._tasks.values()
-        )
-        #: Variables that tasks have set; None means deleted.
-        self.variables = dict(engine.gateway.variables)
-        #: What the run's tasks said about their outlets, oldest first.
-        self.asset_events = tuple(e for e in engine.store.assets.events if e.source_run_id == run.run_id)
-
-    @property
-    def states(self) -> dict[str, str]:
-        """The states by task id; a mapped instance is ``task[index]``."""
-        return {_label(task.task_id, task.map_index): str(task.state) for task in self.tasks}
-
-    def task(self, task_id: str, map_index: int = -1) -> TaskResult:
-        """Return what became of one task instance.
-
-        :raises TaskNotFound: if the run has none of that name.
-        """
-        found = self._find(task_id, map_index)
-        return next(task for task in self.tasks if (task.task_id, task.map_index) == (found.task_id, found.map_index))
-
-    def xcom(self, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:  # noqa: ANN401 - any value
-        """Return an XCom, None if the task pushed none under that key.
-
-        :raises TaskNotFound: if the run has no such task instance.
-        """
-        task = self._find(task_id, map_index)
-        value = self._engine.store.xcoms.get((task.id, key))
-        return None if value is None else unpack(value, self._engine.session())
-
-    def log(self, task_id: str, map_index: int = -1) -> str:
-        """Return what the task printed and logged in all its tries.
-
-        :raises TaskNotFound: if the run has no such task instance.
-        """
-        return self._engine.executor.logs.get(self._find(task_id, map_index).id, "")
-
-    def __repr__(self) -> str:
-        return f"<{self.dag_id} {self.run_id}: {self.state} {self.states}>"
-
-    def _find(self, task_id: str, map_index: int) -> TaskFacts:
-        try:
-            return self._tasks[task_id, map_index]
-        except KeyError:
-            known = ", ".join(self.states)
-            raise TaskNotFound(f"the run has no {_label(task_id, map_index)!r}; it has {known}") from None
-
-
 def test_dag(
     dag: DAG,
     *,
@@ -130,36 +60,35 @@ def test_dag(
     connections: Connections | None = None,
     variables: Mapping[str, str] | None = None,
     asset_events: AssetEvents | None = None,
+    fakes: Mapping[str, Any] | None = None,
+    clock: VirtualClock | None = None,
 ) -> DagTestResult:
     """Run ``dag`` once in this process and return what came of it. This is ``dag.test()``.
 
-    No database, no daemon, no child process; retry delays pass at once. ``connections`` maps ids to URIs, dicts of
-    fields or Connections, ``variables`` keys to texts; besides them the run knows what the environment holds as
-    ``WINDLASS_CONN_<ID>`` and ``WINDLASS_VAR_<KEY>``, and nothing else.
+    No database, no daemon, no child process. Time is virtual: retry delays, reschedules and a sensor's pauses pass at
+    once. Callbacks are called.
+
+    Args:
+        dag: the DAG.
+        logical_date: of the run; by default the clock's now.
+        conf: the run's configuration.
+        connections: ids -> URIs, dicts of fields or Connections. Besides these and ``variables`` the run knows what the
+            environment holds as ``WINDLASS_CONN_<ID>`` and ``WINDLASS_VAR_<KEY>``, and nothing else.
+        variables: keys -> texts.
+        fakes: task ids -> what the task shall return instead of doing its work; an exception is raised. A branch takes
+            its fake for its choice, a short circuit for its condition.
+        clock: a clock to go by; by default one that starts now.
 
     With ``asset_events`` the run is one that these events have triggered: assets, or their URIs, each with the extra of
     its event, or a list of extras.
 
     :raises ParamInvalid: if ``conf`` does not fit the DAG's params.
+    :raises TaskNotFound: if ``fakes`` names a task that the DAG does not have.
     """
-    engine, run = _start(dag, logical_date, conf, connections, variables, asset_events)
+    stand_ins = fakes_of(dag, fakes)
+    engine, run = _start(dag, logical_date, conf, connections, variables, clock, asset_events)
+    engine.executor.stand_ins = stand_ins
     return DagTestResult(engine, engine.run_to_end(run))
-
-
-class TaskTestResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What one try of one task did: its state, what it returned and pushed, its rendered fields and its log."""
-
-    task_id: str
-    state: TaskState
-    reason: str | None
-    xcoms: dict[str, Any]
-    rendered: dict[str, Any]
-    log: str
-
-    @property
-    def result(self) -> Any:  # noqa: ANN401 - any value
-        """What the task returned."""
-        return self.xcoms.get(RESULT_KEY)
 
 
 def run_task(
@@ -167,17 +96,33 @@ def run_task(
     *,
     logical_date: datetime | None = None,
     conf: Mapping[str, Any] | None = None,
+    map_index: int = -1,
+    xcoms: XComs | None = None,
     connections: Connections | None = None,
     variables: Mapping[str, str] | None = None,
+    clock: VirtualClock | None = None,
 ) -> TaskTestResult:
-    """Run one try of one operator, in a DAG of its own if it has none; what it depends on does not run."""
+    """Run one try of one operator, in a DAG of its own if it has none; what it depends on does not run.
+
+    ``xcoms`` says what upstream tasks have left: task ids -> what they returned, of a mapped task a list by map index;
+    (task id, key) -> what they pushed. The rest is as in :func:`test_dag`.
+    """
     dag = task.dag
     if dag is None:
         with scope.detached():
             dag = DAG("run_task", schedule=None)
             dag.add_task(task)
     return test_task(
-        dag, task.task_id, logical_date=logical_date, conf=conf, connections=connections, variables=variables
+        dag,
+        task.task_id,
+        logical_date=logical_date,
+        conf=conf,
+        map_index=map_index,
+        xcoms=xcoms,
+        connections=connections,
+        variables=variables,
+        clock=clock,
+        callbacks=True,
     )
 
 
@@ -188,23 +133,40 @@ def test_task(
     logical_date: datetime | None = None,
     conf: Mapping[str, Any] | None = None,
     map_index: int = -1,
+    xcoms: XComs | None = None,
     connections: Connections | None = None,
     variables: Mapping[str, str] | None = None,
+    clock: VirtualClock | None = None,
+    callbacks: bool = False,
 ) -> TaskTestResult:
     """Run one try of one task of ``dag`` in this process; what it depends on does not run.
 
+    A sensor that reschedules itself comes back at once, as time is virtual. ``callbacks``: whether they are called.
+
     :raises TaskNotFound: if the DAG has no such task.
     """
-    with _attempt(dag, task_id, logical_date, conf, map_index, connections, variables) as (context, session):
-        with captured() as log:
+    attempt = _attempt(dag, task_id, logical_date, conf, map_index, connections, variables, xcoms, clock)
+    with attempt as (engine, context, session, task):
+        with captured() as log, clock_scope(engine.clock):
             ending = run_attempt(dag, context, session)
+            while isinstance(ending, Reschedule):
+                engine.clock.travel_to(ending.at)
+                again = msgspec.structs.replace(context, first_poke=ending.first_poke)
+                ending = run_attempt(dag, again, session)
+        ended = isinstance(ending, Finish)
+        state = _STATE[ending.outcome] if isinstance(ending, Finish) else TaskState.DEFERRED
+        reason = ending.reason if isinstance(ending, Finish) else None
+        if callbacks and ended:
+            engine.callbacks.task_ended(msgspec.structs.replace(task, state=state), reason or "")
         return TaskTestResult(
             task_id=task_id,
-            state=_STATE[ending.outcome] if isinstance(ending, Finish) else TaskState.UP_FOR_RESCHEDULE,
-            reason=ending.reason if isinstance(ending, Finish) else None,
+            state=state,
+            reason=reason,
             xcoms={xcom.key: unpack(xcom.value, session) for xcom in session.xcoms},
             rendered={} if session.rendered is None else dict(session.rendered.fields),
             log=log.getvalue(),
+            skips=ending.skip_targets if isinstance(ending, Finish) else (),
+            callbacks=tuple(engine.callbacks.calls),
         )
 
 
@@ -222,7 +184,8 @@ def render_task(
 
     :raises TaskNotFound: if the DAG has no such task.
     """
-    with _attempt(dag, task_id, logical_date, conf, map_index, connections, variables) as (context, session):
+    attempt = _attempt(dag, task_id, logical_date, conf, map_index, connections, variables, None, None)
+    with attempt as (engine, context, session, _), clock_scope(engine.clock):
         return render_attempt(dag, context, session)
 
 
@@ -235,18 +198,20 @@ def _attempt(
     map_index: int,
     connections: Connections | None,
     variables: Mapping[str, str] | None,
-) -> Iterator[tuple[AttemptContext, InlineSession]]:
-    """Yield the context and the session of one attempt that no scheduler knows of."""
-    engine, run = _start(dag, logical_date, conf, connections, variables)
+    xcoms: XComs | None,
+    clock: VirtualClock | None,
+) -> Iterator[tuple[InlineEngine, AttemptContext, InlineSession, TaskFacts]]:
+    """Yield the engine, the context, the session and the instance of one attempt that no scheduler knows of."""
+    check_tasks(dag, [task_id, *(name if isinstance(name, str) else name[0] for name in xcoms or ())])
+    engine, run = _start(dag, logical_date, conf, connections, variables, clock)
     try:
         spec = dag.to_spec()
-        task = next((task for task in engine.store.tasks_of(run.id) if task.task_id == task_id), None)
-        if task is None:
-            hint = _hint(task_id, spec.by_id)
-            raise TaskNotFound(f"DAG {dag.dag_id!r} has no task {task_id!r}; it has {', '.join(spec.by_id)}{hint}")
+        preset_xcoms(engine, run, xcoms or {})
+        task = next(task for task in engine.store.tasks_of(run.id) if task.task_id == task_id)
         task = msgspec.structs.replace(task, map_index=map_index, try_number=1)
         session = engine.session(task)
-        yield attempt_context(run, spec, task, lease_id="test", mapped_count=None if map_index < 0 else 1), session
+        count = None if map_index < 0 else 1
+        yield engine, attempt_context(run, spec, task, lease_id="test", mapped_count=count), session, task
     finally:
         engine.close()
 
@@ -257,13 +222,15 @@ def _start(
     conf: Mapping[str, Any] | None,
     connections: Connections | None,
     variables: Mapping[str, str] | None,
+    clock: VirtualClock | None,
     asset_events: AssetEvents | None = None,
 ) -> tuple[InlineEngine, RunFacts]:
     spec = dag.to_spec()
     check_conf(spec, conf or {})
-    date = utc(logical_date) if logical_date is not None else datetime.now(tz=UTC)
+    clock = clock or VirtualClock(datetime.now(tz=UTC))
+    date = utc(logical_date) if logical_date is not None else clock.now()
     interval = manual_interval(spec, date)
-    engine = InlineEngine([dag], _connections(connections), dict(variables or {}))
+    engine = InlineEngine([dag], _connections(connections), dict(variables or {}), clock)
     new = manual_run(dag.dag_id, date, (interval.start, interval.end), dict(conf or {}))
     if asset_events:
         events = engine.deliver(dag.dag_id, _events(asset_events))
@@ -327,7 +294,3 @@ def _connections(given: Connections | None) -> dict[str, dict[str, Any]]:
         else:
             found[conn_id] = Connection.from_fields(conn_id, value).to_fields()
     return found
-
-
-def _label(task_id: str, map_index: int) -> str:
-    return task_id if map_index < 0 else f"{task_id}[{map_index}]"

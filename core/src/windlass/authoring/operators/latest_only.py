@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from windlass.authoring.branching import descendant_skips
 from windlass.authoring.operator import BaseOperator, Context
 
@@ -19,11 +17,13 @@ class LatestOnlyOperator(BaseOperator):
 
     def execute(self, context: Context) -> None:
         """Compare the clock with the next interval."""
+        from windlass.ports import instant_now
+
         run = context["dag_run"]
         if run.run_type == "manual":
             return
         start, end = context["data_interval_start"], context["data_interval_end"]
         if end == start:  # a run for a point in time has no next interval to compare with
             return
-        if not end < datetime.now(UTC) <= end + (end - start):
+        if not end < instant_now() <= end + (end - start):
             context["ti"].skip_downstream(descendant_skips(context["task"], direct_only=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
 from windlass.authoring.arguments import moment, required_duration
@@ -25,9 +25,11 @@ class TimeSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> bool:
         """Compare the clock. The day is fixed by the run, so that midnight does not start the wait anew."""
+        from windlass.ports import instant_now
+
         zone = self.target_time.tzinfo or dag_zone(context)
         day = context["dag_run"].run_after.astimezone(zone).date()
-        return datetime.now(UTC) >= datetime.combine(day, self.target_time.replace(tzinfo=None), tzinfo=zone)
+        return instant_now() >= datetime.combine(day, self.target_time.replace(tzinfo=None), tzinfo=zone)
 
 
 class TimeDeltaSensor(BaseSensorOperator):
@@ -39,8 +41,10 @@ class TimeDeltaSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> bool:
         """Compare the clock."""
+        from windlass.ports import instant_now
+
         end: datetime = context["data_interval_end"]
-        return datetime.now(UTC) > end + self.delta
+        return instant_now() > end + self.delta
 
 
 class DateTimeSensor(BaseSensorOperator):
@@ -60,7 +64,9 @@ class DateTimeSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> bool:
         """Compare the clock."""
-        return datetime.now(UTC) > parse_moment(self.target_time, dag_zone(context))
+        from windlass.ports import instant_now
+
+        return instant_now() > parse_moment(self.target_time, dag_zone(context))
 
 
 class DayOfWeekSensor(BaseSensorOperator):

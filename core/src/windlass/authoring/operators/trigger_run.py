@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -72,7 +72,9 @@ class TriggerDagRunOperator(BaseOperator):
         if state in self.failed_states:
             raise TaskFailed(f"run {run_id!r} of DAG {self.trigger_dag_id!r} ended as {state}")
         if state not in self.allowed_states:
-            raise TaskReschedule(datetime.now(UTC) + self.poke_interval)
+            from windlass.ports import instant_now
+
+            raise TaskReschedule(instant_now() + self.poke_interval)
 
     def _own_run_id(self, ti: Any) -> str:
         """Return an id that every attempt of this try makes again."""

@@ -24,6 +24,8 @@ from windlass.planning.timetables.expression import CronExpression
 from windlass.planning.timetables.wallclock import first_valid, occurrences
 
 _SECOND = timedelta(seconds=1)
+#: How many of its latest answers a grid keeps.
+_REMEMBERED = 8
 
 
 class CronGrid:
@@ -32,9 +34,19 @@ class CronGrid:
     def __init__(self, expression: str, timezone: str) -> None:
         self.expression = CronExpression(expression)
         self._zone = zone(timezone)
+        # The DAGs that share an expression, and each of them when it is looked at again, ask the same a few times over.
+        self._after = lru_cache(maxsize=_REMEMBERED)(self._search_after)
+        self._before = lru_cache(maxsize=_REMEMBERED)(self._search_before)
 
     def after(self, at: datetime) -> datetime | None:
         """Return the first run later than ``at``."""
+        return self._after(at)
+
+    def before(self, at: datetime) -> datetime | None:
+        """Return the last run earlier than ``at``."""
+        return self._before(at)
+
+    def _search_after(self, at: datetime) -> datetime | None:
         local = at.astimezone(self._zone)
         wall = local.replace(tzinfo=None, microsecond=0, fold=0)
         runs = (run for wall_time in self._walk(self.expression.after, wall) for run in self._runs(wall_time))
@@ -47,8 +59,7 @@ class CronGrid:
                 found = run if found is None else min(found, run)
         return found
 
-    def before(self, at: datetime) -> datetime | None:
-        """Return the last run earlier than ``at``."""
+    def _search_before(self, at: datetime) -> datetime | None:
         local = at.astimezone(self._zone)
         wall = local.replace(tzinfo=None, microsecond=0, fold=0)
         start = wall + _SECOND if local.microsecond else wall

@@ -1,0 +1,92 @@
+"""Why a run has not started, or has not ended: what it waits for, and what the tasks it depends on wait for."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from windlass.control.dags import Dags
+from windlass.control.explain.commands import clear_failed, windlass
+from windlass.control.explain.instances import Instances
+from windlass.control.explain.snapshot import Snapshot
+from windlass.control.views import Cause
+from windlass.planning.calendar import active_runs_limit
+from windlass.planning.runs import BackfillLimit, DagLimit, choose_runs
+from windlass.ports import RunFacts
+from windlass.states import RunState, RunType, TaskState
+from windlass.store import Store
+
+#: How many running runs are explained as what a queued one waits for.
+_NAMED: Final = 3
+_BROKEN: Final = (TaskState.FAILED, TaskState.UPSTREAM_FAILED)
+
+
+class Starts:
+    """Explains runs of one store."""
+
+    def __init__(self, store: Store, dags: Dags, instances: Instances) -> None:
+        self._store = store
+        self._dags = dags
+        self._instances = instances
+
+    def explain(self, snapshot: Snapshot) -> Cause:
+        """Return the node of one run with everything below it."""
+        run = snapshot.run
+        if run.state.is_terminal:
+            return self._ended(snapshot)
+        fact = f"run {run.run_id!r} is {run.state}"
+        if run.state is RunState.QUEUED:
+            return Cause(fact=fact, kind="run", causes=tuple(self.not_started(run)))
+        causes = []
+        if run.ending is not None:
+            reason = run.ending_reason or "it was told to end"
+            causes.append(
+                Cause(fact=f"it ends as {run.ending} when its processes are gone: {reason}", kind="run_ending")
+            )
+        causes += self._instances.all(snapshot, snapshot.front())
+        return Cause(fact=fact, kind="run", causes=tuple(causes))
+
+    def not_started(self, run: RunFacts) -> list[Cause]:
+        """Return what keeps a queued run from its start; nothing if only the scheduler's next step does."""
+        dag, spec = self._dags.find(run.dag_id)
+        if dag.paused and run.run_type is not RunType.BACKFILL:
+            return [self.paused(run.dag_id)]
+        open_runs = self._store.scheduler.open_runs()
+        limit = DagLimit(max_active_runs=active_runs_limit(spec))
+        backfills = {other.backfill_id: BackfillLimit(max_active_runs=-1) for other in open_runs if other.backfill_id}
+        running = [other for other in open_runs if other.state is RunState.RUNNING and other.dag_id == run.dag_id]
+        queued = [other for other in open_runs if other.state is RunState.QUEUED and other.dag_id == run.dag_id]
+        obstacle = choose_runs(queued, running, {run.dag_id: limit}, backfills).blocked.get(run.id)
+        if obstacle is None:
+            return [Cause(fact="there is room for it: the scheduler starts it at its next step", kind="undecided")]
+        return [
+            Cause(
+                fact=obstacle,
+                kind="max_active_runs",
+                remedy=f"wait, or raise max_active_runs in {dag.file}",
+                causes=self.holders(running),
+            )
+        ]
+
+    def holders(self, running: list[RunFacts]) -> tuple[Cause, ...]:
+        """Return what holds the places of a DAG's runs."""
+        causes = [self.explain(Snapshot(self._store, other)) for other in running[:_NAMED]]
+        if len(running) > _NAMED:
+            causes.append(Cause(fact=f"and {len(running) - _NAMED} more running runs", kind="more"))
+        return tuple(causes)
+
+    def paused(self, dag_id: str) -> Cause:
+        """Return the node of a pause."""
+        return Cause(fact="the DAG is paused", kind="paused", remedy=windlass("dags", "unpause", dag_id))
+
+    def _ended(self, snapshot: Snapshot) -> Cause:
+        run = snapshot.run
+        fact = f"run {run.run_id!r} has ended: {run.state}"
+        if run.state is not RunState.FAILED:
+            return Cause(fact=fact, kind="ended")
+        history = self._store.queries.run_transitions(run.id)
+        reason = history[-1].reason if history else ""
+        causes = [Cause(fact=reason, kind="reason")] if reason else []
+        failed = [task for task in snapshot.facts.values() if task.state is TaskState.FAILED]
+        causes += self._instances.all(snapshot, failed)
+        broken = any(task.state in _BROKEN for task in snapshot.facts.values())
+        return Cause(fact=fact, kind="ended", remedy=clear_failed(run) if broken else None, causes=tuple(causes))
