@@ -21,7 +21,17 @@ from windlass.app.clocks import VirtualClock
 from windlass.app.inproc.engine import captured
 from windlass.errors import WindlassError
 from windlass.interfaces.connection import Connection
-from windlass.ports import Claim, Claimed, Gateway, Report, StopKind, StopRequest, Workload, WorkloadKind
+from windlass.ports import (
+    Claim,
+    Claimed,
+    Gateway,
+    Report,
+    StopKind,
+    StopRequest,
+    Workload,
+    WorkloadKind,
+    clock_scope,
+)
 from windlass.protocol import (
     ArtifactCommit,
     ArtifactOpen,
@@ -40,7 +50,6 @@ from windlass.protocol import (
 from windlass.runtime.attempt import run_attempt
 from windlass.secrets.masking import Masker, redact, secrets_of_fields, secrets_of_variable
 from windlass.secrets.resolver import Resolver
-from windlass_testing.virtual_time import virtual_time
 
 _SUPERVISOR = "virtual"
 
@@ -67,6 +76,25 @@ class _Attempt:
     def ends_at(self) -> datetime:
         """Return when something must be done about it."""
         return self.due if self.deadline is None else min(self.due, self.deadline)
+
+
+class _AttemptClock:
+    """The clock of the code of one attempt: a wait moves it on, but not beyond the attempt's execution_timeout."""
+
+    def __init__(self, clock: VirtualClock, attempt: _Attempt) -> None:
+        self.now = clock.now
+        self.monotonic = clock.monotonic
+        self._clock = clock
+        self._attempt = attempt
+
+    def advance(self, seconds: float) -> None:
+        """Let ``seconds`` pass."""
+        deadline = self._attempt.deadline
+        left = seconds if deadline is None else (deadline - self.now()).total_seconds()
+        self._clock.advance(min(seconds, left))
+        if left < seconds:
+            self._attempt.timed_out = True
+            raise _TimedOut
 
 
 class _Session:
@@ -281,14 +309,7 @@ class VirtualWorker:
         """Run the code, and return the report with what came of it."""
         session = _Session(self, attempt)
 
-        def sleep(seconds: float) -> None:
-            left = seconds if attempt.deadline is None else (attempt.deadline - self._clock.now()).total_seconds()
-            self._clock.advance(min(seconds, left))
-            if left < seconds:
-                attempt.timed_out = True
-                raise _TimedOut
-
-        with captured() as log, virtual_time(self._clock, sleep):
+        with captured() as log, clock_scope(_AttemptClock(self._clock, attempt)):
             ending = run_attempt(self._code[attempt.work.code_version], attempt.claimed.context, session)
         self._keep_log(attempt.work, session.masker.mask(log.getvalue()))
         if attempt.timed_out:
