@@ -5,6 +5,7 @@ from datetime import datetime
 import assets
 import branching
 import connections_and_variables
+import deferring
 import first_dag
 import mapping
 import pytest
@@ -26,6 +27,12 @@ def test_what_is_flaky_is_retried_and_what_is_hopeless_is_not() -> None:
     assert result.task("flaky").try_number == 3
     assert result.task("hopeless").try_number == 1
     assert result.states["nothing_to_do"] == "skipped"
+
+
+def test_what_defers_resumes_with_the_event_and_nobody_waits() -> None:
+    result = deferring.deferring().test()
+    assert result.states == {"an_hour_later": "success", "queue": "success"}
+    assert result.xcom("queue") == "2 left, 2 wanted"
 
 
 def test_every_file_is_counted() -> None:

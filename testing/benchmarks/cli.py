@@ -13,7 +13,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from testing.benchmarks import breakdown, cold, history, large, machine, report
+from testing.benchmarks import breakdown, cold, history, large, machine, report, waits
 from testing.benchmarks.engine import BenchmarkError
 from testing.benchmarks.measures import Measure
 from testing.benchmarks.peers import PEERS, Peer
@@ -25,6 +25,7 @@ _LARGE = {
     "large-file": large.large_file,
     "large-expansion": large.large_expansion,
     "many-runs": large.many_active_runs,
+    "waits": waits.many_waits,
 }
 _ALL = {**WORKLOADS, "cold": cold.cold, "install": cold.install, **_LARGE, **SIMULATIONS}
 _OPT_IN = OPT_IN | {"install", *_LARGE, *SIMULATIONS}
@@ -43,7 +44,7 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--repeat", type=int, default=5, help="how often each is measured (default 5)")
     parser.add_argument("--peer", action="append", choices=PEERS, default=[], help="run this engine in turns with ours")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything, every sample included")
-    parser.add_argument("--idle-seconds", type=float, default=60.0, help="how long W7 watches (default 60)")
+    parser.add_argument("--idle-seconds", type=float, default=60.0, help="how long W7 and waits watch (default 60)")
     parser.add_argument(
         "--patience", type=float, default=0.0, metavar="SECONDS", help="how long a repetition waits for a quiet machine"
     )

@@ -25,7 +25,9 @@
     ├── XComError                         a value that has no codec, is too large …
     └── TaskSignal                        raised by user code to end its attempt
         ├── TaskSkipped, TaskFailed (= fail without retry), TaskDeferred, TaskReschedule
-        └── TaskTimeout
+        ├── TaskTimeout
+        └── TaskDeferralError             the wait of a deferred task failed
+            └── TaskDeferralTimeout
 
 A message names the thing, the cause and the remedy, and carries no secret. The command line prints it without a
 traceback and exits with :attr:`WindlassError.exit_code`.
@@ -210,6 +212,14 @@ class TaskFailed(TaskSignal):
 
 class TaskTimeout(TaskSignal):
     """The attempt ran longer than its ``execution_timeout``; retries still count."""
+
+
+class TaskDeferralError(TaskSignal):
+    """The wait of a deferred task ended without an event; retries count. Raised where the task would have resumed."""
+
+
+class TaskDeferralTimeout(TaskDeferralError):
+    """No event came within the timeout of the deferral. A sensor fails for good, another operator may retry."""
 
 
 class TaskReschedule(TaskSignal):

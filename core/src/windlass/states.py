@@ -65,6 +65,7 @@ class Actor(StrEnum):
     SCHEDULER = "scheduler"
     TASK = "task"  # the attempt itself, through its supervisor
     REAPER = "reaper"  # a lease or a queue wait ended
+    TRIGGER = "trigger"  # the trigger of a deferred task, through its supervisor
     TIMEOUT = "timeout"  # dagrun_timeout
     MARK = "mark"
     CLEAR = "clear"
@@ -116,6 +117,7 @@ _IDLE: Final = (_S.NONE, _S.SCHEDULED, _S.QUEUED, *_PAUSED)
 #: (befores, afters, actors): each row allows every pair it spans.
 _ROWS: Final[tuple[tuple[tuple[TaskState, ...], tuple[TaskState, ...], tuple[Actor, ...]], ...]] = (
     ((_S.NONE, *_PAUSED), (_S.SCHEDULED,), (Actor.SCHEDULER,)),
+    ((_S.DEFERRED,), (_S.SCHEDULED,), (Actor.TRIGGER,)),
     ((_S.SCHEDULED,), (_S.QUEUED,), (Actor.SCHEDULER,)),
     ((_S.QUEUED,), (_S.SCHEDULED,), (Actor.REAPER,)),
     ((_S.QUEUED,), (_S.RUNNING,), (Actor.TASK,)),

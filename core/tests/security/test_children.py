@@ -24,7 +24,8 @@ SERVER_ONLY = {
 DAG = """
 import json, os, subprocess, sys
 from pathlib import Path
-from windlass import DAG, task
+from windlass import DAG, BaseOperator, task
+from windlass.triggers import BaseTrigger, TriggerEvent
 import bird_helpers
 
 def tell(who):
@@ -36,6 +37,19 @@ def tell(who):
 
 tell("import")
 
+class Spy(BaseTrigger):
+    def serialize(self):
+        return "spy.Spy", {}
+    async def run(self):
+        tell("trigger")
+        yield TriggerEvent()
+
+class Waits(BaseOperator):
+    def execute(self, context):
+        self.defer(trigger=Spy(), method_name="done")
+    def done(self, context, event):
+        tell("resumed")
+
 with DAG("spy", schedule=None, is_paused_upon_creation=False):
     @task
     def look(rendered):
@@ -44,6 +58,7 @@ with DAG("spy", schedule=None, is_paused_upon_creation=False):
         from windlass import Variable
         assert Variable.get("song") == "tirili-tirila", "what is hidden can be asked for"
     look("{{ dag.dag_id }} {{ ds }}")
+    Waits(task_id="waits")
 """
 #: Written where every Python of this home finds it: says at a process's exit what it had imported.
 DUMP = """
@@ -68,6 +83,7 @@ def test_children_get_nothing_of_the_server_in_environment_or_arguments(installa
     told = [json.loads(line) for line in installation.ledger_file.read_text().splitlines()]
     parents = {" ".join(words["parent"].split("\0")).partition("-m ")[2].partition(" ")[0] for words in told}
     assert parents == {"windlass.runtime", "windlass.app.supervisor_process"}, "parse server, zygote, and the zygote's"
+    assert {words["who"] for words in told} == {"import", "task", "trigger", "resumed"}
     for words in told:
         child = {name: words[name] for name in ("environ", "os", "argv")}
         if "windlass.runtime" in words["parent"]:

@@ -20,17 +20,26 @@ CHUNKS = 20
 FIRST = 1000
 #: Where to look first for bugs that few seeds notice; a seed that has lost its point costs only time.
 NOTICES = {
+    "any-ticket": 58,
+    "conflicts-unnoticed": 77,
     "consume-unseen": 337,
     "count-while-paused": 265,
-    "ignore-generation": 563,
+    "deaf-heartbeat": 156,
+    "event-forgotten": 25,
+    "event-of-another-wait": 407,
+    "half-conflict": 52,
+    "ignore-generation": 532,
+    "keep-counters": 16,
+    "keep-postponed": 203,
     "lapse-unnoticed": 2733,
-    "move-any-state": 404,
-    "no-resubmission": 345,
+    "move-any-state": 353,
+    "no-resubmission": 183,
     "no-second-look": 491,
-    "overtaken": 409,
-    "report-any-lease": 333,
+    "overtaken": 626,
+    "recover-all": 868,
+    "report-any-lease": 480,
     "take-foreign-signals": 20,
-    "unlearn": 28,
+    "unlearn": 51,
     "unlearn-expansion": 2032,
 }
 

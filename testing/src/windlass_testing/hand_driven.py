@@ -16,6 +16,7 @@ from windlass.ports import (
     Claimed,
     Clock,
     Committed,
+    Fired,
     NewRun,
     Report,
     RunFacts,
@@ -132,6 +133,12 @@ class HandDriven:
         empty = XComValue(codec="json", data=b"{}")
         given = {"trigger": "t.T", "trigger_kwargs": empty, "method": "resume", "kwargs": empty, **fields}
         return Defer(started_at=now, ended_at=now, **given)
+
+    def fire(self, claimed: Claimed, event: str | None = "event", failure: str | None = None) -> bool:
+        """Send the event of the wait of ``claimed``, or why there is none; return whether the wait was live."""
+        value = None if failure is not None or event is None else XComValue(codec="json", data=event.encode())
+        fired = Fired(task=claimed.task, epoch=claimed.context.epoch, event=value, failure=failure)
+        return self.gateway.fire([fired], "s1")[0]
 
     def reporting(self, claimed: Claimed, outcome: Outcome = Outcome.SUCCESS, **fields: Any) -> Report:
         """Return the report of an attempt's end."""

@@ -16,8 +16,19 @@ from windlass.app.inproc.gateway import MemoryGateway
 from windlass.app.inproc.memory import MemoryStore
 from windlass.errors import RunExists
 from windlass.planning.endings import RESULT_KEY
-from windlass.ports import Claim, Claimed, Gateway, NewRun, Report, RunFacts, StopRequest, Workload
-from windlass.protocol import AssetEvent, Finish, Outcome, XComSet, XComValue
+from windlass.ports import (
+    Claim,
+    Claimed,
+    Fired,
+    Gateway,
+    NewRun,
+    Report,
+    RunFacts,
+    StopRequest,
+    WaitKey,
+    Workload,
+)
+from windlass.protocol import AssetEvent, AttemptContext, Defer, Finish, Outcome, XComSet, XComValue
 from windlass.scheduler import Scheduler, SchedulerSettings
 from windlass.spec import DagSpec
 from windlass.states import RunType
@@ -27,12 +38,15 @@ START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 @dataclass
 class Result:
-    """What a task does: its outcome, the length of the list it returns, what it skips, which assets it updates."""
+    """What a task does: its outcome, how long its list is, what it skips and updates; or that it defers."""
 
     outcome: Outcome = Outcome.SUCCESS
     length: int | None = None
     skips: tuple[str, ...] = ()
     updates: tuple[AssetEvent, ...] = ()
+    defers: bool = False
+    #: Of the deferral, in seconds.
+    timeout: float | None = None
 
 
 #: What the attempt of a workload does, by its try number.
@@ -59,6 +73,10 @@ class ScriptedExecutor:
     running: dict[str, Claimed] = field(default_factory=dict)
     stopped: list[StopRequest] = field(default_factory=list)
     started: list[str] = field(default_factory=list)
+    #: The waits of what has deferred, oldest first.
+    deferred: list[WaitKey] = field(default_factory=list)
+    #: Every context that an attempt was given.
+    contexts: list[AttemptContext] = field(default_factory=list)
 
     def submit(self, workloads: Sequence[Workload]) -> None:
         """Queue the workloads until the test lets them run."""
@@ -82,6 +100,7 @@ class ScriptedExecutor:
         [claimed] = self.gateway.claim([claim], "s")
         if claimed is None:
             return None
+        self.contexts.append(claimed.context)
         self.started.append(work.task_id if work.map_index < 0 else f"{work.task_id}[{work.map_index}]")
         return work, claimed
 
@@ -89,21 +108,38 @@ class ScriptedExecutor:
         """End an attempt as ``result`` says; return whether the report was accepted."""
         now = self.clock.now()
         value = XComValue(codec="json", data=b"[]", length=result.length)
+        ending: Finish | Defer = Finish(
+            outcome=result.outcome,
+            started_at=now,
+            ended_at=now,
+            skip_targets=result.skips,
+            outlets=result.updates,
+        )
+        if result.defers:
+            ending = Defer(
+                trigger="t.T",
+                trigger_kwargs=value,
+                method="resume",
+                kwargs=value,
+                timeout=result.timeout,
+                started_at=now,
+                ended_at=now,
+            )
+            self.deferred.append((work.id, work.epoch))
         report = Report(
             task=work.id,
             lease_id=claimed.lease_id,
             epoch=work.epoch,
             op_id=f"op-{claimed.lease_id}",
-            ending=Finish(
-                outcome=result.outcome,
-                started_at=now,
-                ended_at=now,
-                skip_targets=result.skips,
-                outlets=result.updates,
-            ),
+            ending=ending,
             xcoms=() if result.length is None else (XComSet(key=RESULT_KEY, value=value),),
         )
         return self.gateway.report([report], "s")[0]
+
+    def fire(self, wait: WaitKey, failure: str | None = None) -> bool:
+        """Send the event of a wait, or why there is none; return whether it was live."""
+        event = None if failure is not None else XComValue(codec="json", data=b'"event"')
+        return self.gateway.fire([Fired(task=wait[0], epoch=wait[1], event=event, failure=failure)], "s")[0]
 
     def run_one(self) -> None:
         """Run the next workload by the script."""

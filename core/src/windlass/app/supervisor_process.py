@@ -65,6 +65,7 @@ def supervisor_settings(settings: Settings) -> SupervisorSettings:
         import_timeout=settings.core.dagbag_import_timeout,
         secrets_ttl=settings.secrets.cache_ttl_seconds,
         grace=settings.core.killed_task_cleanup_time,
+        trigger_block_limit=settings.supervisor.trigger_block_limit,
         log_level=settings.logging.logging_level,
     )
 

@@ -12,8 +12,6 @@ from typing import Any
 from windlass.errors import ContextUnavailable, UsageError, VariableNotDefined
 
 _NO_DEFAULT: Any = object()
-#: Rows per question; the engine gives no more at once.
-_PAGE = 1000
 
 
 def get_current_context() -> Mapping[str, Any]:
@@ -29,20 +27,6 @@ def get_current_context() -> Mapping[str, Any]:
             "get_current_context() was called while a DAG file is parsed, where no task runs; call it inside a task"
         )
     return context
-
-
-def all_rows(what: str, filters: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return every row that answers a question about runs, task states or asset events, page by page."""
-    from windlass.ports import current_session
-    from windlass.protocol import Query
-
-    session = current_session()
-    found: list[dict[str, Any]] = []
-    while True:
-        page = session.ask(Query(what=what, filters=dict(filters), offset=len(found), limit=_PAGE))
-        found += [dict(row) for row in page]
-        if len(page) < _PAGE:
-            return found
 
 
 class Variable:

@@ -33,7 +33,7 @@ from windlass.authoring.arguments import (
 from windlass.authoring.edges import Dependable
 from windlass.authoring.param import ParamsDict
 from windlass.authoring.xcom_arg import PlainXComArg, has_references, references
-from windlass.errors import AuthoringError, TaskDeferred
+from windlass.errors import AuthoringError, TaskDeferralError, TaskDeferralTimeout, TaskDeferred
 from windlass.states import TriggerRule, WeightRule
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ _Op = TypeVar("_Op", bound="BaseOperator")
 
 #: Python's words for a keyword that was not given.
 _MISSING = re.compile(r"(\w+)\.__init__\(\) missing \d+ required keyword-only arguments?: (.+)")
+#: Where a task resumes whose deferral brought no event; the name is Airflow's.
+FAILED = "__fail__"
 _CALLBACKS = ("execute", "success", "failure", "retry", "skipped")
 
 
@@ -297,8 +299,26 @@ class BaseOperator(Dependable, metaclass=OperatorMeta):
         kwargs: dict[str, Any] | None = None,
         timeout: timedelta | None = None,
     ) -> None:
-        """Leave the process and let ``trigger`` wait; the task resumes at ``method_name`` with the trigger's event."""
+        """Leave the process and let ``trigger`` wait; the task resumes at ``method_name`` with the trigger's event.
+
+        That method is called as ``method_name(context, event=payload, **kwargs)``, in a new process, on an operator
+        made afresh: what must be remembered goes into ``kwargs``. ``timeout`` bounds the wait.
+        """
         raise TaskDeferred(trigger=trigger, method_name=method_name, kwargs=kwargs, timeout=timeout)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Go on after a deferral; called instead of :meth:`execute`.
+
+        :raises TaskDeferralTimeout: if no event came within the timeout of the deferral.
+        :raises TaskDeferralError: if the trigger failed.
+        """
+        kwargs = next_kwargs or {}
+        if next_method == FAILED:
+            raise (TaskDeferralTimeout if kwargs.get("timed_out") else TaskDeferralError)(str(kwargs.get("error", "")))
+        function = getattr(self, next_method, None)
+        if function is None or next_method.startswith("__"):
+            raise AuthoringError(f"{self.task_type} has no method {next_method!r} to resume at; clear the task")
+        return function(context, **kwargs)
 
     # --- Its place in the DAG ---------------------------------------------------------------------------------
 

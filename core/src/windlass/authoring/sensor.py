@@ -1,8 +1,9 @@
 """Sensors: tasks that wait until something is there.
 
 ``poke`` asks once. In mode ``poke`` the process sleeps between two questions and holds its slot; in mode
-``reschedule`` it ends and comes back, as another attempt of the same try. The timeout counts from the first poke
-across reschedules and is final: a sensor that timed out is not retried.
+``reschedule`` it ends and comes back, as another attempt of the same try. A sensor that is *deferrable* hands the wait
+to a trigger instead. The timeout counts from the first poke across reschedules, or from the deferral, and is final: a
+sensor that timed out is not retried.
 """
 
 # ruff: noqa: ANN401 - the values that pass through here are the author's own
@@ -15,7 +16,15 @@ from typing import Any
 
 from windlass.authoring.arguments import duration, required_duration
 from windlass.authoring.operator import BaseOperator, Context
-from windlass.errors import AuthoringError, TaskFailed, TaskReschedule, TaskSignal, TaskSkipped
+from windlass.errors import (
+    AuthoringError,
+    TaskDeferralTimeout,
+    TaskDeferred,
+    TaskFailed,
+    TaskReschedule,
+    TaskSignal,
+    TaskSkipped,
+)
 
 _WEEK = 7 * 24 * 3600.0
 
@@ -106,6 +115,26 @@ class BaseSensorOperator(BaseOperator):
             if self.silent_fail:
                 context["ti"].log.exception("poke failed; it will be tried again (silent_fail)")
                 return False
+            raise
+
+    def defer_to(self, trigger: Any) -> None:
+        """Let ``trigger`` wait, for as long as the sensor's timeout; then :meth:`execute_complete` is called."""
+        self.defer(trigger=trigger, method_name="execute_complete", timeout=timedelta(seconds=self.timeout))
+
+    def execute_complete(self, context: Context, event: Any = None) -> Any:
+        """Go on after the trigger has fired with the payload ``event``; what it waited for is there."""
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Go on after a deferral; soft_fail and never_fail hold as they do for a poke."""
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except TaskDeferralTimeout as error:
+            raise self._timed_out(self.timeout) from error
+        except (TaskSkipped, TaskDeferred, TaskReschedule):
+            raise
+        except Exception as error:
+            if self.never_fail or (self.soft_fail and isinstance(error, TaskFailed)):
+                raise TaskSkipped(f"skipped instead of failed: {error}") from error
             raise
 
     def _timed_out(self, waited: float) -> TaskSignal:

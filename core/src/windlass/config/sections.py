@@ -91,6 +91,9 @@ class Supervisor(Section):
     zygote_idle_timeout: float = _option(600.0, "After how long without work a zygote leaves.", minimum=1)
     zygote_max_forks: int = _option(10_000, "After how many forks a zygote is renewed.", minimum=1)
     zygote_memory_mb: int = _option(1024, "How much memory all zygotes may take together.", minimum=64)
+    trigger_block_limit: float = _option(
+        30.0, "How long a trigger may keep the others of its host from running before it fails its task.", minimum=1
+    )
 
 
 class Secrets(Section):

@@ -20,7 +20,8 @@ class Pools:
         self._store = store
 
     def list(self) -> tuple[PoolRow, ...]:
-        """Return all pools by name, with the slots that are held now."""
+        """Return all pools by name, with the slots that are held now, and those of deferred tasks."""
+        deferred = self._store.pools.deferred()
         held: Counter[tuple[str, TaskState]] = Counter()
         for task in self._store.scheduler.occupied():
             held[task.pool, task.state] += task.pool_slots
@@ -32,7 +33,7 @@ class Pools:
                 description=pool.description,
                 running=held[pool.name, TaskState.RUNNING],
                 queued=held[pool.name, TaskState.QUEUED],
-                deferred=held[pool.name, TaskState.DEFERRED],
+                deferred=deferred.get(pool.name, 0),
             )
             for pool in self._store.pools.list()
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
@@ -18,6 +18,19 @@ _LONGEST_NAME = 200
 _PREFIX = 120
 
 
+#: What a task is told whose deferral had a timeout.
+TIMED_OUT: Final = "its trigger did not fire within the timeout of the deferral"
+
+
+class Resumption(msgspec.Struct, frozen=True, kw_only=True):
+    """A deferral that has ended: where the task goes on, and with which event, or why there is none."""
+
+    method: str
+    kwargs: XComValue | None = None
+    event: XComValue | None = None
+    failure: str | None = None
+
+
 def attempt_context(
     run: RunFacts,
     spec: DagSpec,
@@ -27,15 +40,13 @@ def attempt_context(
     clears: int = 0,
     mapped_count: int | None = None,
     first_poke: datetime | None = None,
-    resume: tuple[str, XComValue | None, XComValue | None] = ("", None, None),
+    resume: Resumption | None = None,
 ) -> AttemptContext:
     """Return the context of the attempt of ``task`` that holds ``lease_id``.
 
-    ``clears`` counts how often the instance was cleared; ``resume`` is the method, its arguments and the event of a
-    deferral that has ended.
+    ``clears`` counts how often the instance was cleared; ``resume`` is the deferral that this attempt goes on after.
     """
-    method, kwargs, event = resume
-    return AttemptContext(
+    context = AttemptContext(
         dag_id=run.dag_id,
         run_id=run.run_id,
         task_id=task.task_id,
@@ -56,10 +67,21 @@ def attempt_context(
         idempotency_key=idempotency_key(run, task, clears),
         mapped_count=mapped_count,
         first_poke=first_poke,
-        resume_method=method or None,
-        resume_kwargs=kwargs,
-        resume_event=event,
         log_path=log_path(run, task),
+    )
+    return context if resume is None else resumed(context, resume)
+
+
+def resumed(context: AttemptContext, resume: Resumption) -> AttemptContext:
+    """Return ``context`` for an attempt that goes on after a deferral."""
+    timed_out = resume.event is None and resume.failure is None
+    return msgspec.structs.replace(
+        context,
+        resume_method=resume.method,
+        resume_kwargs=resume.kwargs,
+        resume_event=resume.event,
+        resume_failure=TIMED_OUT if timed_out else resume.failure,
+        resume_timed_out=timed_out,
     )
 
 

@@ -74,8 +74,9 @@ def ending_of(  # noqa: C901 - one table of what can happen
     if report.timed_out is not None:
         return failed(report.timed_out, retryable=True)
     match report.ending:
-        case Defer():
-            return Ending(state=TaskState.DEFERRED, actor=Actor.TASK)
+        case Defer(timeout=timeout):
+            until = None if timeout is None else now + timedelta(seconds=timeout)
+            return Ending(state=TaskState.DEFERRED, actor=Actor.TASK, not_before=until)
         case Reschedule(at=at):
             return Ending(state=TaskState.UP_FOR_RESCHEDULE, actor=Actor.TASK, not_before=at)
         case Finish(outcome=Outcome.FAIL | Outcome.FAIL_NO_RETRY, reason=reason) as finish:

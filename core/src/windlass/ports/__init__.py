@@ -12,6 +12,7 @@ from windlass.ports.clock import Clock as Clock
 from windlass.ports.clock import Doorbell as Doorbell
 from windlass.ports.clock import Rng as Rng
 from windlass.ports.current import TaskSession as TaskSession
+from windlass.ports.current import all_rows as all_rows
 from windlass.ports.current import clock_scope as clock_scope
 from windlass.ports.current import current_session as current_session
 from windlass.ports.current import instant_now as instant_now
@@ -20,10 +21,14 @@ from windlass.ports.executor import ExecutorPort as ExecutorPort
 from windlass.ports.executor import Workload as Workload
 from windlass.ports.gateway import Claim as Claim
 from windlass.ports.gateway import Claimed as Claimed
+from windlass.ports.gateway import Fired as Fired
 from windlass.ports.gateway import Gateway as Gateway
 from windlass.ports.gateway import Report as Report
 from windlass.ports.gateway import StopKind as StopKind
 from windlass.ports.gateway import StopRequest as StopRequest
+from windlass.ports.gateway import Wait as Wait
+from windlass.ports.gateway import WaitChanges as WaitChanges
+from windlass.ports.gateway import WaitKey as WaitKey
 from windlass.ports.gateway import WorkloadKind as WorkloadKind
 from windlass.ports.store import Admission as Admission
 from windlass.ports.store import AssetName as AssetName

@@ -13,7 +13,10 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from windlass.errors import ContextUnavailable
-from windlass.protocol import Verb
+from windlass.protocol import Query, Verb
+
+#: Rows per question; the engine gives no more at once.
+_PAGE = 1000
 
 
 class TaskSession(Protocol):
@@ -100,3 +103,14 @@ class session_scope:  # noqa: N801 - used like a function; a class is cheaper in
 
     def __exit__(self, *_: object) -> None:
         _current.reset(self._token)
+
+
+def all_rows(what: str, filters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return every row that answers a question about runs, task states or asset events, page by page."""
+    session = current_session()
+    found: list[dict[str, Any]] = []
+    while True:
+        page = session.ask(Query(what=what, filters=dict(filters), offset=len(found), limit=_PAGE))
+        found += [dict(row) for row in page]
+        if len(page) < _PAGE:
+            return found

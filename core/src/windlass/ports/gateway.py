@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from windlass.protocol import AttemptContext, Defer, Finish, Rendered, Reschedule, Verb, XComSet
+from windlass.protocol import AttemptContext, Defer, Finish, Query, Rendered, Reschedule, Verb, XComSet, XComValue
 
 
 class WorkloadKind(StrEnum):
@@ -97,6 +97,50 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: WorkloadKind = WorkloadKind.TASK
 
 
+#: Names a wait: a task instance and the epoch of the attempt that deferred it.
+WaitKey = tuple[int, int]
+
+
+class Wait(msgspec.Struct, frozen=True, kw_only=True):
+    """The trigger of a deferred task instance: to be run until its event comes, as often as hosts die under it."""
+
+    task: int
+    epoch: int
+    #: What ``BaseTrigger.serialize`` returned: the name of the class, and the encoded arguments.
+    trigger: str
+    kwargs: XComValue
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int
+    bundle: str
+    file: str
+    code_version: str
+    #: Of the try, to which what the trigger writes is appended.
+    log_path: str
+
+    @property
+    def key(self) -> WaitKey:
+        """The name of the wait."""
+        return self.task, self.epoch
+
+
+class WaitChanges(msgspec.Struct, frozen=True, kw_only=True):
+    """What a supervisor has to learn: waits that it holds and does not know, and known ones that it lost or ended."""
+
+    begun: tuple[Wait, ...] = ()
+    ended: tuple[WaitKey, ...] = ()
+
+
+class Fired(msgspec.Struct, frozen=True, kw_only=True):
+    """A wait is over: its event, or why there will be none. Sending it again is harmless."""
+
+    task: int
+    epoch: int
+    event: XComValue | None = None
+    failure: str | None = None
+
+
 class Gateway(Protocol):
     """A supervisor's view of the engine."""
 
@@ -129,4 +173,25 @@ class Gateway(Protocol):
 
     def recover(self, supervisor: str) -> int:
         """Close every open lease of this supervisor id as lost: its processes are proven dead. Return how many."""
+        ...
+
+    # The waits of deferred tasks. A wait is held by a lease as an attempt is, but only so that it does not run
+    # everywhere: running it twice is harmless, since the guard on its live row lets one event through.
+
+    def waits(self, known: Sequence[WaitKey], supervisor: str) -> WaitChanges:
+        """Take the live waits that nobody holds, renew the own ones, and return what differs from ``known``."""
+        ...
+
+    def fire(self, fired: Sequence[Fired], supervisor: str) -> list[bool]:
+        """Move each ``deferred`` instance to ``scheduled`` if its wait is still live; False: it is not.
+
+        The event is kept for the next attempt, and the signal to the run's scheduler belongs to the transaction.
+        """
+        ...
+
+    def answer(self, wait: WaitKey, query: Query) -> Any:  # noqa: ANN401 - msgpack values
+        """Answer what a trigger asks about runs and task states.
+
+        :raises WindlassError: with the sentence and the code that the trigger shall see.
+        """
         ...

@@ -144,7 +144,7 @@ class TaskFacts(msgspec.Struct, frozen=True, kw_only=True):
     ticket: str | None = None
     lease_id: str | None = None
     queued_at: datetime | None = None
-    #: When an up_for_retry or up_for_reschedule instance may go on.
+    #: When an up_for_retry or up_for_reschedule instance may go on, and when a deferral times out.
     not_before: datetime | None = None
     result_length: int | None = None
     skip_targets: tuple[str, ...] = ()

@@ -267,6 +267,9 @@ class AttemptContext(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     resume_method: str | None = None
     resume_kwargs: XComValue | None = None
     resume_event: XComValue | None = None
+    #: Why the wait ended without an event; with ``resume_timed_out`` because its timeout had come.
+    resume_failure: str | None = None
+    resume_timed_out: bool = False
     log_path: str | None = None
     #: Set for a callback, which is no attempt of a task: its event, and why the task or run ended as it did. A run's
     #: callback has no task: its id is empty.

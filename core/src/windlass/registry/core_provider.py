@@ -12,9 +12,10 @@ _OPERATORS = (
     "ShortCircuitOperator", "TriggerDagRunOperator",
 )  # fmt: skip
 _SENSORS = (
-    "BaseSensorOperator", "DateTimeSensor", "DayOfWeekSensor", "ExternalTaskSensor", "FileSensor", "PythonSensor",
-    "TimeDeltaSensor", "TimeSensor",
+    "BaseSensorOperator", "DateTimeSensor", "DateTimeSensorAsync", "DayOfWeekSensor", "ExternalTaskSensor",
+    "FileSensor", "PythonSensor", "TimeDeltaSensor", "TimeDeltaSensorAsync", "TimeSensor", "TimeSensorAsync",
 )  # fmt: skip
+_TRIGGERS = ("DagStateTrigger", "DateTimeTrigger", "FileTrigger", "TimeDeltaTrigger", "WorkflowTrigger")
 
 CORE: Final = Provider(
     name="core",
@@ -31,6 +32,7 @@ CORE: Final = Provider(
     hooks={"BaseHook": "windlass.hooks:BaseHook"},
     operators={name: f"windlass.operators:{name}" for name in _OPERATORS},
     sensors={name: f"windlass.sensors:{name}" for name in _SENSORS},
+    triggers={f"windlass.triggers.{name}": f"windlass.triggers:{name}" for name in _TRIGGERS},
     task_decorators={
         "python": "windlass.authoring.taskflow:PythonDecoratedOperator",
         "branch": "windlass.authoring.operators.decorated:BranchDecoratedOperator",

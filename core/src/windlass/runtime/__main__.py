@@ -4,6 +4,7 @@
 
     zygote FD PARENT [--single]            a zygote speaking on socket FD, of the supervisor with pid PARENT
     parse --fd FD [--concurrency N]        a parse server speaking on socket FD
+    triggers FD CELL PARENT                a trigger host speaking on socket FD, of the supervisor with pid PARENT
     test-connection ID                     the test of one connection, from standard input to standard output
 
 ``-P`` keeps the working directory off ``sys.path``: starting Windlass inside a stranger's folder imports nothing of it.
@@ -26,6 +27,10 @@ def main(arguments: list[str]) -> int:
             from windlass.runtime import parse
 
             return parse.main(int(fd), concurrency=int(rest[-1]) if rest else 2)
+        case ["triggers", fd, cell, parent]:
+            from windlass.runtime import trigger_host
+
+            return trigger_host.main(int(fd), int(cell), int(parent))
         case ["test-connection", conn_id]:
             from windlass.runtime import connection_test
 

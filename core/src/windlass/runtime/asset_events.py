@@ -13,11 +13,10 @@ from functools import cached_property
 from types import SimpleNamespace
 from typing import Any, overload
 
-from windlass.authoring.access import all_rows
 from windlass.authoring.asset import Asset, AssetAlias
 from windlass.errors import UsageError
 from windlass.moment import iso, moment, parse_moment, utc
-from windlass.ports import current_session
+from windlass.ports import all_rows, current_session
 from windlass.protocol import AssetEvent, Query
 
 #: Events per question; one event's extra may be large, and a message holds a MiB.

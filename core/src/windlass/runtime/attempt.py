@@ -22,13 +22,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import msgspec
+
 import windlass
 from windlass.authoring import scope
 from windlass.authoring.dag import DAG
 from windlass.authoring.mapped import MappedOperator
-from windlass.authoring.operator import BaseOperator
+from windlass.authoring.operator import FAILED, BaseOperator
 from windlass.errors import (
-    AuthoringError,
     TaskDeferred,
     TaskFailed,
     TaskReschedule,
@@ -46,6 +47,7 @@ from windlass.protocol import (
     Rendered,
     Reschedule,
     Verb,
+    XComValue,
 )
 from windlass.runtime.context import Context
 from windlass.runtime.resolve import mapped_arguments
@@ -272,14 +274,14 @@ class _Attempt:
         return result
 
     def _resume(self, task: BaseOperator, method: str, context: Context) -> Any:
-        """Go on after a deferral, at the method that the operator named then."""
-        function = getattr(task, method, None)
-        if function is None or method.startswith("__"):
-            raise AuthoringError(f"{type(task).__name__} has no method {method!r} to resume at; clear the task")
+        """Go on after a deferral: at the method that the operator named then, or nowhere if there is no event."""
         attempt = self._attempt
+        if attempt.resume_failure is not None:
+            failed = {"error": attempt.resume_failure, "timed_out": attempt.resume_timed_out}
+            return task.resume_execution(FAILED, failed, context)
         kwargs = unpack(attempt.resume_kwargs, self._session) if attempt.resume_kwargs is not None else {}
         event = unpack(attempt.resume_event, self._session) if attempt.resume_event is not None else None
-        return function(context, event=event, **kwargs)
+        return task.resume_execution(method, {**kwargs, "event": event}, context)
 
     def _push(self, task: BaseOperator, result: Any) -> None:
         assert self._ti is not None  # noqa: S101 - run() made it
@@ -359,13 +361,16 @@ class _Attempt:
     def _deferred(self, signal: TaskDeferred) -> Ending:
         assert self._ended_at is not None  # noqa: S101 - failed() stopped the clock
         try:
-            trigger, arguments = signal.trigger.serialize()  # type: ignore[attr-defined] # a BaseTrigger
+            from windlass.runtime.trigger_classes import describe
+
+            trigger, arguments = describe(signal.trigger)
             what = f"the trigger of task {self._attempt.task_id!r}"
+            log.info("deferred to %s", type(signal.trigger).__name__)
             return Defer(
                 trigger=trigger,
-                trigger_kwargs=pack(arguments, what, self._session),
+                trigger_kwargs=_unseen(pack(arguments, what, self._session)),
                 method=signal.method_name,
-                kwargs=pack(signal.kwargs, f"the kwargs of {what}", self._session),
+                kwargs=_unseen(pack(signal.kwargs, f"the kwargs of {what}", self._session)),
                 timeout=signal.timeout.total_seconds() if signal.timeout is not None else None,
                 started_at=self._started_at,
                 ended_at=self._ended_at,
@@ -384,6 +389,11 @@ def trimmed(traceback: TracebackType | None) -> TracebackType | None:
     while current is not None and current.tb_frame.f_code.co_filename.startswith(_OURS):
         current = current.tb_next
     return current
+
+
+def _unseen(value: XComValue) -> XComValue:
+    """Return ``value`` without the preview that nobody is shown."""
+    return msgspec.structs.replace(value, preview="")
 
 
 def _reason(error: BaseException) -> str:

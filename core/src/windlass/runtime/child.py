@@ -186,9 +186,13 @@ class RecordHandler(logging.Handler):
             }
             if record.exc_info:
                 line["exc"] = logging.Formatter().formatException(record.exc_info)
-            write_all(2, b"\x1e" + msgspec.json.encode(line) + b"\n")
+            self.write(b"\x1e" + msgspec.json.encode(line) + b"\n")
         except Exception:  # noqa: BLE001 - logging never breaks the code that logs
             self.handleError(record)
+
+    def write(self, data: bytes) -> None:
+        """Write one line."""
+        write_all(2, data)
 
 
 def write_all(fd: int, data: bytes) -> None:

@@ -12,13 +12,13 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from windlass.authoring.access import Variable, all_rows
+from windlass.authoring.access import Variable
 from windlass.authoring.asset import Asset, AssetAlias
 from windlass.authoring.schedule import scheduled_assets
 from windlass.errors import ConnectionNotDefined, UsageError, VariableNotDefined
 from windlass.interfaces.connection import Connection
 from windlass.moment import moment
-from windlass.ports import TaskSession
+from windlass.ports import TaskSession, all_rows
 from windlass.protocol import AssetEvent, AttemptContext
 from windlass.runtime.artifacts import Artifacts
 from windlass.runtime.asset_events import InletEvents, OutletEvents, TriggeringEvents

@@ -21,7 +21,8 @@ from windlass.states import OCCUPYING_STATES, TaskState
 #: What a timer is for: the next run of a DAG, a run's dagrun_timeout, a task instance (run, task) that may go on.
 TimerKey = tuple[Literal["dag"], str] | tuple[Literal["timeout"], int] | tuple[Literal["task"], int, int]
 
-WAITING_FOR_TIME = frozenset({TaskState.UP_FOR_RETRY, TaskState.UP_FOR_RESCHEDULE})
+#: A deferred instance waits for its trigger, and for its timeout if it has one.
+WAITING_FOR_TIME = frozenset({TaskState.UP_FOR_RETRY, TaskState.UP_FOR_RESCHEDULE, TaskState.DEFERRED})
 
 
 class OwnedRuns:
@@ -32,6 +33,8 @@ class OwnedRuns:
         self.running: dict[int, TrackedRun] = {}
         self.admissions = AdmissionQueue()
         self.occupancy = Occupancy()
+        #: Pools in which deferred instances hold their slots.
+        self._deferred_count: frozenset[str] = frozenset()
         self.timers: Timers[TimerKey] = Timers()
         #: Runs whose plan has something new to think about, in the order in which they were touched.
         self.dirty: dict[int, None] = {}
@@ -67,6 +70,22 @@ class OwnedRuns:
         for task in () if tracked is None else tracked.tasks.values():
             self.put(tracked, task, None)
 
+    def count_deferred_in(self, pools: frozenset[str]) -> None:
+        """Let deferred instances of these pools, and of no others, hold their slots from now on."""
+        if pools == self._deferred_count:
+            return
+        deferred = [
+            task
+            for tracked in self.running.values()
+            for task in tracked.tasks.values()
+            if task.state is TaskState.DEFERRED
+        ]
+        for task in deferred:
+            self._hold(task, -1)
+        self._deferred_count = pools
+        for task in deferred:
+            self._hold(task, 1)
+
     def put(self, tracked: TrackedRun | None, before: TaskFacts | None, after: TaskFacts | None) -> None:
         """Count a task instance out as it was ``before`` and in as it is ``after``; None: it was or is nowhere."""
         if tracked is None:
@@ -78,14 +97,23 @@ class OwnedRuns:
                 self.admissions.discard(before.id)
             elif before.state in WAITING_FOR_TIME:
                 self.timers.cancel(("task", before.run, before.id))
+                self._hold(before, -1)
         if after is not None:
             if after.state in OCCUPYING_STATES:
                 self._occupy(tracked, after, 1)
             elif after.state is TaskState.SCHEDULED and after.task_id in tracked.spec.by_id:  # else the plan removes it
                 self.admissions.push(after.id, tracked.lane(after), tracked.order(after))
             elif after.state in WAITING_FOR_TIME:
+                self._hold(after, 1)
+                if after.state is TaskState.DEFERRED and after.not_before is None:
+                    return
                 due = after.not_before or datetime.min.replace(tzinfo=UTC)
                 self.timers.set(("task", after.run, after.id), due)
+
+    def _hold(self, task: TaskFacts, sign: int) -> None:
+        """Count a deferred instance in or out: it may hold its pool's slots, and nothing else."""
+        if task.state is TaskState.DEFERRED and task.pool in self._deferred_count:
+            self.occupancy.pools[task.pool] += sign * task.pool_slots
 
     def _occupy(self, tracked: TrackedRun, task: TaskFacts, sign: int) -> None:
         self.occupancy.add(

@@ -52,6 +52,12 @@ log = logging.getLogger(__name__)
 
 #: How many rows of the inbox one step takes.
 _INBOX = 1000
+#: Why a task instance goes on.
+_TIME_IS_UP = {
+    TaskState.UP_FOR_RETRY: "its retry delay is over",
+    TaskState.UP_FOR_RESCHEDULE: "its next poke is due",
+    TaskState.DEFERRED: "its deferral timed out",
+}
 
 
 class SchedulerSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,7 +152,9 @@ class Scheduler:
         self._resubmit()
 
     def _load_pools(self) -> None:
-        self._pools = {pool.name: pool.slots for pool in self._store.pools()}
+        pools = self._store.pools()
+        self._pools = {pool.name: pool.slots for pool in pools}
+        self._owned.count_deferred_in(frozenset(pool.name for pool in pools if pool.include_deferred))
 
     def _keep_house(self) -> None:
         """Reap what is dead, renew what is owned, and submit again what a restarted supervisor has lost."""
@@ -282,11 +290,10 @@ class Scheduler:
                 self._resume(self._owned.running[key[1]], key[2], changes)
 
     def _resume(self, tracked: TrackedRun, task: int, changes: Changes) -> None:
-        """Schedule an instance whose retry delay or reschedule time is over."""
+        """Schedule an instance whose retry delay, reschedule time or deferral timeout is over."""
         facts = tracked.tasks.get(task)
         if facts is not None and facts.state in WAITING_FOR_TIME and tracked.facts.ending is None:
-            reason = "its retry delay is over" if facts.state is TaskState.UP_FOR_RETRY else "its next poke is due"
-            self._move(tracked, facts, TaskState.SCHEDULED, reason, changes)
+            self._move(tracked, facts, TaskState.SCHEDULED, _TIME_IS_UP[facts.state], changes)
 
     # -- runs -------------------------------------------------------------------------------------------------------
 

@@ -41,6 +41,7 @@ _MOVE: Final = (
     " start_date = CASE WHEN :charge = 1 THEN NULL ELSE start_date END, end_date = :end_date, reason = :reason"
     " WHERE id = :task AND state = :before AND epoch = :epoch AND lease_id IS NULL"
 )
+#: The timeout of a deferral has come: the row, with neither event nor failure, says so to the next attempt.
 _RESUME_WAIT: Final = "UPDATE trigger_wait SET live = 0 WHERE ti_id = :task"
 _DROP_WAIT: Final = "DELETE FROM trigger_wait WHERE ti_id = :task"
 _STOP: Final = (
@@ -48,6 +49,11 @@ _STOP: Final = (
     " WHERE id = :task AND lease_id = :lease AND state = 'running'"
 )
 _DELETE_SIGNALS: Final = 'DELETE FROM "signal" WHERE id IN IDS(:ids) AND run NOT IN IDS(:conflicts)'
+
+
+_ENDS: Final = frozenset(state.value for state in TERMINAL_TASK_STATES)
+#: Deferred, or resumed and not running yet.
+_MAY_HAVE_WAIT: Final = frozenset({"deferred", "scheduled", "queued"})
 
 
 class _Mismatch(Exception):
@@ -297,11 +303,11 @@ def _choose(write: _Write, room: Room, outcome: _Outcome) -> _Write | None:
 
 
 def _settle_wait(transaction: Transaction, values: Values) -> None:
-    """Keep "deferred means one live trigger": resuming keeps the row for the next attempt, anything else drops it."""
-    if values["before"] != TaskState.DEFERRED.value:
-        return
-    resumes = values["to"] in {TaskState.SCHEDULED.value, TaskState.QUEUED.value}
-    transaction.run(_RESUME_WAIT if resumes else _DROP_WAIT, {"task": values["task"]})
+    """Keep "deferred means one live trigger": resuming keeps the row for the next attempt, any other end drops it."""
+    if values["to"] in _ENDS and values["before"] in _MAY_HAVE_WAIT:
+        transaction.run(_DROP_WAIT, {"task": values["task"]})
+    elif values["before"] == TaskState.DEFERRED.value:
+        transaction.run(_RESUME_WAIT, {"task": values["task"]})
 
 
 def _move_run(transaction: Transaction, move: RunMove, now: int) -> bool:

@@ -9,9 +9,8 @@ from typing import Final
 
 import msgspec
 
-from windlass.planning.attempts import attempt_context
+from windlass.planning.attempts import Resumption, attempt_context
 from windlass.ports import Claim, Claimed, RunFacts, TaskFacts
-from windlass.protocol import XComValue
 from windlass.spec import DagSpec
 from windlass.states import Actor, TaskState
 from windlass.store import transitions, xcoms
@@ -31,7 +30,7 @@ _COUNTS: Final = (
     "SELECT t.id, (SELECT COUNT(*) FROM ti s WHERE s.run = t.run AND s.task_id = t.task_id AND s.state <> 'removed')"
     " FROM ti t WHERE t.id IN IDS(:ids)"
 )
-_WAITS: Final = "SELECT ti_id, method, resume_kwargs, event FROM trigger_wait WHERE ti_id IN IDS(:ids)"
+_WAITS: Final = "SELECT ti_id, method, resume_kwargs, event, failure FROM trigger_wait WHERE ti_id IN IDS(:ids)"
 _CLAIM: Final = (
     "UPDATE ti SET state = 'running', lease_id = :lease, end_date = NULL, duration_us = NULL,"
     " start_date = CASE WHEN continues = 1 THEN start_date ELSE :now END"
@@ -59,8 +58,8 @@ class Candidate(msgspec.Struct, kw_only=True):
     first_poke: int | None
     callbacks: str
     mapped_count: int | None = None
-    #: The method, its arguments and the event of a deferral that has ended.
-    resume: tuple[str, XComValue | None, XComValue | None] = ("", None, None)
+    #: The deferral that this attempt goes on after.
+    resume: Resumption | None = None
 
     @property
     def may_have_xcoms(self) -> bool:
@@ -166,9 +165,12 @@ class Claiming:
         if not continuing:
             return
         rows = self._database.rows(_WAITS, {"ids": to_json([c.claim.task for c in continuing])})
-        waits = {task: (method, decode_value(kwargs), decode_value(event)) for task, method, kwargs, event in rows}
+        waits = {
+            task: Resumption(method=method, kwargs=decode_value(kwargs), event=decode_value(event), failure=failure)
+            for task, method, kwargs, event, failure in rows
+        }
         for candidate in continuing:
-            candidate.resume = waits.get(candidate.claim.task, candidate.resume)
+            candidate.resume = waits.get(candidate.claim.task)
 
 
 def _candidate(claim: Claim, row: Row | None) -> Candidate | None:

@@ -23,7 +23,7 @@ from windlass.store.database import Database, Row, Transaction
 from windlass.store.facts import run_state, task_state, to_json
 from windlass.store.idempotency import once
 from windlass.store.instants import micros
-from windlass.store.pinning import pin_to_newest
+from windlass.store.pinning import DROP_WAITS, pin_to_newest
 from windlass.store.selection import Selection, TaskRow, select
 from windlass.store.specs import Specs
 
@@ -40,7 +40,6 @@ _MARK: Final = (
     "UPDATE ti SET state = :to, ticket = NULL, end_date = :now, not_before = NULL, reason = :reason, continues = 0"
     " WHERE id = :task AND state = :before AND epoch = :epoch AND lease_id IS NULL"
 )
-_DROP_WAITS: Final = "DELETE FROM trigger_wait WHERE ti_id IN IDS(:ids)"
 _RUN: Final = "SELECT id, state, dag_id, spec_version FROM run WHERE id = :run FOR_UPDATE"
 _FIND_RUN: Final = (
     "SELECT id, state, dag_id, spec_version FROM run WHERE dag_id = :dag_id AND run_id = :run_id FOR_UPDATE"
@@ -267,9 +266,10 @@ class _Step:
             )
         self._changed += self._transaction.many(sql, values)
         transitions.write(self._transaction, audits)
-        deferred = [row[0] for row, _ in moves if row[3] == TaskState.DEFERRED.value]
-        if deferred:
-            self._transaction.run(_DROP_WAITS, {"ids": to_json(deferred)})
+        # Of the deferred, and of those that resume: what begins anew has nothing to go on after.
+        waiting = [row[0] for row, _ in moves if task_state(row[3]) not in TERMINAL_TASK_STATES]
+        if waiting:
+            self._transaction.run(DROP_WAITS, {"ids": to_json(waiting)})
 
     def _audit_run(self, run: int, before: RunState, to: RunState, actor: Actor, reason: str) -> str:
         op_id = self.token()

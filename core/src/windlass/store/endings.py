@@ -46,8 +46,8 @@ _CLOSE: Final = (
     " WHERE lease_id = :lease AND ended_at IS NULL"
 )
 _WAIT: Final = (
-    "INSERT INTO trigger_wait (ti_id, epoch, live, classpath, kwargs, method, resume_kwargs, timeout_at, created_at)"
-    " VALUES (:task, :epoch, 1, :classpath, :kwargs, :method, :resume_kwargs, :timeout_at, :now)"
+    "INSERT INTO trigger_wait (ti_id, epoch, live, classpath, kwargs, method, resume_kwargs, created_at)"
+    " VALUES (:task, :epoch, 1, :classpath, :kwargs, :method, :resume_kwargs, :now)"
 )
 _DROP_WAIT: Final = "DELETE FROM trigger_wait WHERE ti_id = :task"
 _HELD: Final = (
@@ -244,7 +244,6 @@ def _wait_values(closing: Closing, defer: Defer, now: int) -> Values:
         "kwargs": encode(defer.trigger_kwargs),
         "method": defer.method,
         "resume_kwargs": encode(defer.kwargs),
-        "timeout_at": None if defer.timeout is None else now + int(defer.timeout * SECOND),
         "now": now,
     }
 

@@ -12,8 +12,18 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from windlass.errors import DagNotFound, SpecError
-from windlass.ports import Claim, Claimed, Report, StopKind, StopRequest, WorkloadKind
-from windlass.protocol import Verb
+from windlass.ports import (
+    Claim,
+    Claimed,
+    Fired,
+    Report,
+    StopKind,
+    StopRequest,
+    WaitChanges,
+    WaitKey,
+    WorkloadKind,
+)
+from windlass.protocol import Query, Verb
 from windlass.store import transitions
 from windlass.store.callbacks import Callbacks
 from windlass.store.calls import Calls
@@ -25,6 +35,7 @@ from windlass.store.facts import to_json
 from windlass.store.instants import SECOND
 from windlass.store.reaping import LEASE, close_lost
 from windlass.store.specs import Specs
+from windlass.store.waits import Waits
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +60,7 @@ class SqlGateway:
         self._claiming = Claiming(database)
         self._callbacks = Callbacks(database, self._specs)
         self._calls = Calls(database, self._specs, credentials)
+        self._waits = Waits(database)
         self._held: dict[str, Held] = {}
 
     # --- Beginning and living
@@ -186,6 +198,20 @@ class SqlGateway:
         leases = [row[0] for row in self._database.rows(_OPEN_OF, {"supervisor": supervisor})]
         reason = "lost: its supervisor died"
         return close_lost(self._database, self._endings, leases, reason, self._database.now())
+
+    # --- Deferred
+
+    def waits(self, known: Sequence[WaitKey], supervisor: str) -> WaitChanges:
+        """Take the live waits that nobody holds, renew the own ones, and return what differs from ``known``."""
+        return self._waits.changes(known, supervisor)
+
+    def fire(self, fired: Sequence[Fired], supervisor: str) -> list[bool]:
+        """Resume task instances whose waits are live, each in its own right; False: the wait had ended otherwise."""
+        return self._waits.fire(fired)
+
+    def answer(self, wait: WaitKey, query: Query) -> Any:  # noqa: ANN401 - rows
+        """Answer what a trigger asks about runs and task states."""
+        return self._waits.answer(wait, query)
 
     # --- Between
 

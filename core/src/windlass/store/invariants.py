@@ -192,6 +192,11 @@ INVARIANTS: Final[dict[str, Invariant]] = {
         " UNION ALL SELECT t.id, t.state, w.live FROM trigger_wait w JOIN ti t ON t.id = w.ti_id"
         " WHERE w.live = 1 AND t.state <> 'deferred'",
     ),
+    "19 resumed": Invariant(
+        promise="a wait that is over belongs to a task instance that goes on after it",
+        sql="SELECT t.id, t.state, t.continues FROM trigger_wait w JOIN ti t ON t.id = w.ti_id WHERE w.live = 0"
+        " AND (t.continues = 0 OR t.state NOT IN ('scheduled', 'queued', 'running'))",
+    ),
     "23 delivered-once": Invariant(
         promise="an event is delivered to a DAG once, and so consumed by one run of it at most",
         sql="SELECT event, dag_id FROM asset_delivery GROUP BY event, dag_id HAVING COUNT(*) > 1",

@@ -13,7 +13,7 @@ from windlass.states import Actor, TaskState
 from windlass.store import transitions
 from windlass.store.creation import INSERT_TASK, task_rows
 from windlass.store.database import Transaction
-from windlass.store.facts import task_state
+from windlass.store.facts import task_state, to_json
 from windlass.store.specs import Specs
 
 _NEWEST: Final = (
@@ -30,6 +30,7 @@ _PIN_TASKS: Final = (
     " WHERE run = :run AND task_id = :task_id AND state <> 'running'"
 )
 _INSTANCES: Final = "SELECT id, task_id, state, epoch FROM ti WHERE run = :run"
+DROP_WAITS: Final = "DELETE FROM trigger_wait WHERE ti_id IN IDS(:ids)"
 _MOVE: Final = (
     "UPDATE ti SET state = :to, ticket = NULL, end_date = :ended, reason = :reason"
     " WHERE id = :task AND state = :before AND epoch = :epoch AND lease_id IS NULL"
@@ -67,3 +68,4 @@ def pin_to_newest(
                 task, before, to, Actor.VERSION, epoch=epoch, op_id=token(), reason=reason, now=now, who=who
             )
             transitions.write(transaction, [audit])
+            transaction.run(DROP_WAITS, {"ids": to_json([task])})

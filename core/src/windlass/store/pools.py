@@ -13,6 +13,7 @@ from windlass.ports import SignalKind
 from windlass.store.database import Database, Row, Transaction
 from windlass.store.transitions import signal
 
+_DEFERRED: Final = "SELECT pool, SUM(pool_slots) FROM ti WHERE state = 'deferred' GROUP BY pool"
 _COLUMNS: Final = "name, slots, description, include_deferred"
 _SET: Final = (
     f"INSERT INTO pool ({_COLUMNS}) VALUES (:name, :slots, :description, :include_deferred)"
@@ -51,6 +52,10 @@ class Pools:
         if row is None:
             raise NotFound(f"pool {name!r} does not exist; `windlass pools list` shows what does")
         return _row(row)
+
+    def deferred(self) -> dict[str, int]:
+        """Return the slots of the deferred task instances of each pool, whether or not it counts them."""
+        return dict(self._database.rows(_DEFERRED))
 
     def set(self, name: str, slots: int, description: str = "", include_deferred: bool = False) -> None:  # noqa: FBT001, FBT002 - named
         """Create or change a pool."""

@@ -331,15 +331,19 @@ trigger_wait = Table(
     metadata,
     Column("ti_id", _ID, ForeignKey("ti.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
     _number("epoch"),
-    # 1 while the task instance is deferred; 0 from its resumption until the next attempt is claimed.
+    # 1 while the task instance is deferred; 0 from its resumption until the resumed attempt has ended.
     _flag("live", 1),
     _text("classpath"),
     Column("kwargs", LargeBinary, nullable=False),
     _text("method"),
     Column("resume_kwargs", LargeBinary, nullable=False),
     Column("event", LargeBinary, nullable=True),
-    _moment("timeout_at"),
     _moment("created_at", null=False),
+    # Why there is no event; without either, the timeout of the deferral (``ti.not_before``) had come.
+    _text("failure", null=True),
+    # The supervisor that runs the trigger, by a lease.
+    _name("holder", null=True),
+    _moment("held_until"),
 )
 
 # --- What tasks say to each other

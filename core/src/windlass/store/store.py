@@ -22,6 +22,7 @@ from windlass.store.pools import Pools
 from windlass.store.queries import Queries
 from windlass.store.scheduling import SqlStore
 from windlass.store.specs import Specs
+from windlass.store.waits import Waits
 
 Keys = Sequence[str] | Callable[[], Sequence[str]]
 
@@ -45,6 +46,7 @@ class Store:
         self.outbox = Outbox(database)
         self.cleaning = Cleaning(database)
         self.jobs = Jobs(database)
+        self.waits = Waits(database)
         self.observations = Observations(database, self.outbox)
 
     @classmethod

@@ -95,19 +95,7 @@ def masked_xcom(attempt: Attempt, xcom: XComSet) -> XComSet:
     return replace(xcom, value=replace(xcom.value, preview=attempt.masker.mask(xcom.value.preview)))
 
 
-def _undeferrable(ending: Defer) -> Finish:
-    """Fail a deferral at once: there is no trigger host yet, and a wait that nobody watches would never end."""
-    return Finish(
-        outcome=Outcome.FAIL_NO_RETRY,
-        started_at=ending.started_at,
-        ended_at=ending.ended_at,
-        reason=f"it deferred to {ending.trigger}, but this release has no trigger host; use mode='reschedule' instead",
-    )
-
-
 def _masked(attempt: Attempt, ending: Finish | Defer | Reschedule) -> Finish | Defer | Reschedule:
-    if isinstance(ending, Defer):
-        return _undeferrable(ending)
     if attempt.masker and isinstance(ending, Finish) and ending.reason:
         return msgspec.structs.replace(ending, reason=attempt.masker.mask(ending.reason))
     return ending

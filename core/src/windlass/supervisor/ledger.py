@@ -1,8 +1,8 @@
-"""Claims and reports on their way to the gateway: together when they come together, kept when they cannot be written.
+"""Claims, reports and events on their way to the gateway: together when they come together, kept through trouble.
 
 Everything that arrives in one turn of the loop goes out in one call, so that a busy supervisor pays one transaction for
 many attempts. When the gateway fails (a full disk, a database locked for long) nothing is killed and nothing dropped:
-claiming is suspended, reports stay here, and both are tried again with growing pauses. An op id makes a report that
+claiming is suspended, reports and events stay here, and all are tried again with growing pauses. An op id makes what
 was written but not answered harmless.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Callable
 import msgspec
 
 from windlass.errors import ProtocolError, SpecError, XComError
-from windlass.ports import Claim, Claimed, Gateway, Report
+from windlass.ports import Claim, Claimed, Fired, Gateway, Report
 from windlass.supervisor.reactor import Reactor
 
 _log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ Written = Callable[[bool], None]
 
 
 class Ledger:
-    """What has still to be claimed and reported."""
+    """What has still to be claimed, reported and fired."""
 
     def __init__(self, gateway: Gateway, supervisor: str, reactor: Reactor) -> None:
         self._gateway = gateway
@@ -41,6 +41,7 @@ class Ledger:
         self._reactor = reactor
         self._claims: list[tuple[Claim, Granted]] = []
         self._reports: list[tuple[Report, Written]] = []
+        self._fired: list[tuple[Fired, Written]] = []
         self._one_by_one = False
         self._failures = 0
         self._resume_at = 0.0
@@ -52,8 +53,8 @@ class Ledger:
 
     @property
     def held(self) -> int:
-        """How many reports wait to be written."""
-        return len(self._reports)
+        """How many reports and events wait to be written."""
+        return len(self._reports) + len(self._fired)
 
     @property
     def leases(self) -> list[str]:
@@ -72,10 +73,16 @@ class Ledger:
         """Write ``report`` soon; ``then`` gets whether it changed anything."""
         self._reports.append((report, then))
 
+    def fire(self, fired: Fired, then: Written) -> None:
+        """Resume a deferred task instance soon; ``then`` gets whether its wait was live."""
+        self._fired.append((fired, then))
+
     def flush(self) -> None:
         """Send what there is, reports first: they make room and let the scheduler go on."""
-        while (self._reports or self._claims) and not self.suspended:
+        while (self._reports or self._fired or self._claims) and not self.suspended:
             self._write_reports()
+            if not self.suspended:
+                self._write_fired()
             if not self.suspended:
                 self._make_claims()
 
@@ -105,6 +112,20 @@ class Ledger:
             self._failures = 0
             for (_, then), done in zip(batch, written, strict=True):
                 then(done)
+
+    def _write_fired(self) -> None:
+        batch, rest = self._fired[:_BATCH], self._fired[_BATCH:]
+        if not batch:
+            return
+        try:
+            written = self._gateway.fire([fired for fired, _ in batch], self._supervisor)
+        except Exception as error:  # noqa: BLE001 - whatever the gateway's trouble is, events outlive it
+            self._suspend("resuming deferred tasks", error)
+            return
+        self._fired = rest
+        self._failures = 0
+        for (_, then), done in zip(batch, written, strict=True):
+            then(done)
 
     def _make_claims(self) -> None:
         batch, rest = self._claims[:_BATCH], self._claims[_BATCH:]

@@ -28,6 +28,7 @@ from windlass.ports import Claim, Claimed, Clock, Gateway, Report, Rng, StopRequ
 from windlass.protocol import (
     ArtifactCommit,
     ArtifactOpen,
+    Defer,
     Finish,
     GetConnection,
     Outcome,
@@ -37,6 +38,7 @@ from windlass.protocol import (
     XComInfo,
 )
 from windlass.protocol.forking import Answer
+from windlass.registry import registry
 from windlass.secrets.masking import Masker
 from windlass.supervisor import endings, lock, processes, wire
 from windlass.supervisor.artifacts import LocalArtifacts
@@ -49,6 +51,8 @@ from windlass.supervisor.reactor import Reactor
 from windlass.supervisor.server import Server
 from windlass.supervisor.settings import SupervisorSettings
 from windlass.supervisor.stopping import Stopper
+from windlass.supervisor.trigger_host import Surroundings, TriggerHosts
+from windlass.supervisor.waiting import Waiting
 
 _log = logging.getLogger(__name__)
 
@@ -87,6 +91,11 @@ class Supervisor:
         self._ledger = Ledger(gateway, supervisor, self._reactor)
         self._launcher = Launcher(settings, self, self._reactor, rng, self._tag)
         self._stopper = Stopper(self._reactor, self._tag, settings.grace, self._settle)
+        around = Surroundings(settings, self._reactor, gateway, self._questions, self._artifacts, clock.now, self._tag)
+        self._trigger_hosts = TriggerHosts(around)
+        self._waiting = Waiting(
+            gateway, self._ledger, self._reactor, supervisor, self._trigger_hosts.start, functools.cache(_is_listed)
+        )
         self._by_lease: dict[str, Attempt] = {}
         self._forks = 0
         self._ooms = processes.out_of_memory_kills()
@@ -121,6 +130,7 @@ class Supervisor:
                     time.sleep(_LOOK)
         finally:
             self._launcher.pool.kill_all()
+            self._waiting.close()
             server.close()
             os.close(held)
 
@@ -128,6 +138,7 @@ class Supervisor:
         self._reactor.turn()
         if self._recovered:
             self._ledger.flush()
+            self._waiting.catch_up()
         self._launcher.refill()
 
     def _on_greeted(self) -> None:
@@ -360,6 +371,8 @@ class Supervisor:
 
     def _on_reported(self, attempt: Attempt, written: bool, *, early: bool) -> None:  # noqa: FBT001 - of the ledger
         """Report once more what came too early for somebody's stop, when the process tree is gone."""
+        if isinstance(attempt.ending, Defer):
+            self._waiting.soon()
         if early and not written:
             attempt.reported = False
             if attempt.phase is Phase.GONE:
@@ -369,6 +382,8 @@ class Supervisor:
 
     def _heartbeat(self) -> None:
         self._reactor.after(self._settings.heartbeat, self._heartbeat)
+        if self._recovered:
+            self._waiting.soon()
         leases = [lease for lease, attempt in self._by_lease.items() if not attempt.reported] + self._ledger.leases
         now = self._reactor.monotonic()
         if not leases:
@@ -396,6 +411,7 @@ class Supervisor:
         self._reactor.after(self._settings.tidy, self._tidy)
         self._launcher.pool.prewarm()
         self._launcher.pool.tidy(lambda zygote: not zygote.children - {zygote.spare or ""})
+        self._waiting.tidy()
 
     def _sweep(self) -> None:
         """Kill what a dead predecessor left behind; its own death has killed nearly all of it already."""
@@ -418,6 +434,7 @@ class Supervisor:
         if lost:
             _log.warning("%d attempts of an earlier supervisor were lost", lost)
         self._recovered = True
+        self._waiting.soon()
 
     def _listen_to_signals(self) -> None:
         wakeup, ring = os.pipe()
@@ -440,7 +457,13 @@ class Supervisor:
                 return
             if pid == 0:
                 return
-            self._launcher.reaped(pid, status)
+            if not self._trigger_hosts.exited(pid, status):
+                self._launcher.reaped(pid, status)
+
+
+def _is_listed(trigger: str) -> bool:
+    """Return whether a provider lists the trigger of this name; nothing of the provider is imported."""
+    return registry().find("triggers", trigger) is not None
 
 
 def _raise_file_limit() -> None:

@@ -94,6 +94,9 @@ def marked(tag: str) -> set[int]:
 
 def send(pids: set[int], number: signal.Signals) -> None:
     """Send a signal to each of ``pids`` that is still there."""
+    if any(pid <= 0 for pid in pids):  # to the kernel, these are whole groups, or everything there is
+        msg = f"a signal goes to processes, not to {sorted(pids)}"
+        raise ValueError(msg)
     for pid in pids:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)

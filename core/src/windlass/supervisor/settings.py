@@ -36,6 +36,8 @@ class SupervisorSettings:
     tidy: float = 10.0
     #: Kill everything when no heartbeat has succeeded for this long; None where the lock is the lease (one host).
     fence_after: float | None = None
+    #: How long a trigger may keep all others of its host from running before it is failed.
+    trigger_block_limit: float = 30.0
     #: The level of ``logging`` in tasks.
     log_level: str = "INFO"
 

@@ -267,6 +267,32 @@ def test_failed_deps_are_the_causes_without_the_tree(here: Installation, windlas
     assert result.out.splitlines()[1] == "no scheduler is running\twindlass standalone"
 
 
+def test_explain_a_deferral(here: Installation, windlass: Windlass) -> None:
+    here.add(DagSpec(dag_id="w", tasks=(TaskSpec(task_id="a", pool="small", pool_slots=2),)))
+    windlass("pools", "set", "small", "2")
+    windlass("dags", "trigger", "w", "-r", "r")
+    here.executor.script = lambda work, try_number: Result(defers=True, timeout=60.0)
+    here.settle()
+    waits, nobody = windlass("explain", "w", "r", "a", "--json").data["causes"]
+    assert waits["fact"] == (
+        "it waits since 2026-03-01T12:00:00.000000+00:00 for the trigger t.T to fire, "
+        "at the latest until 2026-03-01T12:01:00.000000+00:00"
+    )
+    assert (nobody["fact"], nobody["remedy"]) == ("no supervisor is running", "windlass standalone")
+    pool = windlass("pools", "get", "small", "--json").data
+    assert (pool["deferred"], pool["running"], pool["include_deferred"]) == (2, 0, False)
+
+
+def test_what_is_deferred_holds_its_pool_and_no_other_limit(here: Installation, windlass: Windlass) -> None:
+    here.add(DagSpec(dag_id="w", max_active_tasks=1, tasks=tuple(TaskSpec(task_id=t, pool="small") for t in "ab")))
+    windlass("pools", "set", "small", "1", "--include-deferred")
+    windlass("dags", "trigger", "w", "-r", "r")
+    here.executor.script = lambda work, try_number: Result(defers=True)
+    here.settle()
+    [cause] = windlass("tasks", "failed-deps", "w", "b", "r", "--json").data
+    assert cause["fact"] == "pool `small` has 0 of 1 slots free"
+
+
 def test_a_mapped_instance_is_named_by_its_index(here: Installation, windlass: Windlass) -> None:
     mapped = TaskSpec(task_id="m", map=MapSpec(factors=(("x", LiteralLength(3)),)))
     here.add(DagSpec(dag_id="m", tasks=(mapped,)))

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from windlass import DAG, Connection, Variable, get_current_context
-from windlass.authoring.access import all_rows
 from windlass.errors import ContextUnavailable, UsageError
 from windlass.operators import PythonOperator
+from windlass.ports import all_rows
 from windlass.protocol import Query
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
@@ -13,9 +14,10 @@ from typing import Any, NoReturn
 import pytest
 
 from windlass import DAG, Asset, AssetAlias, BaseOperator, Param, get_current_context, task
-from windlass.errors import ContextUnavailable, TaskFailed, TaskReschedule, TaskSkipped
+from windlass.errors import ContextUnavailable, TaskDeferralTimeout, TaskFailed, TaskReschedule, TaskSkipped
 from windlass.operators import BranchPythonOperator, EmptyOperator, PythonOperator, ShortCircuitOperator
 from windlass.protocol import AssetEvent, Defer, Outcome, Rendered, Reschedule, XComSet
+from windlass.triggers import BaseTrigger, TriggerEvent
 
 
 def test_the_result_becomes_an_xcom_and_times_are_stamped(lab: Any, dag: DAG) -> None:
@@ -149,11 +151,14 @@ class TestEndings:
         assert killed == ["t"]
 
 
-class Waiting:
+class Waiting(BaseTrigger):
     """A trigger, as far as the attempt is concerned."""
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         return "waiting", {"seconds": 5}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        yield TriggerEvent()
 
 
 class Deferring(BaseOperator):
@@ -168,13 +173,36 @@ def test_a_deferral_and_its_resumption(lab: Any, dag: DAG) -> None:
     Deferring(task_id="t")
     ending = lab.run(dag, "t")
     assert isinstance(ending, Defer)
-    assert (ending.trigger, ending.method, ending.timeout) == ("waiting", "resume", 9.0)
+    assert (ending.trigger, ending.method, ending.timeout) == (f"{__name__}.Waiting", "resume", 9.0)
+    assert ending.trigger_kwargs.preview == ending.kwargs.preview == "", "nobody is shown what may be private"
     lab.give("event", "done")
     event = lab.session.xcoms["d", "r", "event", "return_value"][-1]
     assert lab.value(dag, "t", resume_method="resume", resume_kwargs=ending.kwargs, resume_event=event) == [
         "done",
         (1, 2),
     ]
+
+
+@pytest.mark.parametrize("timed_out", [False, True])
+def test_a_deferral_without_an_event_fails_where_it_would_have_resumed(lab: Any, dag: DAG, timed_out: bool) -> None:
+    Deferring(task_id="t")
+    facts = {"resume_method": "resume", "resume_failure": "its trigger failed: no", "resume_timed_out": timed_out}
+    ending = lab.finish(dag, "t", **facts)
+    name = "TaskDeferralTimeout" if timed_out else "TaskDeferralError"
+    assert (ending.outcome, ending.reason) == (Outcome.FAIL, f"{name}: its trigger failed: no")
+
+
+def test_an_operator_may_take_a_failed_deferral_into_its_own_hands(lab: Any, dag: DAG) -> None:
+    class Patient(Deferring):
+        def resume_execution(self, next_method: str, next_kwargs: Any, context: Any) -> Any:
+            try:
+                return super().resume_execution(next_method, next_kwargs, context)
+            except TaskDeferralTimeout as error:
+                return f"never mind: {error}"
+
+    Patient(task_id="t")
+    facts = {"resume_method": "resume", "resume_failure": "too late", "resume_timed_out": True}
+    assert lab.value(dag, "t", **facts) == "never mind: too late"
 
 
 def test_resuming_calls_no_dunder(lab: Any, dag: DAG) -> None:

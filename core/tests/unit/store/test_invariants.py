@@ -53,7 +53,8 @@ PLANTED = {
     "23 consumer": "UPDATE run SET dag_id = 'other' WHERE run_type = 'asset_triggered'",
     "23 asset-run": "UPDATE asset_delivery SET run = NULL",
     "23 waits-for": "DELETE FROM asset_listener",
-    "19 deferred": "UPDATE trigger_wait SET live = 0",
+    "19 deferred": "UPDATE trigger_wait SET live = 0 WHERE live = 1",
+    "19 resumed": "UPDATE ti SET continues = 0 WHERE id = :resumed",
 }
 
 
@@ -71,7 +72,7 @@ def busy(store: Store, clock: VirtualClock) -> HandDriven:
         TaskSpec(task_id="done", retries=1, callbacks=("success",)),
         TaskSpec(task_id="failed"),
         TaskSpec(task_id="retried", retries=1),
-        *("running", "queued", "deferred", "idle", "idle2"),
+        *("running", "queued", "deferred", "resumed", "idle", "idle2"),
     )
     run = engine.new_run()
     engine.report(engine.run(engine.ti(run, "done")), xcoms=(result("x"),))
@@ -81,6 +82,9 @@ def busy(store: Store, clock: VirtualClock) -> HandDriven:
     engine.run(engine.ti(run, "running"))
     engine.queue(engine.ti(run, "queued"))
     engine.report(engine.run(engine.ti(run, "deferred")), ending=engine.deferral())
+    resumed = engine.run(engine.ti(run, "resumed"))
+    engine.report(resumed, ending=engine.deferral())
+    engine.fire(resumed)
     engine.new_run(day=2)
     engine.dag("t", dag_id="fed", file="fed.py", schedule=AssetScheduleSpec(condition=AssetCondition(asset="a")))
     store.assets.create_event("a", extra={}, who="test")
@@ -109,7 +113,7 @@ def test_every_invariant_has_a_planted_violation() -> None:
 def test_a_planted_violation_is_found_and_names_its_promise(busy: HandDriven, name: str) -> None:
     store = busy.store
     run = store.queries.runs("d").items[-1]
-    names = {task: busy.ti(run, task).id for task in ("done", "running", "retried")}
+    names = {task: busy.ti(run, task).id for task in ("done", "running", "retried", "resumed")}
     drop_unique_keys(store)
     planted(name, store, names)
     found = {violation.name: violation for violation in invariant_violations(store.db)}

@@ -73,7 +73,7 @@ class Everybody(RuleBasedStateMachine):
         elif how == "lost":
             fields["lost"] = "killed by signal 9"
         elif how == "deferred":
-            fields["ending"] = self.engine.deferral()
+            fields["ending"] = self.engine.deferral(timeout=data.draw(st.sampled_from([None, 60.0])))
         else:
             fields["ending"] = Reschedule(at=now, started_at=now, ended_at=now)
         report = self.engine.reporting(claimed, **fields)
@@ -84,6 +84,16 @@ class Everybody(RuleBasedStateMachine):
     def send_an_old_report_again(self, data: st.DataObject) -> None:
         if self.sent_reports:
             self.engine.gateway.report([data.draw(st.sampled_from(self.sent_reports))], "s1")
+
+    @rule(data=st.data(), failure=st.sampled_from([None, "its trigger failed"]))
+    def an_event_comes_for_whatever_wait_there_was(self, data: st.DataObject, failure: str | None) -> None:
+        if self.held:
+            self.engine.fire(data.draw(st.sampled_from(self.held)), failure=failure)
+
+    @rule(supervisor=st.sampled_from(["s1", "s2"]))
+    def a_supervisor_asks_for_waits(self, supervisor: str) -> None:
+        for wait in self.engine.gateway.waits([], supervisor).begun:
+            assert self.engine.store.waits.live(wait.task) is not None
 
     @rule(tasks=st.lists(TASKS, min_size=1, unique=True), latest=st.booleans())
     def clear(self, tasks: list[str], latest: bool) -> None:

@@ -19,8 +19,8 @@ import msgspec
 
 from windlass.errors import ConnectionNotDefined, StoreBusy
 from windlass.interfaces.connection import Connection
-from windlass.ports import Claim, Claimed, Report, StopRequest
-from windlass.protocol import AttemptContext, Verb
+from windlass.ports import Claim, Claimed, Fired, Report, StopRequest, WaitChanges, WaitKey
+from windlass.protocol import AttemptContext, Query, Verb
 from windlass.supervisor.loop import Supervisor
 from windlass.supervisor.settings import SupervisorSettings
 
@@ -86,6 +86,17 @@ class FileGateway:
         self.check()
         self.write("call", msgspec.to_builtins(verb))
         return {"answered": type(verb).__name__}
+
+    def waits(self, known: Sequence[WaitKey], supervisor: str) -> WaitChanges:
+        self.check()
+        return WaitChanges()
+
+    def fire(self, fired: Sequence[Fired], supervisor: str) -> list[bool]:
+        self.check()
+        return [False for _ in fired]
+
+    def answer(self, wait: WaitKey, query: Query) -> Any:
+        return []
 
     def recover(self, supervisor: str) -> int:
         self.check()

@@ -1,4 +1,4 @@
-"""Claims and reports: together, kept through trouble, and one bad report harms no other."""
+"""Claims, reports and events: together, kept through trouble, and one bad report harms no other."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from windlass.errors import StoreBusy, XComError
-from windlass.ports import Claim, Claimed, Report
+from windlass.ports import Claim, Claimed, Fired, Report
 from windlass.supervisor.ledger import Ledger
 from windlass.supervisor.reactor import Reactor
 
@@ -26,6 +26,12 @@ class Gateway:
         if self.trouble:
             raise self.trouble
         return [None for _ in claims]
+
+    def fire(self, fired: Sequence[Fired], supervisor: str) -> list[bool]:
+        self.calls.append(("fire", [one.task for one in fired]))
+        if self.trouble:
+            raise self.trouble
+        return [True for _ in fired]
 
     def report(self, reports: Sequence[Report], supervisor: str) -> list[bool]:
         self.calls.append(("report", [report.task for report in reports]))
@@ -74,10 +80,11 @@ def test_one_turn_is_one_call_each_reports_first(ledger: Ledger, gateway: Gatewa
     for task in (1, 2):
         ledger.claim(claim(task), heard.append)
         ledger.report(report(task + 10), heard.append)
+        ledger.fire(Fired(task=task + 20, epoch=1), heard.append)
     ledger.flush()
     ledger.flush()
-    assert gateway.calls == [("report", [11, 12]), ("claim", [1, 2])]
-    assert heard == [True, True, None, None]
+    assert gateway.calls == [("report", [11, 12]), ("fire", [21, 22]), ("claim", [1, 2])]
+    assert heard == [True, True, True, True, None, None]
 
 
 def test_trouble_suspends_everything_and_drops_nothing(ledger: Ledger, gateway: Gateway, time: Time) -> None:
@@ -97,6 +104,18 @@ def test_trouble_suspends_everything_and_drops_nothing(ledger: Ledger, gateway: 
     ledger.flush()
     assert gateway.calls[2:] == [("report", [1]), ("claim", [2])]
     assert heard == [True, None]
+
+
+def test_an_event_is_kept_until_it_is_written(ledger: Ledger, gateway: Gateway, time: Time) -> None:
+    heard: list[object] = []
+    gateway.trouble = StoreBusy("locked")
+    ledger.fire(Fired(task=1, epoch=1), heard.append)
+    ledger.flush()
+    assert (ledger.suspended, ledger.held) == (True, 1)
+    gateway.trouble = None
+    time.now += 60
+    ledger.flush()
+    assert (gateway.calls, heard, ledger.held) == ([("fire", [1]), ("fire", [1])], [True], 0)
 
 
 def test_the_pauses_grow_to_five_seconds(ledger: Ledger, gateway: Gateway, time: Time) -> None:

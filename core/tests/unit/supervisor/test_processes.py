@@ -66,3 +66,9 @@ def test_what_is_gone_is_nobodys_trouble() -> None:
     processes.send({process.pid}, signal.SIGKILL)
     assert processes.mark_of(process.pid) == ""
     assert processes.resident(process.pid) == 0
+
+
+@pytest.mark.parametrize("pid", [0, -1])
+def test_a_signal_never_goes_to_more_than_a_process(pid: int) -> None:
+    with pytest.raises(ValueError, match="a signal goes to processes"):
+        processes.send({pid}, signal.Signals.SIGCONT)

@@ -22,18 +22,33 @@ from windlass.planning import rules
 from windlass.planning.assets import condition_of
 from windlass.planning.runs import DagLimit, choose_runs
 from windlass.ports import Changes, Claim, Committed, RunFacts, SignalKind, StopRequest, TaskFacts
-from windlass.scheduler import calendar, tracked
+from windlass.scheduler import calendar, owned, tracked
+from windlass.scheduler import scheduler as stepping
 from windlass.scheduler.scheduler import Scheduler
 from windlass.scheduler.tracked import TrackedRun
 from windlass.spec import TriggerRule
 from windlass.states import Actor, TaskState
-from windlass.store import assets, changes, claiming, commands, creation, endings, gateway, reaping, xcoms
+from windlass.store import (
+    assets,
+    changes,
+    claiming,
+    commands,
+    creation,
+    endings,
+    gateway,
+    pinning,
+    reaping,
+    waits,
+    xcoms,
+)
 from windlass.store.database import Database, Row, Savepoint, Transaction
 from windlass.store.gateway import SqlGateway
 from windlass.store.instants import SECOND
 from windlass.store.reaping import Reaper
 from windlass.store.room import Room
 from windlass.store.scheduling import SqlStore
+from windlass.supervisor.ledger import Ledger
+from windlass.supervisor.waiting import Waiting
 
 Plant = Callable[[ExitStack], None]
 
@@ -452,3 +467,101 @@ def _narrow_interval(stack: ExitStack) -> None:
         return due if due is None else msgspec.structs.replace(due, start=due.end)
 
     _replace(stack, calendar, "consume", consume)
+
+
+# --- Deferrals
+
+
+@_bug("an event resumes whatever deferral its task instance is in by now")
+def _event_of_another_wait(stack: ExitStack) -> None:
+    _without(stack, waits, "_FIRE", " AND epoch = :epoch AND lease_id IS NULL", " AND w.epoch = :epoch")
+    _without(stack, waits, "_CLOSE", " AND epoch = :epoch")
+
+
+@_bug("an event moves a task instance that is deferred no more")
+def _event_for_anybody(stack: ExitStack) -> None:
+    sql = waits._FIRE.partition(" AND state =")[0]  # noqa: SLF001 - what is patched
+    _replace(stack, waits, "_FIRE", sql)
+
+
+@_bug("a trigger's event tells nobody")
+def _silent_fire(stack: ExitStack) -> None:
+    _replace(stack, waits, "SignalKind", SimpleNamespace(TASK=SignalKind.DAG))
+
+
+@_bug("an event that could not be written is forgotten")
+def _event_forgotten(stack: ExitStack) -> None:
+    original = Ledger._suspend  # noqa: SLF001 - what is patched
+
+    def suspend(self: Ledger, doing: str, error: Exception) -> None:
+        original(self, doing, error)
+        if doing.startswith("resuming"):
+            self._fired = []
+
+    _replace(stack, Ledger, "_suspend", suspend)
+
+
+@_bug("a clear leaves the trigger waiting")
+def _clear_keeps_wait(stack: ExitStack) -> None:
+    _replace(stack, commands, "DROP_WAITS", f"{pinning.DROP_WAITS} AND 1 = 0")
+
+
+@_bug("the timeout of a deferral leaves its trigger waiting")
+def _timeout_keeps_wait(stack: ExitStack) -> None:
+    _replace(stack, changes, "_RESUME_WAIT", f"{changes._RESUME_WAIT} AND 1 = 0")  # noqa: SLF001
+
+
+@_bug("the timeout of a deferral never comes")
+def _no_deferral_timeout(stack: ExitStack) -> None:
+    fewer = owned.WAITING_FOR_TIME - {TaskState.DEFERRED}
+    _replace(stack, owned, "WAITING_FOR_TIME", fewer)
+    _replace(stack, stepping, "WAITING_FOR_TIME", fewer)
+
+
+@_bug("going on after a deferral is charged as a new try")
+def _charge_resumption(stack: ExitStack) -> None:
+    _replace(stack, tracked, "_NEW_TRY", tracked._NEW_TRY | {TaskState.DEFERRED})  # noqa: SLF001
+
+
+@_bug("a deferral is gone on after once more, when the attempt that did so has ended")
+def _resume_again(stack: ExitStack) -> None:
+    _replace(stack, endings, "_DROP_WAIT", f"{endings._DROP_WAIT} AND 1 = 0")  # noqa: SLF001
+
+
+@_bug("a trigger host that has died is not started again")
+def _dead_host(stack: ExitStack) -> None:
+    _replace(stack, Waiting, "_start_again", lambda _self, _key: None)
+
+
+@_bug("a trigger host that is started again gets none of its waits")
+def _empty_host(stack: ExitStack) -> None:
+    original = Waiting._of  # noqa: SLF001 - what is patched
+
+    def of(self: Waiting, key: Any) -> Any:  # noqa: ANN401 - a private list
+        return [] if self._deaths[key] else original(self, key)
+
+    _replace(stack, Waiting, "_of", of)
+
+
+@_bug("a supervisor does not take up the waits of the one before it")
+def _waits_left_behind(stack: ExitStack) -> None:
+    original = Waiting.refresh
+
+    def refresh(self: Waiting) -> None:
+        if not getattr(self, "begun", False):
+            self.begun = True  # type: ignore[attr-defined]
+            before = self._gateway.waits([], self._supervisor)
+            self._leaving |= {wait.key for wait in before.begun}
+        original(self)
+
+    _replace(stack, Waiting, "refresh", refresh)
+
+
+@_bug("a trigger goes on when its task does not wait any more")
+def _trigger_goes_on(stack: ExitStack) -> None:
+    original = SqlGateway.waits
+
+    def changes_of(self: SqlGateway, known: Any, supervisor: str) -> Any:  # noqa: ANN401 - passed on
+        return msgspec.structs.replace(original(self, known, supervisor), ended=())
+
+    _replace(stack, SqlGateway, "waits", changes_of)

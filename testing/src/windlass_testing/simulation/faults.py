@@ -29,6 +29,9 @@ class Faults:
     lose_answer: float = 0.06
     jump: float = 0.5
     operator: float = 1.0
+    kill_trigger_host: float = 0.7
+    late_event: float = 0.3
+    repeat_event: float = 0.6
 
     @classmethod
     def drawn(cls, source: random.Random) -> Faults:

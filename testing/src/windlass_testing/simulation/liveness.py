@@ -36,6 +36,7 @@ class Liveness:
         self._begun_at = 0.0
         self._next_look = 0.0
         self._orphans: dict[str, float] = {}
+        self._triggers: dict[tuple[int, int, int], float] = {}
 
     def is_time(self, end: float) -> bool:
         """Return whether ``end`` has come; until then look after orphans now and then."""
@@ -116,6 +117,22 @@ class Liveness:
                 if now - orphans[lease] > _ORPHAN:
                     raise InvariantBroken("15 orphan", f"{process.name} runs on, though it was stopped or has no lease")
         self._orphans = orphans
+        self._check_triggers(now)
+
+    def _check_triggers(self, now: float) -> None:
+        """No trigger goes on for long when nobody waits for it any more."""
+        left = {}
+        for host in self._register.hosts:
+            for task, epoch in host.running if host.alive else ():
+                ti = self._observer.instance(task)
+                if ti is None or ti.state != "deferred" or ti.epoch != epoch:
+                    key = (id(host), task, epoch)
+                    left[key] = self._triggers.get(key, now)
+                    if now - left[key] > _ORPHAN:
+                        raise InvariantBroken(
+                            "15 orphan", f"the trigger of task instance {task}, epoch {epoch}, goes on"
+                        )
+        self._triggers = left
 
     def _waits_for_past(self, run: Run) -> bool:
         """Return whether what stands still in a run waits for an earlier run, as it was told to."""

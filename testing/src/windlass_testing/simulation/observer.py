@@ -213,6 +213,7 @@ class Observer:
             )
 
     def _check_step(self, old: Ti | None, ti: Ti, step: Step, what: str) -> None:
+        self._note_deferral(ti, step)
         if step.before == "running" and old is not None:
             self._check_end(old, ti, step, what)
         elif step.before == "queued" and step.actor == Who.REAPER and self.nothing_gets_lost:
@@ -221,6 +222,15 @@ class Observer:
             self._check_rule(ti, step, what)
         if step.after == "none" and step.actor == Who.CLEAR and ti.max_tries != ti.try_number + ti.retries:
             raise InvariantBroken("7 tries", f"{what}: cleared in try {ti.try_number}, max_tries {ti.max_tries}")
+
+    def _note_deferral(self, ti: Ti, step: Step) -> None:
+        deferrals = self._register.deferrals
+        if step.after == "deferred":
+            deferrals[ti.id] = step.epoch
+        elif step.after == "running" and ti.lease_id is not None:
+            self._register.resumptions[ti.lease_id] = deferrals.get(ti.id)
+        elif step.after not in {"scheduled", "queued"}:
+            deferrals.pop(ti.id, None)
 
     def _check_end(self, old: Ti, ti: Ti, step: Step, what: str) -> None:
         wanted = _STOPPED.get(old.stop_kind or "")

@@ -16,15 +16,17 @@ from collections.abc import Sequence
 import msgspec
 
 from windlass.errors import Conflict, WindlassError
-from windlass.ports import Claim, Claimed, Report, Rng, StopRequest, Workload
-from windlass.protocol import Finish, Outcome, XComGet
+from windlass.ports import Claim, Claimed, Fired, Report, Rng, StopRequest, Workload
+from windlass.protocol import Defer, Finish, Outcome, XComGet
 from windlass.store.database import Database
 from windlass.store.gateway import SqlGateway
 from windlass.store.specs import Specs
 from windlass.supervisor.ledger import Ledger
 from windlass.supervisor.reactor import Callback, Reactor
+from windlass.supervisor.waiting import HostKey, Waiting
 from windlass_testing.simulation.interference import Watched
 from windlass_testing.simulation.processes import Behaviour, Process, Register, read_mark
+from windlass_testing.simulation.triggers import TriggerHost, is_shared
 from windlass_testing.simulation.world import Actor, InvariantBroken, World
 
 HEARTBEAT = 10.0
@@ -105,6 +107,7 @@ class SupervisorHost:
         self.supervisor = None
         for process in supervisor.children:
             process.alive = False
+        supervisor.end_hosts()
         pause = 0.5 if self.world.calm else self.world.random.uniform(0.1, 20.0)
         self.world.at(pause, self._start)
 
@@ -121,6 +124,9 @@ class Supervisor:
         gateway = SqlGateway(host.database, host.specs)
         self._gateway: SqlGateway = Watched(gateway, allowed=(Conflict,))  # type: ignore[assignment]
         self._ledger = Ledger(self._gateway, host.name, self._reactor)
+        self._waiting = Waiting(
+            self._gateway, self._ledger, self._reactor, host.name, self._start_trigger_host, is_shared
+        )
         self.children: dict[Process, None] = {}
         #: How often each ticket was launched.
         self._launches: dict[str, int] = {}
@@ -139,6 +145,7 @@ class Supervisor:
                 self._reactor.turn()
                 if self._recovered:
                     self._ledger.flush()
+                    self._waiting.catch_up()
         finally:
             self._host.on_death(self)
 
@@ -150,9 +157,13 @@ class Supervisor:
             return
         self._world.note(f"recovers {lost} attempts")
         self._recovered = True
+        self._waiting.soon()
 
     def _heartbeat(self) -> None:
         self._reactor.after(HEARTBEAT, self._heartbeat)
+        if self._recovered:
+            self._waiting.tidy()
+            self._waiting.soon()
         mine = {p.claimed.lease_id: p for p in self.children if p.claimed is not None and not p.reported}
         now = self._world.time
         leases = [*mine, *self._ledger.leases]
@@ -197,6 +208,19 @@ class Supervisor:
                 process.stopped = request.kind
                 self._stop(process)
 
+    # --- Triggers
+
+    def fire(self, fired: Fired) -> None:
+        """Send an event straight to the gateway."""
+        self._ledger.fire(fired, lambda _: None)
+
+    def end_hosts(self) -> None:
+        """Have the trigger hosts die with their supervisor."""
+        self._waiting.close()
+
+    def _start_trigger_host(self, key: HostKey, waiting: Waiting) -> TriggerHost:
+        return TriggerHost(key, waiting, self._host)
+
     # --- A child's way
 
     def tell(self, message: Callback) -> None:
@@ -232,6 +256,7 @@ class Supervisor:
         self._world.note(f"claims {process.name}: try {claimed.context.try_number}")
         process.claimed = claimed
         self._host.register.add(claimed.lease_id, process, self._world.time)
+        self._host.register.check_resumption(process)
         if claimed.execution_timeout is not None:
             self._reactor.after(
                 claimed.execution_timeout, functools.partial(self._on_timeout, process, claimed.execution_timeout)
@@ -331,9 +356,13 @@ class Supervisor:
         else:
             report = msgspec.structs.replace(report, lost="killed by signal 9")
         self._host.register.reports[report.op_id] = process
+        if isinstance(process.ending, Defer) and process.ending.timeout is not None:
+            self._host.register.bounded.add((process.workload.id, process.workload.epoch))
         self._ledger.report(report, functools.partial(self._on_written, process, early=early))
 
     def _on_written(self, process: Process, written: bool, *, early: bool) -> None:  # noqa: FBT001 - the ledger's
+        if isinstance(process.ending, Defer):
+            self._waiting.soon()
         self._world.note(f"reports {process.name}: {'written' if written else 'conflict'}")
         if early and not written:
             process.reported = False

@@ -30,6 +30,13 @@ def test_a_chain_has_one_task_after_the_other(name: str, length: int) -> None:
     assert sorted(len(task.upstream_task_ids) for task in dag.tasks) == [0, *[1] * (length - 1)]
 
 
+def test_as_many_tasks_wait_as_the_copy_says(tmp_path: Path) -> None:
+    shutil.copyfile(DAGS / "waits.py", tmp_path / "waits_50.py")
+    dag = load(tmp_path / "waits_50.py")
+    assert len(dag.tasks) == 50
+    assert dag.max_active_tasks >= 50
+
+
 def test_a_fan_out_is_as_wide_as_its_copy_says_and_not_limited_by_its_dag(tmp_path: Path) -> None:
     shutil.copyfile(DAGS / "fan_out.py", tmp_path / "fan_out_200.py")
     dag = load(tmp_path / "fan_out_200.py")

@@ -1,7 +1,8 @@
 """The inline executor and the runs it drives: the real scheduler over memory, one attempt after the other, right here.
 
-Time is virtual: retry delays and reschedules pass at once, in order. An attempt is the same code that runs in a task
-process (``runtime.run_attempt``), called in the caller's thread, so breakpoints work and nothing is hidden in a child.
+Time is virtual: retry delays, reschedules and deferrals pass at once, in order. An attempt is the same code that runs
+in a task process (``runtime.run_attempt``), called in the caller's thread, so breakpoints work and nothing is hidden in
+a child.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from windlass.app.clocks import SeededRng, VirtualClock
 from windlass.app.inproc.callbacks import InlineCallbacks
 from windlass.app.inproc.gateway import MemoryGateway
 from windlass.app.inproc.memory import MemoryStore
+from windlass.app.inproc.triggers import InlineTriggers
 from windlass.authoring.dag import DAG
 from windlass.errors import Conflict
 from windlass.ports import (
@@ -39,20 +41,24 @@ from windlass.ports import (
     Workload,
     clock_scope,
 )
-from windlass.protocol import ArtifactCommit, ArtifactOpen, AssetEvent, Rendered, Reschedule, Verb, XComSet
+from windlass.protocol import ArtifactCommit, ArtifactOpen, AssetEvent, Rendered, Verb, XComSet
 from windlass.runtime.attempt import StandIn, run_attempt
+from windlass.runtime.trigger_watch import current_wait
 from windlass.scheduler import Scheduler, SchedulerSettings
 from windlass.secrets.env import EnvironmentSource
 from windlass.states import RunType
 
 _SUPERVISOR = "inproc"
+#: The longest time that passes in one go, in seconds.
+_LONG = 3600.0
 
 
 class InlineSession:
     """The line between an attempt and the memory gateway; what is told waits for the report, as on the pipe."""
 
-    def __init__(self, gateway: MemoryGateway, lease_id: str, artifacts: Path) -> None:
+    def __init__(self, gateway: MemoryGateway, lease_id: str, artifacts: Path, clock: VirtualClock) -> None:
         self.context: Mapping[str, Any] | None = None
+        self.clock = clock
         self.xcoms: list[XComSet] = []
         self.rendered: Rendered | None = None
         self._gateway = gateway
@@ -126,15 +132,13 @@ class InlineExecutor:
         [claimed] = self._gateway.claim([claim], _SUPERVISOR)
         if claimed is None:
             return True
-        session = InlineSession(self._gateway, claimed.lease_id, self._artifacts)
+        session = InlineSession(self._gateway, claimed.lease_id, self._artifacts, self._clock)
         stand_in = self.stand_ins.get(work.task_id)
         with captured() as log, clock_scope(self._clock):
             ending = run_attempt(self._dags[work.dag_id], claimed.context, session, stand_in=stand_in)
         self.ended = work.id
         self.logs[work.id] = self.logs.get(work.id, "") + log.getvalue()
         self.durations[work.id] = (ending.ended_at - ending.started_at).total_seconds()
-        if isinstance(ending, Reschedule):
-            self._gateway.remember_first_poke(work.id, ending.first_poke)
         report = Report(
             task=work.id,
             lease_id=claimed.lease_id,
@@ -167,10 +171,11 @@ class InlineEngine:
         self._artifacts = Path(tempfile.mkdtemp(prefix="windlass-test-"))
         self._remove = weakref.finalize(self, shutil.rmtree, self._artifacts, ignore_errors=True)
         self.executor = InlineExecutor({dag.dag_id: dag for dag in dags}, self.gateway, self.clock, self._artifacts)
-        self._scheduler = Scheduler(
-            self.store, self.executor, self.clock, rng, SchedulerSettings(owner=_SUPERVISOR, executor=_SUPERVISOR)
-        )
+        self.triggers = InlineTriggers(self.clock)
         self.callbacks = InlineCallbacks(self, {dag.dag_id: dag for dag in dags})
+        # Nobody else changes anything here, so there is nothing to look for by itself.
+        settings = SchedulerSettings(owner=_SUPERVISOR, executor=_SUPERVISOR, poll_interval=_LONG)
+        self._scheduler = Scheduler(self.store, self.executor, self.clock, rng, settings)
         for dag in dags:
             spec = dag.to_spec()
             # Stale, so that its schedule makes no run beside the one that is asked for.
@@ -201,6 +206,12 @@ class InlineEngine:
 
     def run_to_end(self, run: RunFacts) -> RunFacts:
         """Step until ``run`` has ended, letting time pass whenever nothing else is left to do."""
+        try:
+            return self._run_to_end(run)
+        finally:
+            self.triggers.close()
+
+    def _run_to_end(self, run: RunFacts) -> RunFacts:
         while True:
             pause = self._scheduler.step()
             now = self.store.run(run.id)
@@ -210,7 +221,23 @@ class InlineEngine:
             if self.executor.run_next():
                 self._call_back()
             elif pause > 0:
-                self.clock.advance(pause)
+                self._let_time_pass(pause)
+
+    def _let_time_pass(self, seconds: float) -> None:
+        """Let triggers wait, until one fires or ``seconds`` have passed."""
+        changes = self.gateway.waits(self.triggers.keys, _SUPERVISOR)
+        for key in changes.ended:
+            self.triggers.end(key)
+        for wait in changes.begun:
+            task = self.store.task(wait.task)
+            bounded = task.not_before is not None
+            self.triggers.begin(wait.key, wait.trigger, wait.kwargs, self.session(task), bounded=bounded)
+        if not self.triggers.keys:
+            self.clock.advance(seconds)
+            return
+        with captured(_ByWait(self.executor.logs)):
+            fired = self.triggers.run(seconds)
+        self.gateway.fire(fired, _SUPERVISOR)
 
     def _call_back(self) -> None:
         """Call the callbacks of the instance whose attempt has just ended."""
@@ -220,10 +247,12 @@ class InlineEngine:
 
     def session(self, task: TaskFacts | None = None) -> InlineSession:
         """Return a session that answers like that of an attempt of ``task``."""
-        return InlineSession(self.gateway, "" if task is None else self.gateway.lend(task), self._artifacts)
+        lease_id = "" if task is None else self.gateway.lend(task)
+        return InlineSession(self.gateway, lease_id, self._artifacts, self.clock)
 
     def close(self) -> None:
         """Remove the artifacts."""
+        self.triggers.close()
         self._remove()
 
 
@@ -280,10 +309,25 @@ class _Tee(StringIO):
         self._stream.flush()
 
 
+class _ByWait(StringIO):
+    """Adds what each trigger writes to the log of its task."""
+
+    def __init__(self, logs: dict[int, str]) -> None:
+        super().__init__()
+        self._logs = logs
+
+    def write(self, text: str) -> int:
+        """Add ``text`` to the log of the task on whose behalf it is written."""
+        wait = current_wait.get()
+        if wait is not None:
+            self._logs[wait[0]] = self._logs.get(wait[0], "") + text
+        return len(text)
+
+
 @contextmanager
-def captured() -> Iterator[StringIO]:
-    """Collect what is printed and logged during the block, and show it as well."""
-    log = StringIO()
+def captured(log: StringIO | None = None) -> Iterator[StringIO]:
+    """Collect what is printed and logged during the block in ``log``, and show it as well."""
+    log = StringIO() if log is None else log
     handler = logging.StreamHandler(log)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()

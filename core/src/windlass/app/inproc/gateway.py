@@ -10,14 +10,29 @@ import msgspec
 from windlass.app.inproc.asking import answer
 from windlass.app.inproc.memory import MemoryStore, Transition
 from windlass.errors import Conflict, ConnectionNotDefined, UsageError, VariableNotDefined
-from windlass.planning.attempts import attempt_context
+from windlass.planning.attempts import Resumption, attempt_context, log_path
 from windlass.planning.endings import ending_of
-from windlass.ports import Claim, Claimed, NewRun, Report, Rng, RunFacts, StopRequest, TaskFacts
+from windlass.ports import (
+    Claim,
+    Claimed,
+    Fired,
+    NewRun,
+    Report,
+    Rng,
+    RunFacts,
+    StopRequest,
+    TaskFacts,
+    Wait,
+    WaitChanges,
+    WaitKey,
+)
 from windlass.protocol import (
     AssetEvent,
+    Defer,
     Finish,
     GetConnection,
     Query,
+    Reschedule,
     TriggerRun,
     Variable,
     Verb,
@@ -43,6 +58,10 @@ class MemoryGateway:
         self._variable = variable
         self._leases: dict[str, int] = {}
         self._first_pokes: dict[int, Any] = {}
+        #: Instances whose next attempt belongs to the same try, and the deferral that it may go on after.
+        self._continuing: set[int] = set()
+        self._waits: dict[WaitKey, Wait] = {}
+        self._resumptions: dict[int, Resumption] = {}
         #: Variables that tasks have set (None: deleted), in front of the lookup.
         self.variables: dict[str, str | None] = {}
 
@@ -60,7 +79,9 @@ class MemoryGateway:
         run = self._run(task)
         spec = self._store.spec(run.dag_id, run.spec_version)
         lease_id = self._rng.token()
-        self._store.xcoms.pop(task.id, None)
+        continues = task.id in self._continuing
+        if not continues:
+            self._store.xcoms.pop(task.id, None)
         task = msgspec.structs.replace(task, state=TaskState.RUNNING, lease_id=lease_id)
         self._store.transit(
             task,
@@ -81,6 +102,7 @@ class MemoryGateway:
             lease_id=lease_id,
             mapped_count=self._store.count_of(run.id, task.task_id) if task.map_index >= 0 else None,
             first_poke=self._first_pokes.get(task.id),
+            resume=self._resumptions.get(task.id) if continues else None,
         )
         return Claimed(
             task=task.id,
@@ -143,18 +165,88 @@ class MemoryGateway:
         if isinstance(report.ending, Finish) and ending.state is TaskState.SUCCESS:
             for event in report.ending.outlets:
                 self._store.record_asset_event(event, _source(run, task))
+        self._remember(after, run, report)
         self._store.signal_task(after)
         return True
+
+    def _remember(self, task: TaskFacts, run: RunFacts, report: Report) -> None:
+        """Keep what the next attempt of the same try has to know."""
+        self._resumptions.pop(task.id, None)
+        match report.ending:
+            case Defer() as defer if task.state is TaskState.DEFERRED:
+                self._continuing.add(task.id)
+                self._resumptions[task.id] = Resumption(method=defer.method, kwargs=defer.kwargs)
+                self._waits[task.id, task.epoch] = Wait(
+                    task=task.id,
+                    epoch=task.epoch,
+                    trigger=defer.trigger,
+                    kwargs=defer.trigger_kwargs,
+                    dag_id=run.dag_id,
+                    run_id=run.run_id,
+                    task_id=task.task_id,
+                    map_index=task.map_index,
+                    bundle=run.bundle,
+                    file=run.file,
+                    code_version=run.code_version,
+                    log_path=log_path(run, task),
+                )
+            case Reschedule(first_poke=first_poke):
+                self._continuing.add(task.id)
+                self._first_pokes.setdefault(task.id, first_poke)
+            case _:
+                self._continuing.discard(task.id)
+                self._first_pokes.pop(task.id, None)
+
+    # -- deferrals ----------------------------------------------------------------------------------------------------
+
+    def waits(self, known: Sequence[WaitKey], supervisor: str) -> WaitChanges:
+        """Return what differs between the live waits and ``known``."""
+        self._waits = {key: wait for key, wait in self._waits.items() if self._is_live(key)}
+        return WaitChanges(
+            begun=tuple(wait for key, wait in self._waits.items() if key not in known),
+            ended=tuple(key for key in known if key not in self._waits),
+        )
+
+    def fire(self, fired: Sequence[Fired], supervisor: str) -> list[bool]:
+        """Resume the task instances whose waits are live."""
+        return [self._fire(one) for one in fired]
+
+    def _fire(self, fired: Fired) -> bool:
+        key = fired.task, fired.epoch
+        if not self._is_live(key):
+            return False
+        del self._waits[key]
+        resume = self._resumptions[fired.task]
+        self._resumptions[fired.task] = msgspec.structs.replace(resume, event=fired.event, failure=fired.failure)
+        task = msgspec.structs.replace(self._store.task(fired.task), state=TaskState.SCHEDULED, not_before=None)
+        self._store.transit(
+            task,
+            Transition(
+                task=task.id,
+                before=TaskState.DEFERRED,
+                to=TaskState.SCHEDULED,
+                epoch=task.epoch,
+                actor=Actor.TRIGGER,
+                op_id=f"fire:{fired.task}:{fired.epoch}",
+                reason=fired.failure or "its trigger fired",
+            ),
+        )
+        self._store.signal_task(task)
+        return True
+
+    def answer(self, wait: WaitKey, query: Query) -> list[dict[str, Any]]:
+        """Answer a trigger's question."""
+        return answer(self._store, self._run(self._store.task(wait[0])), query)
+
+    def _is_live(self, key: WaitKey) -> bool:
+        task = self._store.task(key[0])
+        return key in self._waits and task.state is TaskState.DEFERRED and task.epoch == key[1]
 
     def lend(self, task: TaskFacts) -> str:
         """Return a lease id under which questions of ``task`` are answered though it is not running."""
         lease_id = self._rng.token()
         self._leases[lease_id] = task.id
         return lease_id
-
-    def remember_first_poke(self, task: int, at: object) -> None:
-        """Keep when a sensor first poked, for the attempts after a reschedule."""
-        self._first_pokes.setdefault(task, at)
 
     def recover(self, supervisor: str) -> int:
         """Nothing to recover: the attempts die with this process."""

@@ -508,6 +508,15 @@ class MemoryStore:
             ),
         )
 
+    def _free_of_waits(self) -> dict[str, int]:
+        """Return the slots of each pool, without those that deferred instances hold."""
+        slots = {pool.name: pool.slots for pool in self._pools.values()}
+        counted = {pool.name for pool in self._pools.values() if pool.include_deferred and pool.slots >= 0}
+        for task in self._tasks.values() if counted else ():
+            if task.state is TaskState.DEFERRED and task.pool in counted:
+                slots[task.pool] -= task.pool_slots
+        return slots
+
     def _admit(self, admission: Admission) -> int | None:
         """Queue one instance; None when it has no room."""
         task = self._tasks[admission.task]
@@ -525,7 +534,7 @@ class MemoryStore:
             max_active_tis_per_dag=admission.max_active_tis_per_dag,
             max_active_tis_per_dagrun=admission.max_active_tis_per_dagrun,
         )
-        if self._occupancy.limit(lane, {pool.name: pool.slots for pool in self._pools.values()}) is not None:
+        if self._occupancy.limit(lane, self._free_of_waits()) is not None:
             return None
         epoch = task.epoch + 1
         after = msgspec.structs.replace(

@@ -19,6 +19,7 @@ from windlass.app.inproc.results import CallbackCall as CallbackCall
 from windlass.app.inproc.results import DagTestResult as DagTestResult
 from windlass.app.inproc.results import TaskResult as TaskResult
 from windlass.app.inproc.results import TaskTestResult as TaskTestResult
+from windlass.app.inproc.triggers import InlineTriggers
 from windlass.authoring import scope
 from windlass.authoring.arguments import closest
 from windlass.authoring.asset import Asset
@@ -28,10 +29,10 @@ from windlass.config import Settings
 from windlass.errors import DagNotFound
 from windlass.interfaces.connection import Connection
 from windlass.moment import utc
-from windlass.planning.attempts import attempt_context
+from windlass.planning.attempts import Resumption, attempt_context, resumed
 from windlass.planning.calendar import manual_interval
 from windlass.ports import RunFacts, TaskFacts, clock_scope
-from windlass.protocol import AssetEvent, AttemptContext, Finish, Outcome, Reschedule
+from windlass.protocol import AssetEvent, AttemptContext, Defer, Finish, Outcome, Reschedule
 from windlass.runtime.attempt import render_attempt, run_attempt
 from windlass.runtime.loader import add_root, load_dag_file
 from windlass.runtime.xcom import unpack
@@ -141,22 +142,23 @@ def test_task(
 ) -> TaskTestResult:
     """Run one try of one task of ``dag`` in this process; what it depends on does not run.
 
-    A sensor that reschedules itself comes back at once, as time is virtual. ``callbacks``: whether they are called.
+    A task that reschedules itself or defers comes back at once: time is virtual. ``callbacks``: whether they are called.
 
     :raises TaskNotFound: if the DAG has no such task.
     """
     attempt = _attempt(dag, task_id, logical_date, conf, map_index, connections, variables, xcoms, clock)
-    with attempt as (engine, context, session, task):
+    with attempt as (engine, first, session, task):
         with captured() as log, clock_scope(engine.clock):
-            ending = run_attempt(dag, context, session)
-            while isinstance(ending, Reschedule):
-                engine.clock.travel_to(ending.at)
-                again = msgspec.structs.replace(context, first_poke=ending.first_poke)
-                ending = run_attempt(dag, again, session)
-        ended = isinstance(ending, Finish)
-        state = _STATE[ending.outcome] if isinstance(ending, Finish) else TaskState.DEFERRED
-        reason = ending.reason if isinstance(ending, Finish) else None
-        if callbacks and ended:
+            context, ending = first, run_attempt(dag, first, session)
+            while not isinstance(ending, Finish):
+                if isinstance(ending, Reschedule):
+                    engine.clock.travel_to(ending.at)
+                    context = msgspec.structs.replace(context, first_poke=ending.first_poke)
+                else:
+                    context = resumed(context, _waited(ending, session))
+                ending = run_attempt(dag, context, session)
+        state, reason = _STATE[ending.outcome], ending.reason
+        if callbacks:
             engine.callbacks.task_ended(msgspec.structs.replace(task, state=state), reason or "")
         return TaskTestResult(
             task_id=task_id,
@@ -165,9 +167,22 @@ def test_task(
             xcoms={xcom.key: unpack(xcom.value, session) for xcom in session.xcoms},
             rendered={} if session.rendered is None else dict(session.rendered.fields),
             log=log.getvalue(),
-            skips=ending.skip_targets if isinstance(ending, Finish) else (),
+            skips=ending.skip_targets,
             callbacks=tuple(engine.callbacks.calls),
         )
+
+
+def _waited(defer: Defer, session: InlineSession) -> Resumption:
+    """Run the trigger of a deferral to its end."""
+    triggers = InlineTriggers(session.clock)
+    try:
+        bounded = defer.timeout is not None
+        triggers.begin((1, 1), defer.trigger, defer.trigger_kwargs, session, bounded=bounded)
+        fired = triggers.run(defer.timeout)
+    finally:
+        triggers.close()
+    resume = Resumption(method=defer.method, kwargs=defer.kwargs)
+    return msgspec.structs.replace(resume, event=fired[0].event, failure=fired[0].failure) if fired else resume
 
 
 def render_task(

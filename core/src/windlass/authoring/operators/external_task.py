@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from windlass.authoring.access import all_rows
 from windlass.authoring.arguments import duration, signature, states
 from windlass.authoring.operator import Context
 from windlass.authoring.operators.empty import EmptyOperator
@@ -19,7 +18,8 @@ class ExternalTaskSensor(BaseSensorOperator):
     """Wait until tasks (or the run itself) of ``external_dag_id`` reach one of ``allowed_states``.
 
     It looks at the run of the same logical date, or of the date that ``execution_delta`` or ``execution_date_fn``
-    gives. A state of ``failed_states`` fails the sensor at once, one of ``skipped_states`` skips it.
+    gives. A state of ``failed_states`` fails the sensor at once, one of ``skipped_states`` skips it. With
+    ``deferrable`` a trigger looks every ``poke_interval``, and the task holds no process meanwhile.
     """
 
     template_fields: Sequence[str] = (
@@ -43,6 +43,7 @@ class ExternalTaskSensor(BaseSensorOperator):
         execution_delta: timedelta | float | None = None,
         execution_date_fn: Callable[..., Any] | None = None,
         check_existence: bool = False,
+        deferrable: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -68,17 +69,46 @@ class ExternalTaskSensor(BaseSensorOperator):
         self.execution_delta = duration(who, "execution_delta", execution_delta, is_signed=True)
         self.execution_date_fn = execution_date_fn
         self.check_existence = check_existence
+        self.deferrable = deferrable
 
     def poke(self, context: Context) -> bool:
         """Look at the states, of every run asked for."""
-        states = [self._states(date) for date in self._dates(context)]
-        flat = [state for found in states for state in found]
-        for failing in (state for state in flat if state in self.failed_states):
-            text = f"what {self.task_id!r} waits for in DAG {self.external_dag_id!r} is {failing}"
+        found = [self._states(date) for date in self._dates(context)]
+        from windlass.interfaces.triggers.external import settled
+
+        verdict = settled(found, self.allowed_states, self.skipped_states, self.failed_states)
+        return verdict is not None and self._judged(verdict)
+
+    def execute(self, context: Context) -> object:
+        """Look here, or defer until it is settled."""
+        if self.deferrable and not self.poke(context):
+            from windlass.triggers import WorkflowTrigger
+
+            trigger = WorkflowTrigger(
+                self.external_dag_id,
+                self._dates(context),
+                external_task_ids=self._wanted,
+                external_task_group_id=self.external_task_group_id,
+                allowed_states=self.allowed_states,
+                skipped_states=self.skipped_states,
+                failed_states=self.failed_states,
+                poke_interval=self.poke_interval,
+            )
+            self.defer_to(trigger)
+        return super().execute(context)
+
+    def execute_complete(self, context: Context, event: Mapping[str, str] | None = None) -> None:
+        """Judge what the trigger has found."""
+        self._judged(event or {"status": "success"})
+
+    def _judged(self, verdict: Mapping[str, str]) -> bool:
+        what = f"what {self.task_id!r} waits for in DAG {self.external_dag_id!r}"
+        if verdict["status"] == "failed":
+            text = f"{what} is {verdict['state']}"
             raise TaskSkipped(text) if self.soft_fail else TaskFailed(text)
-        if any(state in self.skipped_states for state in flat):
-            raise TaskSkipped(f"what {self.task_id!r} waits for in DAG {self.external_dag_id!r} was skipped")
-        return all(found and all(state in self.allowed_states for state in found) for found in states)
+        if verdict["status"] == "skipped":
+            raise TaskSkipped(f"{what} was skipped")
+        return True
 
     def _dates(self, context: Context) -> list[datetime]:
         date: datetime = context["logical_date"]
@@ -91,24 +121,23 @@ class ExternalTaskSensor(BaseSensorOperator):
         made = self.execution_date_fn(date, **extra)
         return [made] if isinstance(made, datetime) else list(made)
 
-    def _states(self, date: datetime) -> list[str]:
-        """Return the states of what it waits for in the run of ``date``; none if something is missing."""
-        filters: dict[str, Any] = {"dag_id": self.external_dag_id, "logical_date": date}
-        wanted = self.external_task_ids or ([self.external_task_id] if self.external_task_id is not None else None)
-        if wanted is None and self.external_task_group_id is None:
-            return [str(row["state"]) for row in all_rows("runs", filters)]
-        if wanted is not None:
-            filters["task_ids"] = wanted
-        rows = all_rows("task_states", filters)
-        if wanted is None:
-            prefix = f"{self.external_task_group_id}."
-            rows = [row for row in rows if str(row["task_id"]).startswith(prefix)]
-        if wanted is not None and {row["task_id"] for row in rows} != set(wanted):
-            if self.check_existence and rows:
-                missing = sorted(set(wanted) - {row["task_id"] for row in rows})
-                raise TaskFailed(f"DAG {self.external_dag_id!r} has no task {missing[0]!r}")
-            return []
-        return [str(row["state"]) for row in rows]
+    @property
+    def _wanted(self) -> list[str] | None:
+        return self.external_task_ids or ([self.external_task_id] if self.external_task_id is not None else None)
+
+    def _states(self, date: datetime) -> list[tuple[str, str]]:
+        """Return (task id, state) of what it waits for in the run of ``date``; none if something is missing."""
+        from windlass.interfaces.triggers.external import external_states
+
+        wanted = self._wanted
+        rows = external_states(self.external_dag_id, date, wanted, self.external_task_group_id)
+        there = {task_id for task_id, _ in rows}
+        if wanted is None or there == set(wanted):
+            return rows
+        if self.check_existence and rows:
+            missing = sorted(set(wanted) - there)
+            raise TaskFailed(f"DAG {self.external_dag_id!r} has no task {missing[0]!r}")
+        return []
 
 
 class ExternalTaskMarker(EmptyOperator):

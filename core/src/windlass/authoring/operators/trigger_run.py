@@ -20,7 +20,7 @@ class TriggerDagRunOperator(BaseOperator):
 
     The run's id is made from this task instance's idempotency key unless one is given, so an attempt that was lost
     after it triggered finds its run again instead of starting a second. Waiting frees the slot: the task comes back
-    every ``poke_interval``.
+    every ``poke_interval``, or with ``deferrable`` once the run has ended, which a trigger watches.
     """
 
     template_fields: Sequence[str] = ("trigger_dag_id", "trigger_run_id", "logical_date", "conf")
@@ -39,6 +39,7 @@ class TriggerDagRunOperator(BaseOperator):
         allowed_states: Sequence[str] | None = None,
         failed_states: Sequence[str] | None = None,
         skip_when_already_exists: bool = False,
+        deferrable: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -58,6 +59,7 @@ class TriggerDagRunOperator(BaseOperator):
         self.allowed_states = states(who, "allowed_states", allowed_states, ("success",), RunState)
         self.failed_states = states(who, "failed_states", failed_states, ("failed",), RunState)
         self.skip_when_already_exists = skip_when_already_exists
+        self.deferrable = deferrable
 
     def execute(self, context: Context) -> None:
         """Trigger once, then look at the run until it has ended."""
@@ -66,15 +68,32 @@ class TriggerDagRunOperator(BaseOperator):
         if ti.first_poke is None:
             self._trigger(context, run_id)
         ti.xcom_push("trigger_run_id", run_id)
-        if not self.wait_for_completion:
+        if self.wait_for_completion:
+            self._wait(run_id)
+
+    def _wait(self, run_id: str) -> None:
+        if self._has_ended(run_id):
             return
+        if self.deferrable:
+            from windlass.triggers import DagStateTrigger
+
+            states = (*self.allowed_states, *self.failed_states)
+            seconds = self.poke_interval.total_seconds()
+            trigger = DagStateTrigger(self.trigger_dag_id, states, [run_id], poll_interval=seconds)
+            self.defer(trigger=trigger, method_name="execute_complete", kwargs={"run_id": run_id})
+        from windlass.ports import instant_now
+
+        raise TaskReschedule(instant_now() + self.poke_interval)
+
+    def execute_complete(self, context: Context, run_id: str, event: Any = None) -> None:
+        """Judge the run that has ended; if it goes on again by now, because it was cleared, wait anew."""
+        self._wait(run_id)
+
+    def _has_ended(self, run_id: str) -> bool:
         state = self._state(run_id)
         if state in self.failed_states:
             raise TaskFailed(f"run {run_id!r} of DAG {self.trigger_dag_id!r} ended as {state}")
-        if state not in self.allowed_states:
-            from windlass.ports import instant_now
-
-            raise TaskReschedule(instant_now() + self.poke_interval)
+        return state in self.allowed_states
 
     def _own_run_id(self, ti: Any) -> str:
         """Return an id that every attempt of this try makes again."""

@@ -15,6 +15,7 @@ from windlass.moment import iso
 from windlass.planning.decisions import label
 from windlass.planning.explain import Obstacle
 from windlass.ports import Clock, TaskFacts
+from windlass.protocol.triggering import shown
 from windlass.states import RunType, TaskState
 from windlass.store import Store
 
@@ -64,7 +65,7 @@ class Instances:
             case TaskState.UP_FOR_RETRY | TaskState.UP_FOR_RESCHEDULE:
                 return [self._paused(snapshot, task)]
             case TaskState.DEFERRED:
-                return [Cause(fact="it waits for its trigger to fire", kind="deferred")]
+                return self._wait(task)
         return []
 
     # -- before it runs -------------------------------------------------------------------------------------------
@@ -135,6 +136,14 @@ class Instances:
             f"{process} holds its lease until {until}, and the supervisor {attempt.supervisor} that started it is dead"
         )
         return Cause(fact=fact, kind="dead_lease", remedy=SERVE)
+
+    def _wait(self, task: TaskFacts) -> list[Cause]:
+        wait = self._store.waits.live(task.id)
+        if wait is None:
+            return [Cause(fact="its trigger has fired just now", kind="undecided")]
+        until = "" if task.not_before is None else f", at the latest until {_when(task.not_before)}"
+        fact = f"it waits since {_when(wait.since)} for the trigger {shown(wait.trigger)} to fire{until}"
+        return [Cause(fact=fact, kind="deferred", causes=tuple(self._no_supervisor()))]
 
     def _no_supervisor(self) -> list[Cause]:
         if self._alive.supervisor():

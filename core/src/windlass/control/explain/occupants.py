@@ -11,6 +11,7 @@ from windlass.control.views import Cause
 from windlass.planning.decisions import label
 from windlass.planning.queueing import Lane, Limit, Occupancy, lane_of
 from windlass.ports import Occupied, TaskFacts
+from windlass.states import TaskState
 from windlass.store import Store
 
 #: How many occupants are named.
@@ -30,6 +31,9 @@ class Occupants:
         """Return what keeps ``task`` from the queue, None if there is room for it."""
         occupancy = Occupancy()
         for held in self._held:
+            if held.state is TaskState.DEFERRED:  # it holds its pool's slots and nothing else
+                occupancy.pools[held.pool] += held.pool_slots
+                continue
             occupancy.add(
                 run=held.run, dag_id=held.dag_id, task_id=held.task_id, pool=held.pool, pool_slots=held.pool_slots
             )

@@ -316,8 +316,10 @@ CREATE TABLE trigger_wait (
     method TEXT NOT NULL,
     resume_kwargs BLOB NOT NULL,
     event BLOB,
-    timeout_at BIGINT,
     created_at BIGINT NOT NULL,
+    failure TEXT,
+    holder VARCHAR(250),
+    held_until BIGINT,
     CONSTRAINT pk_trigger_wait PRIMARY KEY (ti_id),
     CONSTRAINT fk_trigger_wait_ti_id FOREIGN KEY(ti_id) REFERENCES ti (id) ON DELETE CASCADE
 );
@@ -336,5 +338,5 @@ CREATE TABLE xcom (
 );
 CREATE INDEX ix_xcom_artifact ON xcom (artifact);
 CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY);
-INSERT INTO alembic_version (version_num) VALUES ('0003');
+INSERT INTO alembic_version (version_num) VALUES ('0004');
 INSERT INTO pool (name, slots, description, include_deferred) VALUES ('default_pool', 128, 'Every task that names no other pool', 0);

@@ -1,0 +1,77 @@
+"""One trigger, from its arguments to its event: the same in a trigger host and in ``dag.test()``."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import AsyncIterator
+
+from windlass.errors import AuthoringError
+from windlass.interfaces.trigger import BaseTrigger, TriggerEvent
+from windlass.ports import TaskSession, session_scope
+from windlass.protocol import XComValue
+from windlass.protocol.triggering import shown
+from windlass.runtime.trace import user_traceback
+from windlass.runtime.trigger_classes import make
+from windlass.runtime.xcom import pack, unpack
+
+_REASON = 500
+log = logging.getLogger("windlass.trigger")
+
+
+class TriggerFailed(Exception):
+    """A trigger will never fire; the text says why, in one line."""
+
+
+async def first_event(name: str, kwargs: XComValue, session: TaskSession) -> XComValue:
+    """Run the trigger called ``name`` and return its first event, encoded.
+
+    :raises TriggerFailed: if it raises, or ends without an event.
+    """
+    with session_scope(session):
+        try:
+            trigger = make(name, unpack(kwargs, session))
+            try:
+                event = await _fire(trigger)
+            finally:
+                await _clean_up(trigger)
+            return pack(event.payload, f"the event of trigger {name}", session)
+        except _Silent as error:
+            raise TriggerFailed(f"its trigger {shown(name)} ended without an event") from error
+        except (Exception, SystemExit) as error:
+            text = str(error).strip().partition("\n")[0]
+            reason = f"its trigger {shown(name)} failed: {type(error).__name__}: {text}"
+            log.error("%s\n%s", reason, user_traceback(error))  # noqa: TRY400 - from the author's first line on
+            raise TriggerFailed(reason if len(reason) <= _REASON else f"{reason[:_REASON]}…") from error
+
+
+class _Silent(Exception):
+    """It ended without an event: there is no traceback to show."""
+
+
+async def _fire(trigger: BaseTrigger) -> TriggerEvent:
+    events: object = trigger.run()  # the author's: it may be anything
+    if not isinstance(events, AsyncIterator):
+        if inspect.iscoroutine(events):
+            events.close()
+        raise AuthoringError(
+            f"{type(trigger).__name__}.run() is no async generator; write `yield TriggerEvent(…)` in it"
+        )
+    try:
+        async for event in events:
+            if not isinstance(event, TriggerEvent):
+                raise AuthoringError(
+                    f"{type(trigger).__name__}.run() yielded a {type(event).__name__}; wrap it in a TriggerEvent"
+                )
+            return event
+    finally:
+        if inspect.isasyncgen(events):
+            await events.aclose()
+    raise _Silent
+
+
+async def _clean_up(trigger: BaseTrigger) -> None:
+    try:
+        await trigger.cleanup()
+    except Exception:
+        log.exception("the cleanup of a trigger failed")
