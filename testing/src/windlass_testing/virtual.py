@@ -64,7 +64,8 @@ class VirtualInstallation:
         self.schedulers = {"virtual": self._new_scheduler("virtual")}
 
     def close(self) -> None:
-        """Close the store."""
+        """End what waits, and close the store."""
+        self.worker.close()
         self.store.db.probe = None
         self.store.close()
 
@@ -124,7 +125,7 @@ class VirtualInstallation:
         """Let time pass, with a step whenever something is due."""
         end = self.clock.now() + amount
         while (left := (end - self.clock.now()).total_seconds()) > 0:
-            self.clock.advance(min(self.settle(), left))
+            self.worker.let_pass(min(self.settle(), left))
         self.settle()
 
     def wait_for(self, condition: Callable[[], object], patience: timedelta = timedelta(days=20)) -> None:
@@ -134,7 +135,7 @@ class VirtualInstallation:
         while not condition():
             if self.clock.now() > end:
                 raise AssertionError(f"waited {patience} of virtual time in vain")
-            self.clock.advance(pause)
+            self.worker.let_pass(pause)
             pause = self.settle()
 
     # --- Runs

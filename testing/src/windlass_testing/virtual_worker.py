@@ -19,6 +19,7 @@ import msgspec
 from windlass import DAG
 from windlass.app.clocks import VirtualClock
 from windlass.app.inproc.engine import captured
+from windlass.app.inproc.triggers import InlineTriggers
 from windlass.errors import WindlassError
 from windlass.interfaces.connection import Connection
 from windlass.ports import (
@@ -28,6 +29,7 @@ from windlass.ports import (
     Report,
     StopKind,
     StopRequest,
+    WaitKey,
     Workload,
     WorkloadKind,
     clock_scope,
@@ -39,6 +41,7 @@ from windlass.protocol import (
     GetConnection,
     Mask,
     Progress,
+    Query,
     Rendered,
     Reschedule,
     Variable,
@@ -169,6 +172,31 @@ class _Session:
         return {"path": str(target)}
 
 
+class _WaitSession:
+    """What a supervisor answers a trigger."""
+
+    context: Mapping[str, Any] | None = None
+
+    def __init__(self, worker: VirtualWorker, key: WaitKey) -> None:
+        self._worker = worker
+        self._key = key
+
+    def ask(self, verb: Verb) -> Any:  # noqa: ANN401 - any msgpack value
+        """Answer ``verb``."""
+        match verb:
+            case Query():
+                return self._worker.gateway.answer(self._key, verb)
+            case GetConnection(conn_id=conn_id):
+                return self._worker.resolver.get_connection(conn_id).to_fields()
+            case Variable(op="get", key=key):
+                return self._worker.resolver.get_variable(key)
+        raise WindlassError(f"a trigger may not use {type(verb).__name__}")
+
+    def tell(self, verb: Verb) -> None:
+        """Ask and forget the answer."""
+        self.ask(verb)
+
+
 class VirtualWorker:
     """Takes workloads as an executor does, and runs them when :meth:`turn` is called."""
 
@@ -196,6 +224,7 @@ class VirtualWorker:
         self._durations: dict[str, timedelta] = {}
         self._killed: dict[str, str] = {}
         self._contact_lost = False
+        self._triggers = InlineTriggers(clock)
 
     # --- What a test decides
 
@@ -223,6 +252,7 @@ class VirtualWorker:
         """Let the supervisor die with all its processes, and its successor find that out."""
         self._running.clear()
         self._waiting.clear()
+        self.close()
         self._contact_lost = True
         self.gateway.recover(_SUPERVISOR)
 
@@ -260,6 +290,22 @@ class VirtualWorker:
     def next_due(self) -> datetime | None:
         """Return when the next of what runs has ended."""
         return min((attempt.ends_at() for attempt in self._running), default=None)
+
+    def let_pass(self, seconds: float) -> None:
+        """Let triggers wait, until one fires or ``seconds`` have passed."""
+        changes = self.gateway.waits(self._triggers.keys, _SUPERVISOR)
+        for key in changes.ended:
+            self._triggers.end(key)
+        for wait in changes.begun:
+            self._triggers.begin(wait.key, wait.trigger, wait.kwargs, _WaitSession(self, wait.key), bounded=True)
+        if not self._triggers.keys:
+            self._clock.advance(seconds)
+            return
+        self.gateway.fire(self._triggers.run(seconds), _SUPERVISOR)
+
+    def close(self) -> None:
+        """End all triggers."""
+        self._triggers.close()
 
     def turn(self) -> bool:
         """Do one thing that is due: end an attempt, or claim one; return False if there is nothing."""

@@ -21,6 +21,8 @@ RULES = {"join": "none_failed_min_one_success", "alarm": "one_failed", "last": "
 LEAVES = ("join", "last")
 RETRIES = {"first": 1}
 RETRY_DELAY = 60
+#: How long a task waits that defers.
+DEFERRAL = 60
 DURATION = {"first": 60, "each": 60}
 MAX_ACTIVE_RUNS = 2
 
@@ -40,6 +42,8 @@ class Task:
     due: int = 0
     #: How many items it returned.
     length: int | None = None
+    #: Whether its try goes on after a deferral.
+    resumes: bool = False
 
 
 @dataclass
@@ -107,7 +111,7 @@ class Model:
         for task in run.of([name]):
             if task.state == "running":
                 task.length = None
-            task.state = state
+            task.state, task.resumes = state, False
         if state == "success":
             below = {name}
             for other, up in UPSTREAM.items():  # in topological order
@@ -121,6 +125,7 @@ class Model:
     def mark_run(self, run: Run, state: str) -> None:
         """End a run: failures become successes in a success, what is unfinished is skipped in a failure."""
         for task in run.of(UPSTREAM):
+            task.resumes = False
             if task.state == "running":
                 task.state, task.length = state, None
             elif task.state not in ENDED or (state == "success" and task.state in BROKEN):
@@ -129,7 +134,7 @@ class Model:
 
     def _reset(self, name: str, tasks: list[Task]) -> None:
         for task in tasks:
-            task.state, task.length = "none", None
+            task.state, task.length, task.resumes = "none", None, False
             task.max_tries = task.tries + RETRIES.get(name, 0)
 
     def lose(self) -> None:
@@ -158,6 +163,8 @@ class Model:
         for (name, index), task in run.tasks.items():
             if task.state == "running" and task.due <= self.now:
                 self._finish(run, name, index, task)
+            elif task.state == "deferred" and task.due <= self.now:
+                task.state, task.resumes = "scheduled", True
         if run.state == "running":
             for (name, index), task in list(run.tasks.items()):
                 self._decide(run, name, index, task)
@@ -195,7 +202,10 @@ class Model:
     def _finish(self, run: Run, name: str, index: int, task: Task) -> None:
         script = run.script.get(name if index < 0 else f"{name}{index}", [])
         outcome = script[task.tries - 1] if task.tries <= len(script) else "good"
-        if outcome == "good":
+        resumes, task.resumes = task.resumes, False
+        if outcome == "defer" and not resumes:
+            task.state, task.due = "deferred", self.now + DEFERRAL
+        elif outcome in ("good", "defer"):
             task.state = "success"
             task.length = run.length if name == "first" else None
         elif outcome == "skip":

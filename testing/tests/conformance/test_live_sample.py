@@ -42,7 +42,10 @@ OUTCOMES: dict[str, tuple[str, dict[str, str]]] = {
             "pair.second[0]": "success", "pair.second[1]": "success", "pair.second[2]": "skipped",
         },
     ),
-    "sensors": ("success", {"poking": "success", "rescheduled": "success", "late": "skipped", "file": "success"}),
+    "sensors": (
+        "success",
+        {"poking": "success", "rescheduled": "success", "late": "skipped", "deferred": "success", "file": "success"},
+    ),
     "templates": ("success", {"show": "success"}),
     "connections": ("success", {"connect": "success"}),
     "scope": ("failed", {"begin": "success", "work": "failed", "end": "success"}),

@@ -22,15 +22,20 @@ from testing.tests.conformance import model
 from windlass import DAG, task
 from windlass.authoring import scope
 from windlass.control import RunRow
-from windlass.errors import TaskFailed, TaskSkipped
+from windlass.errors import TaskDeferred, TaskFailed, TaskSkipped
+from windlass.operators import BaseOperator, Context
 from windlass.states import RunState, TaskState
+from windlass.triggers import TimeDeltaTrigger
 from windlass_testing.virtual import VirtualInstallation
 
 #: Shrinking a failure takes minutes, so only a run that asks for many histories does it.
 EXAMPLES = int(os.environ.get("WINDLASS_CONFORMANCE_EXAMPLES", "0"))
 PHASES = [phase for phase in Phase if EXAMPLES or phase is not Phase.shrink]
 ENDINGS = st.sampled_from(["good", "good", "bad", "hard", "skip"])
-SCRIPTS = st.fixed_dictionaries({name: st.lists(ENDINGS, max_size=3) for name in ("first", "each0", "each1", "join")})
+WITH_DEFERRALS = st.lists(st.sampled_from(["defer", "defer", "good", "bad"]), max_size=3)
+SCRIPTS = st.fixed_dictionaries(
+    {**{name: st.lists(ENDINGS, max_size=3) for name in ("first", "each0", "each1")}, "join": WITH_DEFERRALS}
+)
 
 
 def end(context: Any) -> None:
@@ -44,6 +49,20 @@ def end(context: Any) -> None:
             raise TaskFailed("hard")
         case "skip":
             raise TaskSkipped("skip")
+        case "defer":
+            raise TaskDeferred(
+                trigger=TimeDeltaTrigger(timedelta(seconds=model.DEFERRAL)), method_name="resumed", kwargs=None
+            )
+
+
+class Joining(BaseOperator):
+    """A task that may defer before it ends."""
+
+    def execute(self, context: Context) -> None:
+        end(context)
+
+    def resumed(self, context: Context, event: object) -> None:
+        """Be content."""
 
 
 def scripted() -> DAG:
@@ -60,13 +79,13 @@ def scripted() -> DAG:
             end(context)
 
         mapped = each.expand(number=first())
-        last = {
-            name: task(task_id=name, trigger_rule=rule)(lambda **context: end(context))()
-            for name, rule in model.RULES.items()
-        }
-        mapped >> last["join"]
-        [dag.get_task("first"), mapped] >> last["alarm"]
-        last["alarm"] >> last["last"]
+        join = Joining(task_id="join", trigger_rule=model.RULES["join"])
+        alarm, last = (
+            task(task_id=name, trigger_rule=model.RULES[name])(lambda **context: end(context))()
+            for name in ("alarm", "last")
+        )
+        mapped >> join
+        [dag.get_task("first"), mapped] >> alarm >> last
     return dag
 
 

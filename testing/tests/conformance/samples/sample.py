@@ -17,7 +17,7 @@ from windlass import DAG, Variable, task, task_group
 from windlass.errors import TaskSkipped
 from windlass.hooks import BaseHook
 from windlass.operators import EmptyOperator, PythonOperator, TriggerDagRunOperator
-from windlass.sensors import FileSensor, PythonSensor
+from windlass.sensors import FileSensor, PythonSensor, TimeDeltaSensor
 
 OPTIONS: dict[str, Any] = {"schedule": None, "is_paused_upon_creation": False}
 
@@ -138,6 +138,7 @@ with DAG("sensors", **OPTIONS):
     PythonSensor(task_id="poking", python_callable=third, poke_interval=0.1)
     PythonSensor(task_id="rescheduled", python_callable=third, poke_interval=0.1, mode="reschedule")
     PythonSensor(task_id="late", python_callable=bool, poke_interval=0.1, timeout=0.3, soft_fail=True)
+    TimeDeltaSensor(task_id="deferred", delta=0.5, deferrable=True)
     FileSensor(task_id="file", filepath=os.environ.get("LEDGER", ""), mode="reschedule", poke_interval=0.1)
 
 with DAG("templates", params={"city": "Oslo"}, user_defined_macros={"shout": str.upper}, **OPTIONS):
