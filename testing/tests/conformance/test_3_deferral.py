@@ -1,4 +1,4 @@
-"""SEMANTICS, section 3: deferrable tasks: a trigger waits, in one process for many; no slot, no process, no wait lost."""
+"""SEMANTICS, section 3: deferrable tasks: a trigger waits, many in one process; no slot, no process, no wait is lost."""
 
 # ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
