@@ -210,6 +210,24 @@ def test_an_edit_of_its_dag_never_changes_a_run_in_flight(windlass: VirtualInsta
     assert windlass.states(run) == {"good": "success", "old": "success"}
 
 
+def test_several_schedulers_each_own_runs_and_do_nothing_twice(windlass: VirtualInstallation) -> None:
+    windlass.restart_scheduler("second")
+    with DAG("d", schedule=None) as dag:
+        good() >> [bad(), good.override(task_id="end")()]
+    windlass.worker.takes("good", timedelta(minutes=1))
+    windlass.add(dag)
+    runs = []
+    for day in range(6):
+        # Whoever looks first takes the run.
+        windlass.schedulers = dict(reversed(windlass.schedulers.items()))
+        runs.append(windlass.start("d", logical_date=MONDAY + timedelta(days=day)))
+    owners = windlass.store.db.rows("SELECT owner, COUNT(*) FROM run GROUP BY owner ORDER BY owner")
+    assert owners == [("second", 3), ("virtual", 3)]
+    windlass.pass_time(timedelta(minutes=5))
+    assert [str(windlass.now(run).state) for run in runs] == ["failed"] * 6
+    assert len(windlass.started()) == 18
+
+
 def test_every_trigger_rule_has_a_row_in_the_table() -> None:
     from testing.tests.conformance.test_2_trigger_rules import ROWS
 

@@ -1,4 +1,4 @@
-"""SEMANTICS, section 3: deferrable tasks: a trigger waits, many in one process; no slot, no process, no wait is lost."""
+"""SEMANTICS, section 3: deferrable tasks: a trigger waits, many in one process, without a slot; no wait is lost."""
 
 # ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
@@ -28,8 +28,10 @@ class Broken(BaseTrigger):
         return "broken", {}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
+        events: tuple[TriggerEvent, ...] = ()
+        for event in events:
+            yield event
         raise ValueError("no signal")
-        yield TriggerEvent(None)
 
 
 class Waiting(BaseOperator):
