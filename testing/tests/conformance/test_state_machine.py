@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -30,6 +31,7 @@ from windlass_testing.virtual import VirtualInstallation
 
 #: Shrinking a failure takes minutes, so only a run that asks for many histories does it.
 EXAMPLES = int(os.environ.get("WINDLASS_CONFORMANCE_EXAMPLES", "0"))
+pytestmark = pytest.mark.timeout(max(120, 2 * EXAMPLES))
 PHASES = [phase for phase in Phase if EXAMPLES or phase is not Phase.shrink]
 ENDINGS = st.sampled_from(["good", "good", "bad", "hard", "skip"])
 WITH_DEFERRALS = st.lists(st.sampled_from(["defer", "defer", "good", "bad"]), max_size=3)
