@@ -147,6 +147,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def zones(session: nox.Session) -> None:
+    """Scan the minutes around every change of every clock from 1970 to 2040, where `tests` scans each kind once."""
+    session.env["WINDLASS_TEST_EVERY_CHANGE"] = "1"
+    in_checkout(session, "pytest", "core/tests/unit/planning/timetables/test_zones.py", *session.posargs)
+
+
+@nox.session(venv_backend="none")
 def budget(session: nox.Session) -> None:
     """Count imports, distributions, queries and processes against the budgets."""
     compile_sources(session)

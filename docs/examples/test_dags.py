@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import assets
 import branching
@@ -8,10 +8,12 @@ import connections_and_variables
 import deferring
 import first_dag
 import mapping
+import own_timetable
 import pytest
 import retries_and_timeouts
 
 from windlass.errors import ParamInvalid
+from windlass.timetables import DataInterval, TimeRestriction
 
 
 def test_the_report_has_the_mean_of_the_measurements() -> None:
@@ -75,3 +77,17 @@ def test_a_load_says_how_many_rows_there_are() -> None:
 def test_the_report_adds_up_what_came_since_the_last_one() -> None:
     result = assets.report.test(asset_events={assets.orders: [{"rows": 120}, {"rows": 30}], assets.rates: {}})
     assert result.xcom("total") == 150
+def test_after_friday_comes_monday() -> None:
+    friday = datetime(2026, 3, 6, tzinfo=UTC)
+    info = own_timetable.WorkingDays([]).next_dagrun_info(
+        last_automated_data_interval=DataInterval(friday, friday + own_timetable.DAY),
+        restriction=TimeRestriction(earliest=None, latest=None, catchup=True, now=friday),
+    )
+    assert info is not None
+    assert info.logical_date == datetime(2026, 3, 9, tzinfo=UTC)
+
+
+def test_the_turnover_is_that_of_the_last_working_day() -> None:
+    result = own_timetable.turnover().test(logical_date=datetime(2026, 12, 26, 8, tzinfo=UTC))
+    assert result.state == "success"
+    assert result.xcom("add_up") == "the turnover of 24 December"

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from windlass.authoring.asset_function import asset as asset
     from windlass.authoring.dag import DAG as DAG
     from windlass.authoring.dag import dag as dag
+    from windlass.authoring.deadline import DeadlineAlert as DeadlineAlert
+    from windlass.authoring.deadline import DeadlineReference as DeadlineReference
     from windlass.authoring.edges import Label as Label
     from windlass.authoring.edges import chain as chain
     from windlass.authoring.edges import chain_linear as chain_linear
@@ -53,6 +55,8 @@ _HOMES = {
     "DatasetAny": "authoring.asset",
     "BaseOperator": "authoring.operator",
     "Connection": "interfaces.connection",
+    "DeadlineAlert": "authoring.deadline",
+    "DeadlineReference": "authoring.deadline",
     "Label": "authoring.edges",
     "Param": "authoring.param",
     "TaskGroup": "authoring.task_group",
@@ -77,6 +81,7 @@ __all__ = [  # noqa: RUF022 - pyright wants it literal, and people by kind
     "Asset", "AssetAlias", "AssetAll", "AssetAny", "asset",
     "Dataset", "DatasetAlias", "DatasetAll", "DatasetAny",
     "Connection", "Variable", "get_current_context",
+    "DeadlineAlert", "DeadlineReference",
 ]  # fmt: skip
 
 

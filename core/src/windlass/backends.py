@@ -1,4 +1,4 @@
-"""For authors of what stands behind the engine: executors, secrets, stores, codecs, bundles and notifiers."""
+"""For authors of what stands behind the engine: executors, secrets, stores, codecs, bundles, notifiers, weights."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from windlass.interfaces.bundle import Bundle as Bundle
 from windlass.interfaces.connection import Connection as Connection
 from windlass.interfaces.executor import Executor as Executor
 from windlass.interfaces.notifier import Notifier as Notifier
+from windlass.interfaces.priority import PriorityWeightStrategy as PriorityWeightStrategy
 from windlass.interfaces.secrets_backend import SecretsBackend as SecretsBackend
 from windlass.interfaces.stores import ArtifactStore as ArtifactStore
 from windlass.interfaces.stores import LogStore as LogStore

@@ -27,8 +27,20 @@ from windlass.ports import (
     StopRequest,
     WaitKey,
     Workload,
+    WorkloadKind,
 )
-from windlass.protocol import AssetEvent, AttemptContext, Defer, Finish, Outcome, XComSet, XComValue
+from windlass.protocol import (
+    AssetEvent,
+    AttemptContext,
+    Defer,
+    Finish,
+    Outcome,
+    TimetableAnswer,
+    TimetableQuestion,
+    XComSet,
+    XComValue,
+)
+from windlass.protocol.timetables import encode_answer
 from windlass.scheduler import Scheduler, SchedulerSettings
 from windlass.spec import DagSpec
 from windlass.states import RunType
@@ -57,6 +69,14 @@ def _nothing(_name: str) -> None:
     """Know no connection and no variable."""
 
 
+#: What a plugin's timetable answers; raising is what a timetable that raises does.
+TimetableScript = Callable[[TimetableQuestion], TimetableAnswer | None]
+
+
+def _no_run(_question: TimetableQuestion) -> None:
+    """Want no run."""
+
+
 def _succeed(_workload: Workload, _try_number: int) -> Result:
     return Result()
 
@@ -69,6 +89,9 @@ class ScriptedExecutor:
     clock: VirtualClock
     parallelism: int = 32
     script: Script = _succeed
+    timetable: TimetableScript = _no_run
+    #: The questions that timetables were asked, in order.
+    questions: list[TimetableQuestion] = field(default_factory=list)
     waiting: deque[Workload] = field(default_factory=deque)
     running: dict[str, Claimed] = field(default_factory=dict)
     stopped: list[StopRequest] = field(default_factory=list)
@@ -96,11 +119,13 @@ class ScriptedExecutor:
     def claim(self) -> tuple[Workload, Claimed] | None:
         """Start the next workload; None if its claim is refused."""
         work = self.waiting.popleft()
-        claim = Claim(task=work.id, epoch=work.epoch, ticket=work.ticket, pid=1, hostname="h")
+        claim = Claim(task=work.id, epoch=work.epoch, ticket=work.ticket, pid=1, hostname="h", kind=work.kind)
         [claimed] = self.gateway.claim([claim], "s")
         if claimed is None:
             return None
         self.contexts.append(claimed.context)
+        if work.kind is WorkloadKind.TIMETABLE:
+            return work, claimed
         self.started.append(work.task_id if work.map_index < 0 else f"{work.task_id}[{work.map_index}]")
         return work, claimed
 
@@ -141,11 +166,39 @@ class ScriptedExecutor:
         event = None if failure is not None else XComValue(codec="json", data=b'"event"')
         return self.gateway.fire([Fired(task=wait[0], epoch=wait[1], event=event, failure=failure)], "s")[0]
 
+    def answer(self, work: Workload, claimed: Claimed) -> bool:
+        """Answer a question to a timetable; return whether the answer was taken."""
+        question = claimed.context.question
+        if question is None:
+            raise AssertionError("a workload for a timetable has no question")
+        self.questions.append(question)
+        now, outcome, reason = self.clock.now(), Outcome.SUCCESS, None
+        xcoms: tuple[XComSet, ...] = ()
+        try:
+            data = encode_answer(self.timetable(question))
+            xcoms = (XComSet(key="answer", value=XComValue(codec="json", data=data)),)
+        except Exception as error:  # noqa: BLE001 - as the child does
+            outcome, reason = Outcome.FAIL, f"raised {type(error).__name__}: {error}"
+        report = Report(
+            task=work.id,
+            lease_id=claimed.lease_id,
+            epoch=work.epoch,
+            op_id=f"op-{claimed.lease_id}",
+            ending=Finish(outcome=outcome, started_at=now, ended_at=now, reason=reason),
+            xcoms=xcoms,
+            kind=work.kind,
+        )
+        return self.gateway.report([report], "s")[0]
+
     def run_one(self) -> None:
         """Run the next workload by the script."""
         taken = self.claim()
-        if taken is not None:
-            work, claimed = taken
+        if taken is None:
+            return
+        work, claimed = taken
+        if work.kind is WorkloadKind.TIMETABLE:
+            self.answer(work, claimed)
+        else:
             self.finish(work, claimed, self.script(work, claimed.context.try_number))
 
 
@@ -168,8 +221,8 @@ class ScriptedEngine:
         """Store a DAG."""
         self.store.add_dag(spec, paused=paused)
 
-    def trigger(self, dag_id: str, **conf: object) -> RunFacts:
-        """Create a manual run now."""
+    def trigger(self, dag_id: str, *, interval_pending: bool = False, **conf: object) -> RunFacts:
+        """Create a manual run now; with ``interval_pending`` its data interval is the timetable's to say."""
         now = self.clock.now()
         run = self.store.create_run(
             NewRun(
@@ -181,6 +234,7 @@ class ScriptedEngine:
                 run_after=now,
                 conf=conf,
                 bump=True,
+                interval_pending=interval_pending,
             )
         )
         if run is None:

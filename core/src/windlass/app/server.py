@@ -29,6 +29,7 @@ from windlass.dagfiles import DagFiles
 from windlass.errors import ConfigError, WindlassError
 from windlass.events import Callbacks, Observers, Trimming
 from windlass.executors.local import LocalExecutor
+from windlass.executors.names import EXECUTORS
 from windlass.executors.sequential import SequentialExecutor
 from windlass.registry import PluginModules, registry
 from windlass.scheduler import Scheduler, SchedulerSettings
@@ -41,8 +42,6 @@ from windlass.version import __version__
 
 log = logging.getLogger(__name__)
 
-#: Airflow's names of the built-in executors, and ours.
-_EXECUTORS = {"LocalExecutor": "local", "SequentialExecutor": "sequential"}
 #: Seconds between two looks for a supervisor that this server did not start or that has ended.
 _LOOK_PAUSE = 1.0
 #: How long a supervisor may take to answer after its start.
@@ -171,13 +170,13 @@ class Server:
 
     def _open_executor(self) -> LocalExecutor:
         name = self._settings.core.executor
-        kind = _EXECUTORS.get(name, name)
+        kind = EXECUTORS.get(name, name)
         if kind == "sequential":
             return SequentialExecutor(self._socket, __version__, monotonic=time.monotonic)
         if kind == "local":
             parallelism = self._settings.core.parallelism
             return LocalExecutor(self._socket, __version__, parallelism=parallelism, monotonic=time.monotonic)
-        known = ", ".join((*_EXECUTORS, *registry().names("executors")))
+        known = ", ".join((*EXECUTORS, *registry().names("executors")))
         raise ConfigError(f"core.executor is {name!r}, which no installed provider brings; choose one of {known}")
 
     def _ensure_supervisor(self) -> None:

@@ -20,11 +20,13 @@ from windlass.authoring.arguments import (
     unknown_argument,
     whole,
 )
+from windlass.authoring.deadline import deadline_alerts
 from windlass.authoring.param import DagParam, Param, ParamsDict
 from windlass.authoring.task_group import TaskGroup
 from windlass.errors import AuthoringError, CycleError, DuplicateId, TaskNotFound
 
 if TYPE_CHECKING:
+    from windlass.authoring.deadline import DeadlineAlert
     from windlass.authoring.mapped import OperatorPartial
     from windlass.authoring.operator import BaseOperator, Callback
     from windlass.spec import DagSpec
@@ -78,6 +80,7 @@ class DAG:
         dag_display_name: str | None = None,
         auto_register: bool = True,
         min_file_process_interval: float | None = None,
+        deadline: DeadlineAlert | Sequence[DeadlineAlert] | None = None,
         **other: Any,
     ) -> None:
         check_id("dag_id", dag_id)
@@ -122,6 +125,7 @@ class DAG:
         self.dag_display_name = dag_display_name
         self.auto_register = auto_register
         self.min_file_process_interval = min_file_process_interval
+        self.deadlines = deadline_alerts(who, deadline)
         self.fileloc, self.lineno = _caller()
         self.task_dict: dict[str, BaseOperator] = {}
         self.group_dict: dict[str, TaskGroup] = {}

@@ -20,6 +20,7 @@ from windlass.authoring.param import ParamsDict
 from windlass.authoring.schedule import schedule
 from windlass.authoring.task_group import TaskGroup
 from windlass.authoring.typed import check_types
+from windlass.authoring.weights import rule_name, weight_of
 from windlass.authoring.xcom_arg import ConcatXComArg, MapXComArg, PlainXComArg, XComArg, ZipXComArg
 from windlass.errors import AuthoringError
 from windlass.moment import utc
@@ -60,7 +61,7 @@ def dag_spec(dag: DAG, file: str = "") -> DagSpec:
     tasks = dag.topological_sort()
     zone = zone_name(dag.timezone)
     timetable, summary = schedule(f"DAG {dag.dag_id!r}", dag.schedule, zone)
-    max_active_runs = 1 if summary == "@continuous" else dag.max_active_runs
+    max_active_runs = _max_active_runs(dag, summary)
     _check_schedulable(dag, summary)
     spec = lean(
         DagSpec,
@@ -93,8 +94,17 @@ def dag_spec(dag: DAG, file: str = "") -> DagSpec:
         callbacks=tuple(kind for kind in ("success", "failure") if getattr(dag, f"on_{kind}_callback")),
         render_template_as_native_obj=dag.render_template_as_native_obj,
         min_file_process_interval=dag.min_file_process_interval,
+        deadlines=tuple(alert.to_spec() for alert in dag.deadlines),
     )
     return check_types(spec)
+
+
+def _max_active_runs(dag: DAG, summary: str) -> int:
+    """Return the bound that the DAG sets, or a narrower one of its timetable."""
+    bound = 1 if summary == "@continuous" else getattr(dag.schedule, "active_runs_limit", None)
+    if bound is None:
+        return dag.max_active_runs
+    return int(bound) if dag.max_active_runs < 0 else min(int(bound), dag.max_active_runs)
 
 
 def _check_schedulable(dag: DAG, summary: str) -> None:
@@ -145,8 +155,8 @@ def task_spec(task: BaseOperator) -> TaskSpec:
         ignore_first_depends_on_past=task.ignore_first_depends_on_past,
         pool=task.pool,
         pool_slots=task.pool_slots,
-        priority_weight=task.priority_weight,
-        weight_rule=task.weight_rule,
+        priority_weight=weight_of(task),
+        weight_rule=rule_name(task.weight_rule),
         queue=task.queue,
         executor=task.executor,
         executor_config=_json(f"{who}: executor_config", task.executor_config),

@@ -32,6 +32,7 @@ from windlass.authoring.arguments import (
 )
 from windlass.authoring.edges import Dependable
 from windlass.authoring.param import ParamsDict
+from windlass.authoring.weights import weight_rule as weight_rule_of
 from windlass.authoring.xcom_arg import PlainXComArg, has_references, references
 from windlass.errors import AuthoringError, TaskDeferralError, TaskDeferralTimeout, TaskDeferred
 from windlass.states import TriggerRule, WeightRule
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from windlass.authoring.dag import DAG
     from windlass.authoring.mapped import OperatorPartial
     from windlass.authoring.task_group import TaskGroup
+    from windlass.interfaces.priority import PriorityWeightStrategy
 
 #: A template context, as ``execute`` and callbacks get it.
 Context = Mapping[str, Any]
@@ -190,7 +192,7 @@ class BaseOperator(Dependable, metaclass=OperatorMeta):
         pool: str | None = None,
         pool_slots: int = 1,
         priority_weight: int = 1,
-        weight_rule: str = WeightRule.DOWNSTREAM,
+        weight_rule: str | PriorityWeightStrategy | type[PriorityWeightStrategy] = WeightRule.DOWNSTREAM,
         queue: str = "default",
         executor: str | None = None,
         executor_config: Mapping[str, Any] | None = None,
@@ -241,7 +243,7 @@ class BaseOperator(Dependable, metaclass=OperatorMeta):
         self.pool = pool or "default_pool"
         self.pool_slots = whole(who, "pool_slots", pool_slots, low=1)
         self.priority_weight = priority_weight
-        self.weight_rule = _one_of(who, "weight_rule", weight_rule, list(WeightRule))
+        self.weight_rule = weight_rule_of(who, weight_rule)
         self.queue = queue
         self.executor = executor
         self.executor_config = mapping(who, "executor_config", executor_config)

@@ -6,9 +6,12 @@
 # ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
+
+import msgspec
 
 from windlass.authoring.asset import Asset, AssetAlias, AssetAll, AssetAny, AssetExpression, leaves
 from windlass.errors import AuthoringError
@@ -19,6 +22,7 @@ from windlass.spec import (
     AssetScheduleSpec,
     CronIntervalSpec,
     CronTriggerSpec,
+    CustomTimetableSpec,
     DeltaIntervalSpec,
     DeltaTriggerSpec,
     EventsSpec,
@@ -35,8 +39,21 @@ class Schedule:
         self.spec = spec
         self.summary = summary
 
+    def in_zone(self, timezone: str) -> TimetableSpec:
+        """Return the data for a DAG in ``timezone``, which counts where the timetable was given no zone."""
+        return self.spec
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.summary})"
+
+
+class _DeltaSchedule(Schedule):
+    """A grid of durations, whose calendar parts (a month, a day) are counted in the DAG's zone."""
+
+    spec: DeltaIntervalSpec | DeltaTriggerSpec
+
+    def in_zone(self, timezone: str) -> TimetableSpec:
+        return msgspec.structs.replace(self.spec, timezone=timezone)
 
 
 class CronDataIntervalTimetable(Schedule):
@@ -46,7 +63,7 @@ class CronDataIntervalTimetable(Schedule):
         super().__init__(CronIntervalSpec(expression=cron, timezone=_zone(timezone)), cron)
 
 
-class DeltaDataIntervalTimetable(Schedule):
+class DeltaDataIntervalTimetable(_DeltaSchedule):
     """Data intervals of one length; the same as the bare timedelta."""
 
     def __init__(self, delta: Any) -> None:
@@ -57,10 +74,18 @@ class CronTriggerTimetable(Schedule):
     """Runs at the instants that a cron expression names; the data interval reaches ``interval`` back."""
 
     def __init__(
-        self, cron: str, *, timezone: str | tzinfo = "UTC", interval: Any = None, run_immediately: bool = False
+        self,
+        cron: str,
+        *,
+        timezone: str | tzinfo = "UTC",
+        interval: Any = None,
+        run_immediately: bool | timedelta = False,
     ) -> None:
         spec = CronTriggerSpec(
-            expressions=(cron,), timezone=_zone(timezone), interval=_delta(interval), run_immediately=run_immediately
+            expressions=(cron,),
+            timezone=_zone(timezone),
+            interval=_delta(interval),
+            run_immediately=_immediately(run_immediately),
         )
         super().__init__(spec, cron)
 
@@ -69,17 +94,24 @@ class MultipleCronTriggerTimetable(Schedule):
     """Runs at the instants that any of several cron expressions names."""
 
     def __init__(
-        self, *crons: str, timezone: str | tzinfo = "UTC", interval: Any = None, run_immediately: bool = False
+        self,
+        *crons: str,
+        timezone: str | tzinfo = "UTC",
+        interval: Any = None,
+        run_immediately: bool | timedelta = False,
     ) -> None:
         if not crons:
             raise AuthoringError("MultipleCronTriggerTimetable needs at least one cron expression")
         spec = CronTriggerSpec(
-            expressions=crons, timezone=_zone(timezone), interval=_delta(interval), run_immediately=run_immediately
+            expressions=crons,
+            timezone=_zone(timezone),
+            interval=_delta(interval),
+            run_immediately=_immediately(run_immediately),
         )
         super().__init__(spec, ", ".join(crons))
 
 
-class DeltaTriggerTimetable(Schedule):
+class DeltaTriggerTimetable(_DeltaSchedule):
     """Runs at the points of a grid; the data interval reaches ``interval`` back."""
 
     def __init__(self, delta: Any, *, interval: Any = None) -> None:
@@ -110,11 +142,22 @@ class AssetOrTimeSchedule(Schedule):
     def __init__(self, *, timetable: Any, assets: Any = None, datasets: Any = None) -> None:
         assets = datasets if assets is None else assets
         spec, summary = schedule("AssetOrTimeSchedule", timetable, "UTC")
+        if isinstance(spec, CustomTimetableSpec):
+            raise AuthoringError(
+                f"AssetOrTimeSchedule cannot join assets with {spec.name}, which only a child process can ask; "
+                "give it a cron string or one of the core timetables"
+            )
         if isinstance(spec, (NullSpec, AssetScheduleSpec, AssetOrTimeSpec)) or not hasattr(spec, "__struct_fields__"):
             raise AuthoringError("AssetOrTimeSchedule needs a timetable that follows time, such as a cron string")
-        condition = asset_condition("AssetOrTimeSchedule", assets)
         self.assets = assets
-        super().__init__(AssetOrTimeSpec(condition=condition, timetable=spec), f"Asset or {summary}")  # type: ignore[arg-type]
+        self._timetable = timetable
+        self._condition = condition = asset_condition("AssetOrTimeSchedule", assets)
+        super().__init__(AssetOrTimeSpec(condition=condition, timetable=spec), f"Asset or {summary}")
+
+    def in_zone(self, timezone: str) -> TimetableSpec:
+        """Return the data, with a timetable that was given as text or a duration in the DAG's zone."""
+        spec, _ = schedule("AssetOrTimeSchedule", self._timetable, timezone)
+        return AssetOrTimeSpec(condition=self._condition, timetable=spec)  # type: ignore[arg-type]
 
 
 def schedule(who: str, value: Any, timezone: str) -> tuple[TimetableSpec, str]:
@@ -123,8 +166,9 @@ def schedule(who: str, value: Any, timezone: str) -> tuple[TimetableSpec, str]:
     :raises AuthoringError: if it means none.
     """
     if isinstance(value, Schedule):
-        _validate(value.spec)
-        return value.spec, value.summary
+        spec = value.in_zone(timezone)
+        _validate(spec)
+        return spec, value.summary
     if isinstance(value, AssetExpression) or (isinstance(value, Sequence) and not isinstance(value, str) and value):
         return AssetScheduleSpec(condition=asset_condition(who, value)), "Asset"
     if (
@@ -160,24 +204,62 @@ def _validate(spec: TimetableSpec) -> None:
 
 
 def _custom(who: str, value: Any) -> tuple[TimetableSpec, str]:
-    """Return the data of a plugin's own timetable; its class must be registered by a provider."""
+    """Return the data of a timetable class that is a plugin's, or the DAG code's own."""
     from windlass.interfaces.timetable import Timetable
-    from windlass.spec import CustomTimetableSpec
 
     if not isinstance(value, Timetable):
         raise AuthoringError(
             f"{who}: schedule {value!r} is a {type(value).__name__}; "
             "give a cron string, a preset, a timedelta, assets, a timetable or None"
         )
-    from windlass.registry import lookup, registry
+    name = _timetable_name(who, type(value))
+    try:
+        value.validate()
+        data = _json_object(value.serialize())
+        again = _json_object(type(value).deserialize(data).serialize())
+        summary = value.summary
+    except AuthoringError as error:
+        raise AuthoringError(f"{who}: timetable {name}: {error}") from None
+    except Exception as error:
+        raise AuthoringError(f"{who}: timetable {name} raised {type(error).__name__}: {error}") from error
+    if again != data:
+        raise AuthoringError(
+            f"{who}: timetable {name} does not survive serialize() and deserialize(): {data!r} became {again!r}; "
+            "serialize every parameter"
+        )
+    return CustomTimetableSpec(name=name, data=data, summary=str(summary)), str(summary)
 
-    cls = type(value)
-    dotted = {f"{cls.__module__}:{cls.__qualname__}", f"{cls.__module__}.{cls.__qualname__}"}
-    for name in registry().names("timetables"):
-        if name in dotted or lookup("timetables", name) is cls:
-            value.validate()
-            return CustomTimetableSpec(name=name, data=value.serialize(), summary=value.summary), value.summary
-    raise AuthoringError(f"{who}: timetable {cls.__name__} is in no provider's manifest; register it under timetables=")
+
+def _timetable_name(who: str, cls: type) -> str:
+    """Return what a spec calls the class: its name in a manifest, or that of the class in the DAG's own code.
+
+    An installed class must be registered, because the versions of providers are part of a DAG's code version, and
+    those of other distributions are not.
+    """
+    from windlass.registry import registry
+
+    name = registry().name_of("timetables", cls)
+    if name is not None:
+        return name
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    installed = file is None or file.startswith((sys.prefix, sys.base_prefix)) or "-packages/" in file
+    if installed:
+        raise AuthoringError(
+            f"{who}: timetable {cls.__name__} is in no provider's manifest; register it under timetables=, "
+            "or define it in the DAG folder"
+        )
+    return cls.__qualname__
+
+
+def _json_object(data: Any) -> dict[str, Any]:
+    """Return ``data`` as it will be read back."""
+    try:
+        found = msgspec.json.decode(msgspec.json.encode(data))
+    except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
+        raise AuthoringError(f"serialize() must return JSON values: {error}") from None
+    if not isinstance(found, dict):
+        raise AuthoringError(f"serialize() must return a dict, not {data!r}")
+    return found
 
 
 def asset_condition(who: str, value: Any) -> AssetCondition:
@@ -204,6 +286,14 @@ def _delta(value: Any) -> RelativeDelta:
     from windlass.planning.timetables import relative_delta
 
     return relative_delta(value)
+
+
+def _immediately(value: Any) -> bool | float:
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, bool):
+        return value
+    raise AuthoringError(f"run_immediately must be True, False or a timedelta, not {value!r}")
 
 
 def _zone(value: str | tzinfo) -> str:

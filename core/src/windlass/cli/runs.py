@@ -88,6 +88,7 @@ def show(session: Session, dag_id: str, run_id: str, output: Format) -> None:
     run = session.control.runs.get(dag_id, run_id)
     tasks = session.control.tasks.of_run(dag_id, run_id)
     fields = {name: getattr(run, name) for name in _SHOWN}
+    fields["missed_deadlines"] = as_data(session.control.runs.missed_deadlines(dag_id, run_id))
     if output in {Format.JSON, Format.YAML}:
         rows = [{name: getattr(task, name) for name in _TASK_SHOWN} for task in tasks]
         emit_one(fields | {"tasks": as_data(rows)}, output)

@@ -78,4 +78,6 @@ def _ended(session: Session, run: RunRow) -> RunRow:
 
 
 def _print(run: RunRow, output: Format) -> None:
+    if run.data_interval_start is None:
+        say("the DAG's timetable is asked for the data interval before the run starts")
     emit_one({name: getattr(run, name) for name in _FIELDS}, output)

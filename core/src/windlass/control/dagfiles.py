@@ -15,7 +15,14 @@ class DagFiles:
         self._store = store
 
     def import_errors(self) -> tuple[ImportErrorRow, ...]:
-        """Return the files that could not be read, each with its error."""
+        """Return the files that could not be read and those with a timetable that fails, each with its error."""
+        timetables = (
+            ImportErrorRow(bundle=row.bundle, file=row.file, error=row.message, at=row.at)
+            for row in self._store.questions.errors()
+        )
+        return (*self._unread(), *timetables)
+
+    def _unread(self) -> tuple[ImportErrorRow, ...]:
         return tuple(
             ImportErrorRow(bundle=row.bundle, file=row.file, error=row.message, at=row.at)
             for row in self._store.queries.import_errors()
@@ -24,11 +31,11 @@ class DagFiles:
 
     def count_import_errors(self) -> int:
         """Return how many files could not be read."""
-        return len(self.import_errors())
+        return len(self._unread())
 
     def report(self) -> tuple[FileRow, ...]:
         """Return every file with its DAGs and how long it parsed, the slowest first."""
-        errors = [(row.bundle, row.file) for row in self.import_errors()]
+        errors = [(row.bundle, row.file) for row in self._unread()]
         rows = [
             FileRow(
                 bundle=row.bundle,

@@ -8,9 +8,9 @@ from windlass.control.views import DagDetails, DagRow, Graph, GraphTask, NextRun
 from windlass.control.visibility import Visible, did_you_mean, everything
 from windlass.errors import DagNotFound
 from windlass.planning.assets import condition_of, describe, still_missing
-from windlass.planning.calendar import next_run
+from windlass.planning.calendar import is_asked, next_run
 from windlass.ports import Clock
-from windlass.spec import CustomTimetableSpec, DagSpec
+from windlass.spec import DagSpec
 from windlass.store import Store
 from windlass.store.queries import DagRow as StoredDag
 
@@ -73,6 +73,8 @@ class Dags:
             spec_version=dag.spec_version,
             code_version=dag.code_version,
             next_run=self._next_run(spec),
+            paused_by=dag.paused_by,
+            paused_reason=dag.paused_reason,
         )
 
     def graph(self, dag_id: str, *, spec_version: str | None = None, visible: Visible = everything) -> Graph:
@@ -187,8 +189,10 @@ class Dags:
         facts = self._store.scheduler.dag(spec.dag_id)
         if facts is None or facts.stale:
             return NextRun(dag_id=spec.dag_id, reason="the DAG is no longer in any file")
-        if isinstance(spec.schedule, CustomTimetableSpec):
-            return NextRun(dag_id=spec.dag_id, reason=f"a plugin's timetable decides ({spec.schedule.name})")
+        if is_asked(spec):
+            from windlass.control.timetables import asked_next  # few DAGs have one, and a trigger must start fast
+
+            return asked_next(self._store, facts, spec, self._clock.now())
         info = next_run(facts, spec, self._clock.now())
         if info is None:
             return NextRun(dag_id=spec.dag_id, reason=self._why_none(spec, paused=facts.paused))

@@ -9,10 +9,10 @@ from typing import Any, Final
 import msgspec
 
 from windlass.control.dags import Dags
-from windlass.control.views import Page, RunRow
+from windlass.control.views import MissedDeadline, Page, RunRow
 from windlass.control.visibility import Visible, did_you_mean, everything
 from windlass.errors import Conflict, RunExists, RunNotFound, UsageError
-from windlass.planning.calendar import manual_interval
+from windlass.planning.calendar import is_asked, manual_interval
 from windlass.planning.runs import make_run_id
 from windlass.ports import Clock, NewRun, RunFacts
 from windlass.spec.params import check_conf
@@ -72,6 +72,28 @@ class Runs:
         hint = did_you_mean(run_id, (run.run_id for run in self._store.queries.runs(dag_id).items))
         raise RunNotFound(f"DAG {dag_id!r} has no run {run_id!r}.{hint} `windlass runs list {dag_id}` shows all")
 
+    def missed_deadlines(
+        self, dag_id: str, run_id: str, *, visible: Visible = everything
+    ) -> tuple[MissedDeadline, ...]:
+        """Return the deadlines that a run has missed, in the order in which its DAG lists them.
+
+        :raises DagNotFound, RunNotFound: if there is no such run.
+        """
+        from windlass.planning.deadlines import describe
+        from windlass.store.deadlines import missed_deadlines
+
+        run = self.find(dag_id, run_id, visible=visible)
+        deadlines = self._store.queries.spec(dag_id, run.spec_version).deadlines
+        return tuple(
+            MissedDeadline(
+                # After `clear --latest` the run's version may have fewer.
+                deadline=describe(deadlines[miss.position]) if miss.position < len(deadlines) else "removed since",
+                due_at=miss.due_at,
+                missed_at=miss.missed_at,
+            )
+            for miss in missed_deadlines(self._store.db, run.id)
+        )
+
     # -- commands -----------------------------------------------------------------------------------------------
 
     def trigger(
@@ -122,8 +144,8 @@ class Runs:
             run_id=name,
             run_type=new.run_type,
             logical_date=new.logical_date,
-            data_interval_start=new.data_interval_start,
-            data_interval_end=new.data_interval_end,
+            data_interval_start=None if new.interval_pending else new.data_interval_start,
+            data_interval_end=None if new.interval_pending else new.data_interval_end,
             state=RunState.QUEUED,
             queued_at=new.run_after,
             start_date=None,
@@ -187,6 +209,7 @@ class Runs:
             run_id=run_id,
             conf=values,
             bump=logical_date is None,
+            interval_pending=is_asked(spec),
         )
 
 
@@ -204,8 +227,8 @@ def _row(run: RunFacts) -> RunRow:
         run_id=run.run_id,
         run_type=run.run_type,
         logical_date=run.logical_date,
-        data_interval_start=run.data_interval_start,
-        data_interval_end=run.data_interval_end,
+        data_interval_start=None if run.interval_pending else run.data_interval_start,
+        data_interval_end=None if run.interval_pending else run.data_interval_end,
         state=run.state,
         queued_at=run.queued_at,
         start_date=run.start_date,

@@ -74,6 +74,9 @@ class DagDetails(msgspec.Struct, frozen=True, kw_only=True):
     spec_version: str
     code_version: str
     next_run: NextRun
+    #: Who paused it, and why where that was not a person's wish.
+    paused_by: str | None = None
+    paused_reason: str | None = None
 
 
 class GraphTask(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,8 +109,9 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     run_id: str
     run_type: RunType
     logical_date: datetime
-    data_interval_start: datetime
-    data_interval_end: datetime
+    #: None while a plugin's timetable is still to say.
+    data_interval_start: datetime | None
+    data_interval_end: datetime | None
     state: RunState
     queued_at: datetime
     start_date: datetime | None
@@ -116,6 +120,14 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     conf: dict[str, Any]
     spec_version: str
     code_version: str
+
+
+class MissedDeadline(msgspec.Struct, frozen=True, kw_only=True):
+    """A deadline that a run has missed, in words, and when it was due."""
+
+    deadline: str
+    due_at: datetime
+    missed_at: datetime
 
 
 class TaskRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ A DAG that does not pass is an import error of its file; the file's other DAGs a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -23,10 +24,12 @@ MAX_TASKS: Final = 20_000
 MAX_NAME: Final = 250
 
 
-def checked(data: bytes, file: str) -> DagSpec:
+def checked(data: bytes, file: str, *, executors: Sequence[str] = ()) -> DagSpec:
     """Return the DAG in ``data``, which ``file`` defines.
 
-    :raises SpecError: if it is no DAG, too large, or its tasks do not fit together.
+    ``executors`` are the names of the one that runs everything; without them a task may name any.
+
+    :raises SpecError: if it is no DAG, too large, its tasks do not fit together, or one asks for another executor.
     :raises AuthoringError: if its schedule cannot be, or its params do not fit their schemas.
     """
     if len(data) > MAX_BYTES:
@@ -37,6 +40,8 @@ def checked(data: bytes, file: str) -> DagSpec:
         spec = msgspec.structs.replace(spec, file=file)
     _check_names(spec)
     _check_edges(spec)
+    if executors:
+        _check_executors(spec, executors)
     if not isinstance(spec.schedule, CustomTimetableSpec):
         timetable(spec.schedule, anchor=spec.start_date)
     _check_assets(spec)
@@ -85,6 +90,16 @@ def _check_edges(spec: DagSpec) -> None:
                 f"task {task.task_id!r} of DAG {spec.dag_id!r} is in group {task.group!r}, which is not there"
             )
         before.add(task.task_id)
+
+
+def _check_executors(spec: DagSpec, executors: Sequence[str]) -> None:
+    """Refuse what would be ignored: every task runs with the one configured executor."""
+    for task in spec.tasks:
+        if task.executor is not None and task.executor not in executors:
+            raise SpecError(
+                f"task {task.task_id!r} of DAG {spec.dag_id!r} asks for executor {task.executor!r}, which is not the "
+                f"configured one (core.executor); write {' or '.join(map(repr, executors))}, or leave executor= out"
+            )
 
 
 def _check_params(spec: DagSpec) -> None:

@@ -33,6 +33,7 @@ from windlass.dagfiles.parser import Parser, ParseServer, Secrets
 from windlass.dagfiles.snapshot import CodeStore
 from windlass.dagfiles.watching import WHOLE_BUNDLE, Look, Remembered, Tracked, Watch
 from windlass.errors import StoreError
+from windlass.executors.names import spellings
 from windlass.interfaces.bundle import Bundle
 from windlass.ports import Clock
 from windlass.protocol.parsing import ParseRequest, ParseResult
@@ -253,7 +254,7 @@ class DagFiles:
         if tracked.key in self._batch:
             self._store()  # the order of results is the order in which DAGs change hands
         gone = self._watches[tracked.bundle].files.get(tracked.file) is not tracked
-        outcome = examine(tracked, result, self._contents)
+        outcome = examine(tracked, result, self._contents, executors=spellings(self._settings.core.executor))
         code_version = None if gone else settle(tracked, outcome, self._contents, self._code)
         tracked.in_flight = False
         del self._in_flight[result.id]

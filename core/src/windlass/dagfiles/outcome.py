@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from windlass.dagfiles.checks import checked
@@ -30,7 +30,7 @@ class Outcome:
     inputs: dict[str, str] = field(default_factory=dict)
 
 
-def examine(tracked: Tracked, result: ParseResult, contents: Contents) -> Outcome:
+def examine(tracked: Tracked, result: ParseResult, contents: Contents, *, executors: Sequence[str] = ()) -> Outcome:
     """Return what ``result`` is worth; nothing in it is believed."""
     outcome = Outcome(inputs=result.inputs | dict.fromkeys(result.missing, ABSENT))
     try:
@@ -46,7 +46,7 @@ def examine(tracked: Tracked, result: ParseResult, contents: Contents) -> Outcom
         return outcome
     for data in result.specs:
         try:
-            spec = checked(data, tracked.file)
+            spec = checked(data, tracked.file, executors=executors)
         except WindlassError as error:
             outcome.errors.append(f"{tracked.file}: {error}")
         except Exception as error:  # noqa: BLE001 - a schema or a schedule made to break whoever looks at it

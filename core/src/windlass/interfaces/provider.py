@@ -84,6 +84,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     secrets_backends: Names = {}
     #: Key: what a spec calls it, the dotted path of the class.
     timetables: Names = {}
+    #: What may stand at ``weight_rule=``.
+    priority_weight_strategies: Names = {}
     #: ``bash`` makes ``@task.bash``.
     task_decorators: Names = {}
     #: Key: the codec's id.

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from windlass.ports import RunFacts, TaskFacts
-from windlass.protocol import AttemptContext, XComValue
+from windlass.protocol import AttemptContext, TimetableQuestion, XComValue
 from windlass.spec import DagSpec
 
 #: Bytes of a name in a path: file systems take 255, the word before it included.
@@ -113,6 +113,32 @@ def callback_context(
         callback=event,
         reason=reason,
     )
+
+
+def question_context(question: TimetableQuestion, *, lease_id: str) -> AttemptContext:
+    """Return what a child is told that shall ask a timetable: nothing but the question."""
+    return AttemptContext(
+        dag_id=question.dag_id,
+        run_id="",
+        task_id="",
+        map_index=-1,
+        try_number=0,
+        max_tries=0,
+        epoch=0,
+        lease_id=lease_id,
+        run_type="",
+        logical_date=question.now,
+        data_interval_start=question.now,
+        data_interval_end=question.now,
+        run_after=question.now,
+        log_path=timetable_log(question.dag_id),
+        question=question,
+    )
+
+
+def timetable_log(dag_id: str) -> str:
+    """Return where a DAG's timetable logs, below the log folder."""
+    return f"dag_id={_quoted(dag_id)}/timetable.log"
 
 
 def params_of(spec: DagSpec, task_id: str, conf: dict[str, Any]) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from windlass.spec import DagSpec, WeightRule
 def priorities(spec: DagSpec) -> dict[str, int]:
     """Return the effective priority of every task of ``spec``.
 
-    A weight rule that is none of the three built-in ones belongs to a plugin, which the scheduler asks; until it has
-    answered, the task has its own weight.
+    A weight rule that is none of the three built-in ones is a strategy of a plugin or of the DAG's own code. It has
+    made the task's weight when the file was parsed, and nothing is added to that.
     """
     weights = [task.priority_weight for task in spec.tasks]
     masks: dict[int, int] = {}

@@ -35,6 +35,7 @@ from windlass.ports.store import AssetName as AssetName
 from windlass.ports.store import Changes as Changes
 from windlass.ports.store import Committed as Committed
 from windlass.ports.store import DagFacts as DagFacts
+from windlass.ports.store import DeadlineMiss as DeadlineMiss
 from windlass.ports.store import Expansion as Expansion
 from windlass.ports.store import NewRun as NewRun
 from windlass.ports.store import Occupied as Occupied
@@ -48,3 +49,4 @@ from windlass.ports.store import StorePort as StorePort
 from windlass.ports.store import TaskFacts as TaskFacts
 from windlass.ports.store import TaskMove as TaskMove
 from windlass.ports.store import WaitingEvent as WaitingEvent
+from windlass.ports.timetables import Asked as Asked

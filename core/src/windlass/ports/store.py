@@ -17,6 +17,8 @@ from typing import Any, Protocol
 import msgspec
 
 from windlass.ports.gateway import StopRequest
+from windlass.ports.timetables import Asked
+from windlass.protocol import TimetableQuestion
 from windlass.spec import DagSpec
 from windlass.states import Actor, RunState, RunType, TaskState
 
@@ -99,6 +101,8 @@ class NewRun(msgspec.Struct, frozen=True, kw_only=True):
     note: str | None = None
     #: The waiting events that the run consumes: all of them, in the transaction that creates it, or there is no run.
     asset_events: tuple[int, ...] = ()
+    #: The interval given is not the real one, which a plugin's timetable will be asked for before the run starts.
+    interval_pending: bool = False
 
 
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +130,7 @@ class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
     #: Set when the run was told to end (dagrun_timeout, a mark) but has processes to wait for.
     ending: RunState | None = None
     ending_reason: str | None = None
+    interval_pending: bool = False
 
 
 class TaskFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -216,8 +221,21 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
     max_active_tis_per_dagrun: int = -1
 
 
+class DeadlineMiss(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that has not ended by one of its deadlines; noted, and its callback owed, once."""
+
+    run: int
+    position: int
+    due: datetime
+    reason: str
+
+
 class RunMove(msgspec.Struct, frozen=True, kw_only=True):
-    """One guarded transition of a run. With ``to == before`` it only records ``ending`` and its reason."""
+    """One guarded transition of a run. With ``to == before`` it only records ``ending`` and its reason.
+
+    A start may bring the ``interval`` that was pending. A failure pauses the DAG if its ``pauses_after`` newest ended
+    runs are failures too; 0 never does.
+    """
 
     run: int
     before: RunState
@@ -226,6 +244,8 @@ class RunMove(msgspec.Struct, frozen=True, kw_only=True):
     op_id: str
     reason: str = ""
     ending: RunState | None = None
+    interval: tuple[datetime, datetime] | None = None
+    pauses_after: int = 0
 
 
 class Changes(msgspec.Struct, kw_only=True):
@@ -236,6 +256,7 @@ class Changes(msgspec.Struct, kw_only=True):
     """
 
     generations: dict[int, int] = msgspec.field(default_factory=dict)
+    misses: list[DeadlineMiss] = msgspec.field(default_factory=list)
     run_moves: list[RunMove] = msgspec.field(default_factory=list)
     expansions: list[Expansion] = msgspec.field(default_factory=list)
     task_moves: list[TaskMove] = msgspec.field(default_factory=list)
@@ -244,8 +265,16 @@ class Changes(msgspec.Struct, kw_only=True):
     signals: list[int] = msgspec.field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(
-            self.run_moves or self.expansions or self.task_moves or self.admissions or self.stops or self.signals
+        return any(
+            (
+                self.misses,
+                self.run_moves,
+                self.expansions,
+                self.task_moves,
+                self.admissions,
+                self.stops,
+                self.signals,
+            )
         )
 
 
@@ -351,6 +380,18 @@ class StorePort(Protocol):
         """Return what became of the task in the run before this one; None when there is no run before it.
 
         ``scheduled_only`` looks at scheduled and backfill runs only (catchup), else at every type, by logical date.
+        """
+        ...
+
+    def asked(self, dag_id: str, run: int = 0) -> Asked | None:
+        """Return the question to a plugin's timetable about a DAG's next run, or about a manual run's interval."""
+        ...
+
+    def ask(self, question: TimetableQuestion, digest: str, seen: Asked | None) -> Asked | None:
+        """Put a question, under a fresh ticket, in place of what was ``seen``; return what is asked now.
+
+        That is another's question if somebody else was quicker, and None if its run has been started meanwhile.
+        Failures are counted on if the digest is the same.
         """
         ...
 

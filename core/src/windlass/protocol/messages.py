@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from windlass.errors import ProtocolError
+from windlass.protocol.timetables import TimetableQuestion
 
 PROTOCOL_VERSION = 1
 
@@ -275,6 +276,8 @@ class AttemptContext(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     #: callback has no task: its id is empty.
     callback: str = ""
     reason: str = ""
+    #: Set for a question to a plugin's timetable, which is no attempt of a task either.
+    question: TimetableQuestion | None = None
 
 
 _encoder = msgspec.msgpack.Encoder()

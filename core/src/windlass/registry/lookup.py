@@ -91,6 +91,19 @@ class Registry:
             raise self._unknown(kind, name)
         return import_name(dotted, f"{_singular(kind)} {name!r}")
 
+    def name_of(self, kind: str, cls: type) -> str | None:
+        """Return the name under which a class is registered, None if it is not.
+
+        Of what is registered, only classes called the same are imported.
+        """
+        dotted = {f"{cls.__module__}:{cls.__qualname__}", f"{cls.__module__}.{cls.__qualname__}"}
+        names = self.names(kind)
+        for name, path in names.items():
+            if path in dotted:
+                return name
+        alike = (name for name, path in names.items() if path.replace(":", ".").endswith(f".{cls.__qualname__}"))
+        return next((name for name in alike if self.lookup(kind, name) is cls), None)
+
     def _unknown(self, kind: str, name: str) -> PluginError:
         import difflib
 
@@ -133,7 +146,12 @@ def _check_kind(kind: str) -> None:
 
 
 def _singular(kind: str) -> str:
-    words = {"secrets_backends": "secrets backend", "xcom_codecs": "XCom codec", "cli_commands": "command"}
+    words = {
+        "secrets_backends": "secrets backend",
+        "xcom_codecs": "XCom codec",
+        "cli_commands": "command",
+        "priority_weight_strategies": "priority weight strategy",
+    }
     return words.get(kind, kind.removesuffix("s").replace("_", " "))
 
 

@@ -141,7 +141,7 @@ def run_attempt(
     last: bool = False,
     stand_in: StandIn | None = None,
 ) -> Ending:
-    """Run the task, or call the callbacks, that ``attempt`` names and return how it ended.
+    """Run the task, call the callbacks or ask the timetable that ``attempt`` names, and return how it ended.
 
     ``last`` says that this process runs nothing of ``dag`` afterwards, so that the operator itself may be rendered.
     ``stand_in`` is called instead of the operator's ``execute``, in a test that does not want the task's effects.
@@ -150,6 +150,10 @@ def run_attempt(
         from windlass.runtime.callbacks import run_callbacks  # it builds on this module
 
         return run_callbacks(dag, attempt, session)
+    if attempt.question is not None:
+        from windlass.runtime.timetables import answer_question  # so does it
+
+        return answer_question(dag, attempt.question, session)
     own = AttemptSession(session)
     run = _Attempt(dag, attempt, own, last=last, stand_in=stand_in)
     with session_scope(own):

@@ -27,6 +27,8 @@ from windlass.runtime.templates import Renderer
 #: The states in which a task's, or a run's, event finds it.
 _STATES = {"success": "success", "failure": "failed", "retry": "up_for_retry", "skipped": "skipped"}
 _RUN_PREFIX = "run_"
+#: Of a missed deadline; its place in the DAG's list follows.
+_DEADLINE_PREFIX = "deadline:"
 #: What only a task has.
 _TASK_KEYS = frozenset(
     {
@@ -93,6 +95,7 @@ def run_callbacks(dag: DAG, attempt: AttemptContext, session: TaskSession) -> Fi
     with session_scope(own):
         kind, callbacks, context = _subject(dag, attempt, own)
         own.context = context
+        kind = kind.partition(":")[0]
         for callback in callbacks:
             name = getattr(callback, "__qualname__", None) or type(callback).__name__
             log.info("on_%s_callback: %s", kind, name)
@@ -133,9 +136,12 @@ def _subject(dag: DAG, attempt: AttemptContext, session: AttemptSession) -> tupl
     else:
         kind = attempt.callback.removeprefix(_RUN_PREFIX)
         subject = _RunSubject(dag, attempt)
-        subject.dag_run.state = _STATES[kind]
+        subject.dag_run.state = _STATES.get(kind) or ("queued" if attempt.run_start_date is None else "running")
         context = RunContext(cast("TaskInstance", subject), attempt, session)
-        callbacks = dag.callbacks(kind)
+        if kind.startswith(_DEADLINE_PREFIX):
+            callbacks = dag.deadlines[int(kind.removeprefix(_DEADLINE_PREFIX))].callbacks
+        else:
+            callbacks = dag.callbacks(kind)
     context["reason"] = attempt.reason
     if kind in {"failure", "retry"}:
         context["exception"] = TaskFailed(attempt.reason)

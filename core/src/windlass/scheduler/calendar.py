@@ -15,11 +15,13 @@ from datetime import datetime
 import msgspec
 
 from windlass.errors import DagNotFound, SpecError
+from windlass.interfaces.timetable import DagRunInfo
 from windlass.planning.assets import condition_of, consume, is_met
-from windlass.planning.calendar import active_runs_limit, next_run
+from windlass.planning.calendar import active_runs_limit, is_asked, manual_interval, next_run
 from windlass.planning.runs import DagLimit, choose_runs
-from windlass.ports import DagFacts, NewRun, RunFacts, StorePort
+from windlass.ports import DagFacts, ExecutorPort, NewRun, RunFacts, StorePort
 from windlass.scheduler.owned import OwnedRuns
+from windlass.scheduler.timetables import Timetables
 from windlass.spec import DagSpec
 from windlass.states import RunType
 
@@ -29,9 +31,10 @@ log = logging.getLogger(__name__)
 class Calendar:
     """A cache over the store, made anew with the runs that are ``owned``."""
 
-    def __init__(self, store: StorePort, owned: OwnedRuns) -> None:
+    def __init__(self, store: StorePort, owned: OwnedRuns, executor: ExecutorPort) -> None:
         self._store = store
         self._owned = owned
+        self._timetables = Timetables(store, executor, owned)
         self._dags = {dag.dag_id: dag for dag in store.dags()}
         #: DAGs whose next run must be looked at.
         self._due = dict.fromkeys(self._dags)
@@ -59,7 +62,7 @@ class Calendar:
             self._dags.pop(dag_id, None)
             self._owned.timers.cancel(("dag", dag_id))
         else:
-            self._dags[dag_id] = dag
+            self._dags[dag_id] = _with_later_interval(dag, self._dags.get(dag_id))
             self.look_at(dag_id)
 
     def look_at(self, dag_id: str) -> None:
@@ -92,7 +95,7 @@ class Calendar:
                 self._create_asset_run(dag, spec)
             if _has_all_runs(spec, open_runs[dag_id, RunType.SCHEDULED]):
                 continue
-            info = next_run(dag, spec, now)
+            info = self._next_run(dag, spec, now)
             if info is None:
                 continue
             if info.run_after > now:
@@ -146,16 +149,53 @@ class Calendar:
         # What came meanwhile may call for another; so may what is left if somebody else consumed some of these.
         self.look_at(dag.dag_id)
 
-    def startable(self) -> list[RunFacts]:
-        """Return the queued runs that max_active_runs has room for, in the order of their start."""
-        queued = self._owned.queued
-        if not queued or not self.may_start:
+    def _next_run(self, dag: DagFacts, spec: DagSpec, now: datetime) -> DagRunInfo | None:
+        return self._timetables.next_run(dag, spec, now) if is_asked(spec) else next_run(dag, spec, now)
+
+    def ask_again(self) -> None:
+        """Send the questions to timetables again that a supervisor may have lost."""
+        for kind, name in self._timetables.under_way():
+            if kind == "dag":
+                self.look_at(str(name))
+            self.may_start = True
+
+    def failures_limit(self, run: RunFacts) -> int:
+        """Return after how many failures in a row the DAG of a run is paused, as its newest version says; 0 = never."""
+        dag = self._dags.get(run.dag_id)
+        spec = self.spec(run.dag_id, run.spec_version if dag is None else dag.spec_version)
+        return 0 if spec is None else spec.max_consecutive_failed_dag_runs
+
+    def startable(self, now: datetime) -> list[RunFacts]:
+        """Return the queued runs that max_active_runs has room for, in the order of their start.
+
+        One whose data interval is a timetable's to say is among them when it has been said, with that interval.
+        """
+        if not self._owned.queued or not self.may_start:
             return []
         self.may_start = False
+        waiting = [self._known(run, now) for run in self._owned.queued.values()]
+        queued = {run.id: run for run in waiting if run is not None}
         running = [tracked.facts for tracked in self._owned.running.values()]
         one_of_each = {run.dag_id: run for run in queued.values()}
         limits = {dag_id: limit for dag_id, run in one_of_each.items() if (limit := self._limit(run)) is not None}
         return choose_runs(queued.values(), running, limits, {}).started
+
+    def _known(self, run: RunFacts, now: datetime) -> RunFacts | None:
+        """Return a run with its data interval; None while a timetable has yet to say it, or the DAG is paused."""
+        if not run.interval_pending:
+            return run
+        spec = None if self.is_held(run) else self.spec(run.dag_id, run.spec_version)
+        if spec is None:
+            return None
+        if is_asked(spec):
+            interval = self._timetables.interval(run, spec, now)
+        else:  # it was pinned to a version with another schedule since
+            interval = manual_interval(spec, run.logical_date)
+        if interval is None:
+            return None
+        return msgspec.structs.replace(
+            run, data_interval_start=interval.start, data_interval_end=interval.end, interval_pending=False
+        )
 
     def _limit(self, run: RunFacts) -> DagLimit | None:
         """Return what bounds the runs of this run's DAG: its newest version, or the run's own if the DAG is gone."""
@@ -169,3 +209,17 @@ class Calendar:
 def _has_all_runs(spec: DagSpec, open_runs: int) -> bool:
     """Return whether the DAG has as many open runs of a kind as it may; the next is created when one ends."""
     return 0 <= active_runs_limit(spec) <= open_runs
+
+
+def _with_later_interval(dag: DagFacts, known: DagFacts | None) -> DagFacts:
+    """Return a DAG as it was read, with the interval that was passed over meanwhile if that is later.
+
+    What is passed over has a run of another type; the store knows nothing of it.
+    """
+    if known is None or known.last_interval_start is None:
+        return dag
+    if dag.last_interval_start is not None and dag.last_interval_start >= known.last_interval_start:
+        return dag
+    return msgspec.structs.replace(
+        dag, last_interval_start=known.last_interval_start, last_interval_end=known.last_interval_end
+    )

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Literal
 
 from windlass.planning.queueing import AdmissionQueue, Occupancy
 from windlass.planning.runs import timeout_due
 from windlass.ports import RunFacts, TaskFacts
-from windlass.scheduler.timers import Timers
+from windlass.scheduler.deadlines import Deadlines
+from windlass.scheduler.timers import TimerKey, Timers
 from windlass.scheduler.tracked import TrackedRun
 from windlass.spec import DagSpec
 from windlass.states import OCCUPYING_STATES, TaskState
-
-#: What a timer is for: the next run of a DAG, a run's dagrun_timeout, a task instance (run, task) that may go on.
-TimerKey = tuple[Literal["dag"], str] | tuple[Literal["timeout"], int] | tuple[Literal["task"], int, int]
 
 #: A deferred instance waits for its trigger, and for its timeout if it has one.
 WAITING_FOR_TIME = frozenset({TaskState.UP_FOR_RETRY, TaskState.UP_FOR_RESCHEDULE, TaskState.DEFERRED})
@@ -36,6 +33,7 @@ class OwnedRuns:
         #: Pools in which deferred instances hold their slots.
         self._deferred_count: frozenset[str] = frozenset()
         self.timers: Timers[TimerKey] = Timers()
+        self.deadlines = Deadlines(self.timers)
         #: Runs whose plan has something new to think about, in the order in which they were touched.
         self.dirty: dict[int, None] = {}
 
@@ -58,14 +56,24 @@ class OwnedRuns:
         due = timeout_due(facts.start_date, spec.dagrun_timeout)
         if due is not None and facts.ending is None:
             self.timers.set(("timeout", facts.id), due)
+        self.deadlines.watch(facts, spec)
         self.dirty[facts.id] = None
         return tracked
+
+    def enqueue(self, facts: RunFacts, spec: DagSpec | None) -> None:
+        """Remember a run that waits for its start, in place of what was remembered of it."""
+        self.forget(facts.id)
+        self.queued[facts.id] = facts
+        if spec is not None:
+            self.deadlines.watch(facts, spec)
 
     def forget(self, run: int) -> None:
         """Drop what is remembered of a run."""
         self.queued.pop(run, None)
         self.dirty.pop(run, None)
         self.timers.cancel(("timeout", run))
+        self.timers.cancel(("interval", run))
+        self.deadlines.forget(run)
         tracked = self.running.pop(run, None)
         for task in () if tracked is None else tracked.tasks.values():
             self.put(tracked, task, None)

@@ -144,7 +144,7 @@ class Scheduler:
     def _load(self) -> None:
         """Read everything anew: DAGs, pools, the runs that can be owned; then submit what is queued once more."""
         self._owned, self._for_past, self._postponed = OwnedRuns(), {}, {}
-        self._calendar = Calendar(self._store, self._owned)
+        self._calendar = Calendar(self._store, self._owned, self._executor)
         self._load_pools()
         self._next_renewal = self._clock.monotonic() + self._settings.run_lease / 3
         self._adopt([run.id for run in self._store.open_runs()])
@@ -172,6 +172,7 @@ class Scheduler:
                 self._wake_past(dag_id)
         if self._executor.lost_contact():
             self._resubmit()
+            self._calendar.ask_again()
 
     def _renew(self, *, lapsed: bool) -> None:
         """Keep what is owned; after a lapse somebody else may have owned it meanwhile, so everything is read again."""
@@ -241,8 +242,7 @@ class Scheduler:
                 self._calendar.run_ended(facts.dag_id)  # by somebody else: a mark
                 self._wake_past(facts.dag_id)
             elif facts.state is RunState.QUEUED:
-                self._owned.forget(run)
-                self._owned.queued[run] = facts
+                self._owned.enqueue(facts, self._calendar.spec(facts.dag_id, facts.spec_version))
                 self._executor.prepare([(facts.bundle, facts.file, facts.code_version)])
             else:
                 self._track(facts)
@@ -280,6 +280,10 @@ class Scheduler:
         for key in self._owned.timers.pop_due(now):
             if key[0] == "dag":
                 self._calendar.look_at(key[1])
+            elif key[0] == "deadline":
+                changes.misses += self._owned.deadlines.missed(key[1], now)
+            elif key[0] == "interval":
+                self._calendar.may_start = True
             elif key[1] not in self._owned.running:
                 continue
             elif key[0] == "timeout":
@@ -299,8 +303,12 @@ class Scheduler:
 
     def _start_runs(self, now: datetime, changes: Changes) -> None:
         """Start the queued runs that max_active_runs has room for."""
-        for facts in self._calendar.startable():
-            changes.run_moves.append(self._run_move(facts, RunState.RUNNING, "started"))
+        for facts in self._calendar.startable(now):
+            move = self._run_move(facts, RunState.RUNNING, "started")
+            if self._owned.queued[facts.id].interval_pending:
+                interval = facts.data_interval_start, facts.data_interval_end
+                move = msgspec.structs.replace(move, interval=interval)
+            changes.run_moves.append(move)
             changes.generations[facts.id] = facts.generation
             self._track(msgspec.structs.replace(facts, state=RunState.RUNNING, start_date=now))
 
@@ -467,7 +475,10 @@ class Scheduler:
         if conclusion.state is RunState.FAILED and state is RunState.SUCCESS:
             # It was marked success, and then a task of it was marked failed.
             state, reason = conclusion.state, conclusion.reason
-        changes.run_moves.append(self._run_move(facts, state, reason))
+        move = self._run_move(facts, state, reason)
+        if state is RunState.FAILED:
+            move = msgspec.structs.replace(move, pauses_after=self._calendar.failures_limit(facts))
+        changes.run_moves.append(move)
         changes.generations[facts.id] = facts.generation
         self._owned.forget(facts.id)
         self._calendar.run_ended(facts.dag_id)

@@ -5,9 +5,16 @@ from __future__ import annotations
 import heapq
 from collections.abc import Hashable
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 K = TypeVar("K", bound=Hashable)
+#: What a timer is for: the next run of a DAG; a run's dagrun_timeout, its next deadline, or the interval that a
+#: timetable is to say; a task instance (run, task) that may go on.
+TimerKey = (
+    tuple[Literal["dag"], str]
+    | tuple[Literal["timeout", "deadline", "interval"], int]
+    | tuple[Literal["task"], int, int]
+)
 
 
 class Timers(Generic[K]):

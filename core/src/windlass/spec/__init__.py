@@ -9,6 +9,8 @@ from __future__ import annotations
 from windlass.spec.canonical import decode_spec as decode_spec
 from windlass.spec.canonical import encode_spec as encode_spec
 from windlass.spec.canonical import spec_version as spec_version
+from windlass.spec.deadline import DeadlineSpec as DeadlineSpec
+from windlass.spec.deadline import Reference as Reference
 from windlass.spec.mapping import ConcatLength as ConcatLength
 from windlass.spec.mapping import LengthSpec as LengthSpec
 from windlass.spec.mapping import LiteralLength as LiteralLength

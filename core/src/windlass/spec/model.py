@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from windlass.spec.deadline import DeadlineSpec
 from windlass.spec.mapping import MapSpec
 from windlass.spec.timetable import NullSpec, TimetableSpec
 from windlass.states import TriggerRule as TriggerRule
@@ -61,6 +62,7 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, di
     pool: str = "default_pool"
     pool_slots: int = 1
     priority_weight: int = 1
+    #: One of the three, or the name of a strategy, which has then made ``priority_weight`` when the file was parsed.
     weight_rule: str = WeightRule.DOWNSTREAM
     queue: str = "default"
     executor: str | None = None
@@ -139,6 +141,8 @@ class DagSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dic
     render_template_as_native_obj: bool = False
     #: Seconds between forced parses of the file, where its DAG sets one.
     min_file_process_interval: float | None = None
+    #: By when its runs must have ended. A run's missed deadline is told by its place in here.
+    deadlines: tuple[DeadlineSpec, ...] = ()
 
     @cached_property
     def by_id(self) -> dict[str, TaskSpec]:

@@ -56,7 +56,9 @@ class CronTriggerSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     expressions: tuple[str, ...]
     timezone: str = "UTC"
     interval: RelativeDelta = RelativeDelta()
-    run_immediately: bool = False
+    #: Where a DAG without start_date begins: with the latest instant (True), the next one, or the latest if it was no
+    #: more than so many seconds ago.
+    run_immediately: bool | float = False
 
 
 class DeltaTriggerSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="delta_trigger"):

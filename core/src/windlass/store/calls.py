@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from windlass.errors import Conflict, DagNotFound, RunExists, UsageError, WindlassError
 from windlass.planning.attempts import run_fields
-from windlass.planning.calendar import manual_interval
+from windlass.planning.calendar import is_asked, manual_interval
 from windlass.ports import NewRun
 from windlass.protocol import AssetEvent, Query, TriggerRun, Variable, Verb, XComGet, XComInfo, XComSet
 from windlass.states import RunType
@@ -121,7 +121,8 @@ class Calls:
             raise DagNotFound(f"DAG {verb.dag_id!r} is not known; `windlass dags list` shows what is")
         now: datetime = self._database.clock.now()
         date = verb.logical_date or now
-        interval = manual_interval(self._specs.get(verb.dag_id, row[0]), date)
+        spec = self._specs.get(verb.dag_id, row[0])
+        interval = manual_interval(spec, date)
         new = NewRun(
             dag_id=verb.dag_id,
             run_type=RunType.MANUAL,
@@ -133,6 +134,7 @@ class Calls:
             conf=verb.conf,
             bump=verb.logical_date is None,
             triggered_by=f"{held.dag_id}.{held.task_id}",
+            interval_pending=is_asked(spec),
         )
         try:
             return run_fields(self._commands.create(new))

@@ -19,9 +19,12 @@ from windlass.ports.gateway import StopRequest
 from windlass.states import TERMINAL_RUN_STATES, TERMINAL_TASK_STATES, Actor, RunState, TaskState
 from windlass.store import transitions
 from windlass.store.database import VIOLATION, Database, Transaction
+from windlass.store.deadlines import note_misses
 from windlass.store.expansion import expand
 from windlass.store.facts import to_json
-from windlass.store.instants import instant
+from windlass.store.instants import instant, micros
+from windlass.store.pausing import pause_after_failures
+from windlass.store.questions import forget_questions
 from windlass.store.room import Room
 from windlass.store.transitions import Values
 
@@ -29,8 +32,10 @@ _GENERATIONS: Final = "SELECT id, generation FROM run WHERE id IN IDS(:ids) FOR_
 _MOVE_RUN: Final = (
     "UPDATE run SET state = :to, ending = :ending, ending_reason = :reason,"
     " start_date = CASE WHEN :starts = 1 THEN COALESCE(start_date, :now) ELSE start_date END,"
-    " end_date = CASE WHEN :ends = 1 THEN :now ELSE end_date END"
-    " WHERE id = :run AND state = :before"
+    " end_date = CASE WHEN :ends = 1 THEN :now ELSE end_date END,"
+    " interval_start = COALESCE(:interval_start, interval_start), interval_end = COALESCE(:interval_end, interval_end),"
+    " interval_pending = CASE WHEN :interval_start IS NULL THEN interval_pending ELSE 0 END"
+    " WHERE id = :run AND state = :before AND (:starts = 0 OR interval_pending = 0 OR :interval_start IS NOT NULL)"
 )
 #: One statement for all moves: a new try, a queueing and an ending differ only in their values.
 _MOVE: Final = (
@@ -106,6 +111,8 @@ def commit(database: Database, changes: Changes) -> Committed:
 
     def work(transaction: Transaction) -> _Outcome:
         outcome = _Outcome(conflicts=_outdated(transaction, changes.generations))
+        # First, since what ends only now has missed them.
+        note_misses(transaction, [m for m in changes.misses if m.run not in outcome.conflicts], now)
         step = whole
         if outcome.conflicts:
             step = _without(whole, outcome.conflicts)
@@ -320,6 +327,8 @@ def _move_run(transaction: Transaction, move: RunMove, now: int) -> bool:
         "reason": move.reason or None,
         "starts": int(move.to is RunState.RUNNING),
         "ends": int(move.to in TERMINAL_RUN_STATES),
+        "interval_start": None if move.interval is None else micros(move.interval[0]),
+        "interval_end": None if move.interval is None else micros(move.interval[1]),
         "now": now,
     }
     if move.to is move.before:
@@ -330,8 +339,13 @@ def _move_run(transaction: Transaction, move: RunMove, now: int) -> bool:
     if transaction.run(_MOVE_RUN, values) != 1:
         return False
     transitions.write_run(transaction, audit)
+    if move.interval is not None:
+        forget_questions(transaction, move.run)
     if move.to in TERMINAL_RUN_STATES:
         owe_run_callback(transaction, move.run, move.to, op_id=move.op_id, reason=move.reason, now=now)
+    if move.to is RunState.FAILED and move.pauses_after:
+        dag_id = transaction.rows("SELECT dag_id FROM run WHERE id = :run", {"run": move.run})[0][0]
+        pause_after_failures(transaction, dag_id, move.pauses_after, now)
     return True
 
 

@@ -23,6 +23,7 @@ from windlass.store.database import Database, Row, Transaction
 from windlass.store.facts import run_state, task_state, to_json
 from windlass.store.idempotency import once
 from windlass.store.instants import micros
+from windlass.store.pausing import pause_after_failures
 from windlass.store.pinning import DROP_WAITS, pin_to_newest
 from windlass.store.selection import Selection, TaskRow, select
 from windlass.store.specs import Specs
@@ -152,9 +153,18 @@ class RunCommands:
             step = _Step(self._database, transaction, who)
             step.mark_all(transaction.rows(_OF_RUN, {"run": found[0]}), state)
             step.finish(found, state)
+            if state is RunState.FAILED:
+                self._pause_after_failures(transaction, found[2])
             return step.affected([found[0]])
 
         return self._write(key, "mark_run", [dag_id, run_id, state], work, Affected)
+
+    def _pause_after_failures(self, transaction: Transaction, dag_id: str) -> None:
+        """Let a run that is marked failed count as any failure does."""
+        dag = transaction.row("SELECT spec_version FROM dag WHERE dag_id = :dag_id", {"dag_id": dag_id})
+        if dag is not None:
+            limit = self._specs.get(dag_id, dag[0]).max_consecutive_failed_dag_runs
+            pause_after_failures(transaction, dag_id, limit, self._database.now())
 
     def _blocked_by(self, transaction: Transaction, run: Row, marked: set[str]) -> list[Row]:
         """Return the rows downstream of the marked tasks that failed, or could not run."""

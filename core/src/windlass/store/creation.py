@@ -23,9 +23,11 @@ from windlass.store.transitions import signal
 
 _INSERT_RUN: Final = (
     "INSERT INTO run (dag_id, run_id, run_type, state, logical_date, interval_start, interval_end, run_after,"
-    " queued_at, spec_version, code_version, bundle, file, conf, note, triggered_by, backfill_id, callbacks)"
+    " queued_at, spec_version, code_version, bundle, file, conf, note, triggered_by, backfill_id, callbacks,"
+    " interval_pending)"
     " VALUES (:dag_id, :run_id, :run_type, 'queued', :logical_date, :interval_start, :interval_end, :run_after, :now,"
-    " :spec_version, :code_version, :bundle, :file, :conf, :note, :triggered_by, :backfill_id, :callbacks)"
+    " :spec_version, :code_version, :bundle, :file, :conf, :note, :triggered_by, :backfill_id, :callbacks,"
+    " :pending)"
     " ON CONFLICT DO NOTHING"
 )
 INSERT_TASK: Final = (
@@ -69,6 +71,7 @@ class Creation:
             "triggered_by": new.triggered_by,
             "backfill_id": new.backfill_id,
             "callbacks": ",".join(self._spec.callbacks),
+            "pending": int(new.interval_pending),
         }
 
     def write(self, transaction: Transaction) -> RunFacts | None:

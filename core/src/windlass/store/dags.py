@@ -71,7 +71,8 @@ _PARSED_FILES: Final = (
 )
 _PAUSE: Final = (
     "UPDATE dag SET paused = :paused, unpaused_at = CASE WHEN :paused = 0 THEN :now ELSE unpaused_at END,"
-    " updated_at = :now WHERE dag_id = :dag_id AND paused <> :paused"
+    " paused_by = CASE WHEN :paused = 1 THEN :who END, paused_reason = NULL, updated_at = :now"
+    " WHERE dag_id = :dag_id AND paused <> :paused"
 )
 _BUSY: Final = (
     "SELECT t.task_id FROM ti t JOIN run r ON r.id = t.run WHERE t.state IN ('queued','running')"
@@ -197,7 +198,7 @@ class Dags:
         Raises:
             DagNotFound: there is none.
         """
-        values = {"dag_id": dag_id, "paused": int(paused), "now": self._database.now()}
+        values = {"dag_id": dag_id, "paused": int(paused), "who": who or None, "now": self._database.now()}
 
         def work(transaction: Transaction) -> bool:
             if transaction.row("SELECT 1 FROM dag WHERE dag_id = :dag_id", {"dag_id": dag_id}) is None:
@@ -227,7 +228,15 @@ class Dags:
                     f"task {busy[0]!r} of DAG {dag_id!r} is running; wait for it, or mark its run failed first"
                 )
             transaction.run(_REPARSE_OF, values)
-            for table in ("run", "asset_delivery", "asset_listener", "dag_version", "backfill", "dag"):
+            for table in (
+                "run",
+                "asset_delivery",
+                "asset_listener",
+                "dag_version",
+                "backfill",
+                "timetable_question",
+                "dag",
+            ):
                 transaction.run(f"DELETE FROM {table} WHERE dag_id = :dag_id", values)
             signal(transaction, SignalKind.DAG, dag_id=dag_id)
 

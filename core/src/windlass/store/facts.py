@@ -25,7 +25,8 @@ TASK_COLUMNS: Final = (
 )
 RUN_COLUMNS: Final = (
     "id, dag_id, run_id, run_type, state, logical_date, interval_start, interval_end, run_after, queued_at, start_date,"
-    " end_date, spec_version, code_version, bundle, file, generation, conf, backfill_id, ending, ending_reason"
+    " end_date, spec_version, code_version, bundle, file, generation, conf, backfill_id, ending, ending_reason,"
+    " interval_pending"
 )
 #: The bounds of the newest scheduled run come from an index, one seek each.
 DAG_COLUMNS: Final = (
@@ -113,6 +114,7 @@ def run_facts(row: Row) -> RunFacts:
         backfill_id=row[18],
         ending=None if row[19] is None else _RUN_STATES[row[19]],
         ending_reason=row[20],
+        interval_pending=bool(row[21]),
     )
 
 

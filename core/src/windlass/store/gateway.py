@@ -33,6 +33,7 @@ from windlass.store.database import Database, Transaction
 from windlass.store.endings import Closing, Endings, Held, is_overruled, write_endings
 from windlass.store.facts import to_json
 from windlass.store.instants import SECOND
+from windlass.store.questions import Questions
 from windlass.store.reaping import LEASE, close_lost
 from windlass.store.specs import Specs
 from windlass.store.waits import Waits
@@ -59,6 +60,7 @@ class SqlGateway:
         self._endings = Endings(database, self._specs)
         self._claiming = Claiming(database)
         self._callbacks = Callbacks(database, self._specs)
+        self._questions = Questions(database)
         self._calls = Calls(database, self._specs, credentials)
         self._waits = Waits(database)
         self._held: dict[str, Held] = {}
@@ -67,16 +69,17 @@ class SqlGateway:
 
     def claim(self, claims: Sequence[Claim], supervisor: str) -> list[Claimed | None]:
         """Move each ``queued`` instance to ``running`` if epoch and ticket still hold; None is a conflict."""
-        tasks = [claim for claim in claims if claim.kind is not WorkloadKind.CALLBACK]
+        tasks = [claim for claim in claims if claim.kind is WorkloadKind.TASK]
         granted = self._claim_tasks(tasks, supervisor)
         if len(tasks) == len(claims):
             return granted
         answers = iter(granted)
-        return [
-            self._claim_callback(claim) if claim.kind is WorkloadKind.CALLBACK else next(answers) for claim in claims
-        ]
+        return [next(answers) if claim.kind is WorkloadKind.TASK else self._claim_other(claim) for claim in claims]
 
-    def _claim_callback(self, claim: Claim) -> Claimed | None:
+    def _claim_other(self, claim: Claim) -> Claimed | None:
+        """Claim what is no task instance's attempt: a callback, or a question to a timetable."""
+        if claim.kind is WorkloadKind.TIMETABLE:
+            return self._questions.claim(claim)
         leased = self._callbacks.claim(claim)
         if leased is None:
             return None
@@ -129,8 +132,8 @@ class SqlGateway:
                 stops.append(StopRequest(task=task, run=run, lease_id=lease, kind=StopKind(kind), actor=who or ""))
         unknown = [lease for lease in leases if lease not in known]
         if unknown:
-            callbacks = self._callbacks.renew(unknown)
-            unknown = [lease for lease in unknown if lease not in callbacks]
+            others = self._callbacks.renew(unknown) | self._questions.renew(unknown)
+            unknown = [lease for lease in unknown if lease not in others]
         return stops + [
             StopRequest(task=0, run=0, lease_id=u, kind=StopKind.CLEAR, actor="lease lost") for u in unknown
         ]
@@ -139,18 +142,17 @@ class SqlGateway:
 
     def report(self, reports: Sequence[Report], supervisor: str) -> list[bool]:
         """Write the ends of attempts, each in its own right; False is a conflict."""
-        tasks = [report for report in reports if report.kind is not WorkloadKind.CALLBACK]
+        tasks = [report for report in reports if report.kind is WorkloadKind.TASK]
         written = self._report_tasks(tasks)
         if len(tasks) == len(reports):
             return written
         answers = iter(written)
-        return [
-            self._report_callback(report) if report.kind is WorkloadKind.CALLBACK else next(answers)
-            for report in reports
-        ]
+        return [next(answers) if report.kind is WorkloadKind.TASK else self._report_other(report) for report in reports]
 
-    def _report_callback(self, report: Report) -> bool:
+    def _report_other(self, report: Report) -> bool:
         self._held.pop(report.lease_id, None)
+        if report.kind is WorkloadKind.TIMETABLE:
+            return self._questions.report(report)
         return self._callbacks.report(report)
 
     def _report_tasks(self, reports: Sequence[Report]) -> list[bool]:

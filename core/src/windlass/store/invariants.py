@@ -185,6 +185,23 @@ INVARIANTS: Final[dict[str, Invariant]] = {
         " AND x.at > :now - :kept"
         " AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.consumer = '' AND o.op_id = 'run:' || x.op_id)",
     ),
+    "18 deadline-outbox": Invariant(
+        promise="a missed deadline has one outbox row, and nothing else has such a row",
+        sql="SELECT m.run, m.position FROM deadline_miss m WHERE (SELECT COUNT(*) FROM outbox o WHERE o.consumer = ''"
+        " AND o.event = 'run_deadline:' || m.position AND o.run = m.run) <> 1"
+        " UNION ALL SELECT o.run, o.id FROM outbox o WHERE o.consumer = '' AND o.event LIKE 'run_deadline:%'"
+        " AND NOT EXISTS (SELECT 1 FROM deadline_miss m WHERE m.run = o.run"
+        " AND o.event = 'run_deadline:' || m.position)",
+    ),
+    "19 interval": Invariant(
+        promise="no run has started before its data interval was known",
+        sql="SELECT id, state FROM run WHERE state = 'running' AND interval_pending = 1",
+    ),
+    "19 question": Invariant(
+        promise="a question is answered, has failed, or is held by one lease: never two of these",
+        sql="SELECT id, dag_id, run FROM timetable_question WHERE"
+        " (answered_at IS NOT NULL) + (retry_at IS NOT NULL) + (lease_id IS NOT NULL) > 1",
+    ),
     "19 deferred": Invariant(
         promise="a deferred task instance has one live trigger, and nothing else has",
         sql="SELECT t.id, t.state, 0 FROM ti t WHERE t.state = 'deferred' AND NOT EXISTS"

@@ -27,7 +27,9 @@ from windlass.store.specs import Specs
 
 T = TypeVar("T")
 
-_DAG_COLUMNS: Final = "dag_id, bundle, file, spec_version, code_version, paused, stale, created_at, updated_at"
+_DAG_COLUMNS: Final = (
+    "dag_id, bundle, file, spec_version, code_version, paused, stale, created_at, updated_at, paused_by, paused_reason"
+)
 _RUN: Final = f"SELECT {RUN_COLUMNS} FROM run WHERE dag_id = :dag_id AND run_id = :run_id"
 _ATTEMPTS: Final = (
     "SELECT lease_id, epoch, try_number, supervisor, hostname, pid, claimed_at, started_at, ended_at, duration_us,"
@@ -61,6 +63,9 @@ class DagRow(msgspec.Struct, frozen=True, kw_only=True):
     stale: bool
     created_at: datetime
     updated_at: datetime
+    #: Who paused it, and why where that was not a person's wish; None while it is not paused.
+    paused_by: str | None = None
+    paused_reason: str | None = None
 
 
 class AttemptRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -272,6 +277,8 @@ def _dag(row: Row) -> DagRow:
         stale=bool(row[6]),
         created_at=instant(row[7]),
         updated_at=instant(row[8]),
+        paused_by=row[9] if row[5] else None,
+        paused_reason=row[10] if row[5] else None,
     )
 
 

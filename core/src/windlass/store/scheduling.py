@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from windlass.ports import (
+    Asked,
     AssetName,
     Changes,
     Committed,
@@ -22,6 +23,7 @@ from windlass.ports import (
     TaskFacts,
     WaitingEvent,
 )
+from windlass.protocol import TimetableQuestion
 from windlass.spec import DagSpec
 from windlass.states import TaskState
 from windlass.store import assets
@@ -40,6 +42,7 @@ from windlass.store.facts import (
     to_json,
 )
 from windlass.store.instants import SECOND
+from windlass.store.questions import Questions
 from windlass.store.reaping import Reaper
 from windlass.store.specs import Specs
 
@@ -89,6 +92,7 @@ class SqlStore:
         self._database = database
         self._specs = specs or Specs(database)
         self._reaper = Reaper(database, Endings(database, self._specs))
+        self._questions = Questions(database)
 
     # --- Reading
 
@@ -189,6 +193,14 @@ class SqlStore:
 
         owned = {row[0] for row in self._database.write(work)}
         return [run for run in runs if run in owned]
+
+    def asked(self, dag_id: str, run: int = 0) -> Asked | None:
+        """Return the question to a plugin's timetable about a DAG's next run, or about a manual run."""
+        return self._questions.asked(dag_id, run)
+
+    def ask(self, question: TimetableQuestion, digest: str, seen: Asked | None) -> Asked | None:
+        """Put a question in place of what was ``seen``; return what is asked now."""
+        return self._questions.ask(question, digest, seen)
 
     def commit(self, changes: Changes) -> Committed:
         """Apply ``changes`` in one transaction. Idempotent by op_id."""

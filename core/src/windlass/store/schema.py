@@ -105,6 +105,9 @@ dag = Table(
     _moment("unpaused_at"),
     _moment("created_at", null=False),
     _moment("updated_at", null=False),
+    # Who paused it last, and why where that was not a person's wish.
+    _name("paused_by", null=True),
+    _text("paused_reason", null=True),
 )
 dag_version = Table(
     "dag_version",
@@ -178,6 +181,8 @@ run = Table(
     _word("ending", null=True),
     _text("ending_reason", null=True),
     _word("callbacks", default=""),
+    # Its data interval is a plugin's timetable's to say, and has not been said; it does not start before.
+    _flag("interval_pending"),
     UniqueConstraint("dag_id", "run_id"),
     UniqueConstraint("dag_id", "logical_date"),
     sqlite_autoincrement=True,
@@ -286,6 +291,16 @@ run_transition = Table(
 )
 Index("ix_run_transition_run", run_transition.c.run, run_transition.c.seq)
 
+deadline_miss = Table(
+    "deadline_miss",
+    metadata,
+    Column("run", _ID, ForeignKey("run.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    # Which of the DAG's deadlines, in the version of the run.
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    _moment("due_at", null=False),
+    _moment("missed_at", null=False),
+)
+
 # --- What wakes and what is delivered
 
 signal = Table(
@@ -344,6 +359,31 @@ trigger_wait = Table(
     # The supervisor that runs the trigger, by a lease.
     _name("holder", null=True),
     _moment("held_until"),
+)
+
+timetable_question = Table(
+    "timetable_question",
+    metadata,
+    _key(),
+    _name("dag_id"),
+    # The run whose data interval is asked for; 0: the DAG's next scheduled run.
+    _number("run"),
+    # Of all that the answer depends on: another digest is another question.
+    _token("digest"),
+    _token("spec_version"),
+    Column("question", LargeBinary, nullable=False),
+    _token("ticket"),
+    _token("lease_id", null=True),
+    _moment("lease_until"),
+    _moment("asked_at", null=False),
+    _moment("answered_at"),
+    Column("answer", LargeBinary, nullable=True),
+    _number("failures"),
+    _text("error", null=True),
+    # Set when it has failed: from then on it may be asked again, under a new ticket.
+    _moment("retry_at"),
+    UniqueConstraint("dag_id", "run"),
+    sqlite_autoincrement=True,
 )
 
 # --- What tasks say to each other

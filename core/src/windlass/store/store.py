@@ -20,6 +20,7 @@ from windlass.store.observations import Observations
 from windlass.store.outbox import Outbox
 from windlass.store.pools import Pools
 from windlass.store.queries import Queries
+from windlass.store.questions import Questions
 from windlass.store.scheduling import SqlStore
 from windlass.store.specs import Specs
 from windlass.store.waits import Waits
@@ -43,6 +44,7 @@ class Store:
         self.dags = Dags(database)
         self.pools = Pools(database)
         self.assets = Assets(database)
+        self.questions = Questions(database)
         self.outbox = Outbox(database)
         self.cleaning = Cleaning(database)
         self.jobs = Jobs(database)

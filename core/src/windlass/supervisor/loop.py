@@ -60,6 +60,8 @@ _log = logging.getLogger(__name__)
 _LOOK = 0.02
 #: How long leftovers of a dead predecessor may take to die, in seconds.
 _SWEEP = 10.0
+#: Kinds of workload that a zygote's child runs.
+_FORKED = frozenset({WorkloadKind.TASK, WorkloadKind.CALLBACK, WorkloadKind.TIMETABLE})
 #: Descriptors wanted: three per attempt.
 _FILES = 65536
 
@@ -187,7 +189,7 @@ class Supervisor:
         if self._draining:
             return  # they stay queued, and go to the next supervisor
         for workload in workloads:
-            if workload.kind not in {WorkloadKind.TASK, WorkloadKind.CALLBACK}:
+            if workload.kind not in _FORKED:
                 _log.error("workloads of kind %s are not supported by this supervisor", workload.kind)
             elif not self._launcher.has(workload.ticket):
                 self._launcher.launch(workload)

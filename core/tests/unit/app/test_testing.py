@@ -30,7 +30,13 @@ from windlass.app.clocks import VirtualClock
 from windlass.app.inproc.testing import run_task
 from windlass.errors import ParamInvalid, TaskFailed, TaskNotFound, TaskSkipped, UsageError
 from windlass.hooks import BaseHook
-from windlass.operators import EmptyOperator, LatestOnlyOperator, PythonOperator, ShortCircuitOperator
+from windlass.operators import (
+    BaseBranchOperator,
+    EmptyOperator,
+    LatestOnlyOperator,
+    PythonOperator,
+    ShortCircuitOperator,
+)
 from windlass.sensors import DateTimeSensor, PythonSensor
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
@@ -280,6 +286,11 @@ def test_callbacks_are_called_with_the_context_of_what_ended() -> None:
     ]
 
 
+class Undecided(BaseBranchOperator):
+    def choose_branch(self, context: Any) -> str:
+        raise AssertionError("a fake decides")
+
+
 def skip() -> None:
     raise TaskSkipped("nothing to do")
 
@@ -341,10 +352,12 @@ def test_a_fake_of_a_branch_is_its_choice_and_of_a_short_circuit_its_condition()
             return "a"
 
         choose() >> [EmptyOperator(task_id="a"), EmptyOperator(task_id="b")]
+        Undecided(task_id="other") >> [EmptyOperator(task_id="c"), EmptyOperator(task_id="d")]
         ShortCircuitOperator(task_id="stop", python_callable=lambda: True) >> EmptyOperator(task_id="after")
-    states = dag.test(fakes={"choose": "b", "stop": False}).states
+    states = dag.test(fakes={"choose": "b", "other": ["c"], "stop": False}).states
     assert (states["a"], states["b"], states["after"]) == ("skipped", "success", "skipped")
-    assert dag.test().states["after"] == "success"
+    assert (states["c"], states["d"]) == ("success", "skipped")
+    assert dag.test(fakes={"other": None}).states["after"] == "success"
 
 
 def test_a_fake_that_is_an_exception_is_raised_and_retried() -> None:

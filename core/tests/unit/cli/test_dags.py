@@ -188,7 +188,7 @@ def test_runs_show_has_exactly_the_fields_that_scripts_read(here: Installation, 
     assert shown["queued_at"] == "2026-03-01T12:00:00.000000+00:00"
     assert set(shown) == {
         "dag_id", "run_id", "run_type", "logical_date", "data_interval_start", "data_interval_end", "state",
-        "queued_at", "start_date", "end_date", "conf", "tasks",
+        "queued_at", "start_date", "end_date", "conf", "missed_deadlines", "tasks",
     }  # fmt: skip
     assert [task["task_id"] for task in shown["tasks"]] == ["extract", "load"]
     assert shown["tasks"][0] == {

@@ -273,7 +273,8 @@ def test_explain_a_deferral(here: Installation, windlass: Windlass) -> None:
     windlass("dags", "trigger", "w", "-r", "r")
     here.executor.script = lambda work, try_number: Result(defers=True, timeout=60.0)
     here.settle()
-    waits, nobody = windlass("explain", "w", "r", "a", "--json").data["causes"]
+    _, waits = windlass("explain", "w", "r", "a", "--json").data["causes"]
+    [nobody] = waits["causes"]
     assert waits["fact"] == (
         "it waits since 2026-03-01T12:00:00.000000+00:00 for the trigger t.T to fire, "
         "at the latest until 2026-03-01T12:01:00.000000+00:00"
@@ -289,7 +290,7 @@ def test_what_is_deferred_holds_its_pool_and_no_other_limit(here: Installation, 
     windlass("dags", "trigger", "w", "-r", "r")
     here.executor.script = lambda work, try_number: Result(defers=True)
     here.settle()
-    [cause] = windlass("tasks", "failed-deps", "w", "b", "r", "--json").data
+    _, cause, *_ = windlass("tasks", "failed-deps", "w", "b", "r", "--json").data
     assert cause["fact"] == "pool `small` has 0 of 1 slots free"
 
 

@@ -20,6 +20,7 @@ from windlass.spec import (
     CronIntervalSpec,
     CustomTimetableSpec,
     DagSpec,
+    GroupSpec,
     LiteralLength,
     MapSpec,
     TaskSpec,
@@ -431,6 +432,17 @@ def test_upstream_failed_down_to_the_failure(explained: Explained) -> None:
     assert cause.causes[0].fact == "trigger rule all_success: 1 upstream_failed upstream"
     assert cause.causes[1].causes[1].fact == "task 'a' has ended: failed"
     assert cause.cheapest == "windlass tasks clear d --run-id r --only-failed"
+
+
+def test_in_a_mapped_group_only_the_own_index_is_to_blame(explained: Explained) -> None:
+    members = (TaskSpec(task_id="x", group="g"), TaskSpec(task_id="y", upstream=("x",), group="g"))
+    group = GroupSpec(group_id="g", map=MapSpec(factors=(("v", LiteralLength(3)),)))
+    explained.here.add(dag(*members, groups=(group,)))
+    explained.here.executor.script = lambda work, _: Result(Outcome.FAIL)
+    explained.trigger()
+    explained.here.settle()
+    cause = explained.task("y", map_index=1)
+    assert [inner.fact for inner in cause.causes[1:]] == ["task 'x[1]' has ended: failed"]
 
 
 def test_skipped_down_to_the_decision(explained: Explained) -> None:

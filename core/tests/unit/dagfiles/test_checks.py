@@ -132,3 +132,23 @@ def test_an_asset_with_a_name_that_no_column_holds_is_refused() -> None:
     spec = DagSpec(dag_id="d", schedule=AssetScheduleSpec(condition=AssetCondition(asset="a" * 251)))
     with pytest.raises(SpecError, match="has 251 characters; it must have 1 to 250"):
         checked(encode_spec(spec), "f.py")
+
+
+LOCAL = ("LocalExecutor", "local")
+
+
+@pytest.mark.parametrize("executor", [None, *LOCAL])
+def test_a_task_may_name_the_executor_that_runs_everything(executor: str | None) -> None:
+    data = dag(tasks=(TaskSpec(task_id="a", executor=executor),))
+    assert checked(data, "etl.py", executors=LOCAL).by_id["a"].executor == executor
+
+
+@pytest.mark.parametrize("executor", ["KubernetesExecutor", "SequentialExecutor", "LOCAL"])
+def test_a_task_that_asks_for_another_executor_is_an_error_that_says_which_there_is(executor: str) -> None:
+    data = dag(tasks=(TaskSpec(task_id="a", executor=executor),))
+    with pytest.raises(SpecError) as caught:
+        checked(data, "etl.py", executors=LOCAL)
+    assert str(caught.value) == (
+        f"task 'a' of DAG 'etl' asks for executor {executor!r}, which is not the configured one (core.executor); "
+        "write 'LocalExecutor' or 'local', or leave executor= out"
+    )

@@ -312,7 +312,7 @@ class TestErrors:
         assert world.errors() == {"a.py": "a.py: two DAGs are called 'etl'; rename one of them"}
 
     def test_a_check_that_breaks_is_an_error_of_the_file(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        def broken(data: bytes, file: str) -> None:
+        def broken(data: bytes, file: str, **_: object) -> None:
             raise RecursionError("too deep")
 
         monkeypatch.setattr(outcome_module, "checked", broken)

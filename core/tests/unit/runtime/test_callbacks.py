@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from windlass import DAG, Variable, task
+from windlass import DAG, DeadlineAlert, DeadlineReference, Variable, task
 from windlass.errors import TaskFailed
 from windlass.interfaces.notifier import Notifier
 from windlass.operators import EmptyOperator
@@ -161,3 +161,15 @@ def test_a_callback_that_leaves_the_process_is_no_acknowledgement(lab: Any, dag:
     EmptyOperator(task_id="a", on_success_callback=lambda _: sys.exit(0))
     with pytest.raises(SystemExit):
         lab.finish(dag, "a", callback="success")
+
+
+def test_a_missed_deadline_calls_its_own_callbacks_with_the_run_as_it_is(lab: Any, told: Told) -> None:
+    reference = DeadlineReference.DAGRUN_QUEUED_AT
+    never = DeadlineAlert(reference=reference, interval=60, callback=boom)
+    mine = DeadlineAlert(reference=reference, interval=120, callback=told)
+    dag = DAG("d", deadline=[never, mine])
+    ending = lab.finish(dag, "", callback="run_deadline:1", reason="the run has not ended by its deadline")
+    assert ending.outcome is Outcome.SUCCESS
+    [context] = told.contexts
+    assert (context["reason"], context["dag_run"].state) == ("the run has not ended by its deadline", "queued")
+    assert "ti" not in context

@@ -23,7 +23,7 @@ from windlass.protocol import (
     XComSet,
     XComValue,
 )
-from windlass.spec import MapSpec, ParamSpec, TaskSpec, XComLength
+from windlass.spec import CustomTimetableSpec, MapSpec, ParamSpec, TaskSpec, XComLength
 from windlass.states import TaskState
 from windlass.store import Store
 from windlass_testing.hand_driven import HandDriven, result
@@ -442,6 +442,14 @@ def test_a_task_triggers_another_dag(engine: HandDriven) -> None:
     assert (
         engine.gateway.call(claimed.lease_id, TriggerRun(dag_id="other", run_id="mine", reset=True))["run_id"] == "mine"
     )
+
+
+def test_a_run_that_a_task_triggers_waits_for_its_timetable_as_any_other(engine: HandDriven) -> None:
+    engine.dag("x", dag_id="moon", file="m.py", schedule=CustomTimetableSpec(name="acme.Moon", data={}))
+    claimed = running(engine)
+    engine.gateway.call(claimed.lease_id, TriggerRun(dag_id="moon", run_id="mine"))
+    [waiting] = [run for run in engine.scheduler.open_runs() if run.dag_id == "moon"]
+    assert waiting.interval_pending
 
 
 def test_variables_are_set_here_and_read_through_the_secrets_chain(engine: HandDriven) -> None:

@@ -32,7 +32,7 @@ def test_the_duration_is_the_median_of_the_successes(engine: HandDriven) -> None
 def test_only_the_latest_20_count(engine: HandDriven) -> None:
     engine.dag("a")
     for day in range(1, 26):
-        succeed(engine, day, 1000.0 if day <= 5 else 2.0)
+        succeed(engine, day, 1000.0 if day <= 10 else 2.0)
     assert engine.store.history.of("d", "a")[0] == pytest.approx(2.0)
 
 

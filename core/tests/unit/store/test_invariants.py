@@ -55,6 +55,10 @@ PLANTED = {
     "23 waits-for": "DELETE FROM asset_listener",
     "19 deferred": "UPDATE trigger_wait SET live = 0 WHERE live = 1",
     "19 resumed": "UPDATE ti SET continues = 0 WHERE id = :resumed",
+    "18 deadline-outbox": "INSERT INTO deadline_miss (run, position, due_at, missed_at) SELECT id, 0, 0, 0 FROM run",
+    "19 interval": "UPDATE run SET state = 'running', interval_pending = 1",
+    "19 question": "INSERT INTO timetable_question (dag_id, digest, spec_version, question, ticket, asked_at, lease_id,"
+    " answered_at) VALUES ('d', 'd', 's', '{}', 't', 0, 'held', 0)",
 }
 
 

@@ -11,19 +11,21 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, Final
 
 import msgspec
 
+from windlass.planning import asking, rules
 from windlass.planning import assets as planned_assets
 from windlass.planning import endings as planned_endings
-from windlass.planning import rules
 from windlass.planning.assets import condition_of
 from windlass.planning.runs import DagLimit, choose_runs
-from windlass.ports import Changes, Claim, Committed, RunFacts, SignalKind, StopRequest, TaskFacts
+from windlass.ports import Changes, Claim, Committed, DeadlineMiss, RunFacts, SignalKind, StopRequest, TaskFacts
 from windlass.scheduler import calendar, owned, tracked
 from windlass.scheduler import scheduler as stepping
+from windlass.scheduler.deadlines import Deadlines
 from windlass.scheduler.scheduler import Scheduler
 from windlass.scheduler.tracked import TrackedRun
 from windlass.spec import TriggerRule
@@ -34,10 +36,14 @@ from windlass.store import (
     claiming,
     commands,
     creation,
+    deadlines,
     endings,
+    facts,
     gateway,
     pinning,
+    questions,
     reaping,
+    scheduling,
     waits,
     xcoms,
 )
@@ -278,6 +284,76 @@ def _hasty_rule(stack: ExitStack) -> None:
     clauses = tuple(c for c in rules.RULES[TriggerRule.ALL_SUCCESS] if c.verdict is not rules.Verdict.RUN)
     hasty = {**rules.RULES, TriggerRule.ALL_SUCCESS: (*clauses, rules.Clause(rules.Verdict.RUN))}
     _replace(stack, rules, "RULES", hasty)
+
+
+# --- Timetables, deadlines, pauses
+
+
+@_bug("an answer to a timetable's question is taken from anybody")
+def _any_lease_answers(stack: ExitStack) -> None:
+    _without(stack, questions, "_ANSWER", " AND lease_id = :lease", " AND answered_at IS NULL")
+
+
+@_bug("a question is claimed whichever ticket is shown")
+def _any_ticket_asks(stack: ExitStack) -> None:
+    _without(stack, questions, "_CLAIM", " AND ticket = :ticket")
+
+
+@_bug("a question that somebody has is given to another one too")
+def _shared_question(stack: ExitStack) -> None:
+    _without(stack, questions, "_CLAIM", " AND lease_id IS NULL", " AND answered_at IS NULL", " AND retry_at IS NULL")
+
+
+@_bug("what a timetable says is believed")
+def _credulous(stack: ExitStack) -> None:
+    _replace(stack, asking, "problem_with", lambda _question, _answer: None)
+
+
+@_bug("a timetable that has failed is asked no more")
+def _never_asked_again(stack: ExitStack) -> None:
+    _replace(stack, questions, "retry_delay", lambda _failures: timedelta(days=1))
+
+
+@_bug("a manual run does not wait for its interval")
+def _hasty_start(stack: ExitStack) -> None:
+    _replace(stack, calendar.Calendar, "_known", lambda _self, run, _now: run)
+
+
+@_bug("a run whose interval is pending may be started without one, by a scheduler that does not know of it")
+def _unguarded_start(stack: ExitStack) -> None:
+    guard = " AND (:starts = 0 OR interval_pending = 0 OR :interval_start IS NOT NULL)"
+    _without(stack, changes, "_MOVE_RUN", guard)
+    original = facts.run_facts
+    _replace(stack, scheduling, "run_facts", lambda row: msgspec.structs.replace(original(row), interval_pending=False))
+
+
+@_bug("a missed deadline owes no callback")
+def _silent_deadline(stack: ExitStack) -> None:
+    _replace(stack, deadlines, "_OWE", "UPDATE outbox SET failures = failures WHERE id = -1")
+
+
+@_bug("a deadline passes unnoticed")
+def _unnoticed_deadline(stack: ExitStack) -> None:
+    _replace(stack, Deadlines, "missed", lambda _self, _run, _now: [])
+
+
+@_bug("a deadline that was missed is told again by the next scheduler")
+def _deadline_told_again(stack: ExitStack) -> None:
+    original = deadlines.note_misses
+
+    def note(transaction: Transaction, misses: Sequence[DeadlineMiss], now: int) -> None:
+        original(transaction, misses, now)
+        for miss in misses:
+            values = {"event": f"run_deadline:{miss.position}", "run": miss.run, "reason": miss.reason, "now": now}
+            transaction.run(deadlines._OWE, {**values, "op_id": transaction.token()})  # noqa: SLF001
+
+    _replace(stack, changes, "note_misses", note)
+
+
+@_bug("failures in a row pause nothing")
+def _tireless(stack: ExitStack) -> None:
+    for module in (changes, commands):
+        _replace(stack, module, "pause_after_failures", lambda *_args: False)
 
 
 # --- Claims and leases

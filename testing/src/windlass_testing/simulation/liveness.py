@@ -7,17 +7,20 @@ from typing import Final
 
 import msgspec
 
-from windlass.spec import DagSpec, DeltaIntervalSpec
+from windlass.spec import DagSpec
 from windlass.states import TERMINAL_RUN_STATES
 from windlass_testing.simulation import evaluator
 from windlass_testing.simulation.observer import Observer, Run
 from windlass_testing.simulation.processes import Register
+from windlass_testing.simulation.timetables import grid_seconds
 from windlass_testing.simulation.world import START, InvariantBroken, World
 
 #: Nothing may move for this long: a hanging task, an expired lease, a reaper's pause and a retry, one after the other.
 STILL: Final = 300.0
 #: Nothing that may move waits for longer than this when no process runs and no delay is kept.
 _SETTLED: Final = 45.0
+#: A timetable that has failed often is asked again after ten minutes at the latest, and then answers.
+_ANSWERED: Final = 900.0
 _ENDED: Final = frozenset(state.value for state in TERMINAL_RUN_STATES)
 _OF_TIME: Final = frozenset({"scheduled", "queued", "running", "up_for_retry", "up_for_reschedule", "deferred"})
 _WELL: Final = frozenset({"success", "skipped"})
@@ -61,6 +64,8 @@ class Liveness:
         open_runs = [run for run in self._observer.runs.values() if run.state not in _ENDED]
         if not self._is_schedule_over():
             return False
+        if self._observer.time.is_asking() and world.time < self._begun_at + _ANSWERED:
+            return False
         if not open_runs:
             # An ended run may make room for the next.
             return world.time > self._observer.moved_at + 10.0
@@ -69,6 +74,8 @@ class Liveness:
         if still_for < (STILL if busy else _SETTLED):
             return False
         for run in open_runs:
+            if self._observer.time.is_paused(run.dag_id):
+                continue  # the DAG has paused itself since everybody went home
             if run.state == "running" and not self._waits_for_past(run):
                 raise InvariantBroken("20 liveness", f"run {run.id} stands still: {self._observer.board(run.id)}")
             if run.state == "queued" and not self._is_held_up(run):
@@ -83,10 +90,12 @@ class Liveness:
             if keys.count(key) > 1:
                 raise InvariantBroken("19 one effect per key", f"{keys.count(key)} runs were triggered by one command")
         for dag_id, spec in self._specs.items():
-            if isinstance(spec.schedule, DeltaIntervalSpec) and spec.catchup and spec.end_date is not None:
-                wanted = int((spec.end_date - START).total_seconds() / spec.schedule.delta.seconds) + 1
+            seconds = grid_seconds(spec)
+            if seconds is not None and spec.catchup and spec.end_date is not None:
+                wanted = int((spec.end_date - START).total_seconds() / seconds) + 1
                 found = sum(r.dag_id == dag_id and r.run_type == "scheduled" for r in self._observer.runs.values())
                 stuck = any(r.dag_id == dag_id and r.state not in _ENDED for r in self._observer.runs.values())
+                stuck = stuck or self._observer.time.is_paused(dag_id)
                 if found > wanted or (found < wanted and not stuck):
                     raise InvariantBroken("17 one run per interval", f"{found} runs of {dag_id} instead of {wanted}")
 
@@ -94,9 +103,9 @@ class Liveness:
         """Return whether every scheduled run has been due for a while."""
         last = max(
             (
-                (spec.end_date - START).total_seconds() + spec.schedule.delta.seconds
+                (spec.end_date - START).total_seconds() + seconds
                 for spec in self._specs.values()
-                if isinstance(spec.schedule, DeltaIntervalSpec) and spec.end_date is not None
+                if (seconds := grid_seconds(spec)) is not None and spec.end_date is not None
             ),
             default=0.0,
         )

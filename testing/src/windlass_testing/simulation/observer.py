@@ -21,6 +21,7 @@ from windlass.store.database import Database
 from windlass_testing.simulation import evaluator
 from windlass_testing.simulation.assets import AssetWatch
 from windlass_testing.simulation.processes import Register, read_mark
+from windlass_testing.simulation.time_watch import TimeWatch
 from windlass_testing.simulation.world import InvariantBroken, World
 
 
@@ -106,6 +107,7 @@ class Observer:
         self._run_rows: list[tuple[object, ...]] = []
         self._seq = 0
         self.runs: dict[int, Run] = {}
+        self.time = TimeWatch(world, database, specs)
         self.commits = 0
         #: When a task instance or a run changed its state last.
         self.moved_at = 0.0
@@ -125,6 +127,7 @@ class Observer:
         self.commits += 1
         self._look_at_runs()
         self.assets.look()
+        self.time.look()
         rows = self._database.rows(_TIS)
         opened = {lease: (task, epoch) for lease, task, epoch in self._database.rows(_OPEN)}
         if rows != self._rows or opened != self._open:
@@ -154,6 +157,7 @@ class Observer:
             if old is not None and old.state == run.state:
                 continue
             self._world.note(f"run {run.id} ({run.dag_id}): {'created' if old is None else old.state} -> {run.state}")
+            self.time.moved(run, self.runs)
             if run.state == "running" and self.one_scheduler:
                 active = sum(r.dag_id == run.dag_id and r.state == "running" for r in self.runs.values())
                 if active > self._specs[run.dag_id].max_active_runs:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 
 from windlass.errors import Conflict, StoreError
+from windlass.planning.calendar import is_asked
 from windlass.ports import NewRun, Rng
+from windlass.spec import DagSpec
 from windlass.states import RunState, RunType, TaskState
 from windlass.store import Store
 from windlass_testing.simulation.assets import Updates
@@ -22,7 +24,13 @@ class Operator:
     """One person at a time, with a few commands in mind."""
 
     def __init__(
-        self, world: World, store: Store, rng: Rng, observer: Observer, dag_ids: Sequence[str], updates: Updates
+        self,
+        world: World,
+        store: Store,
+        rng: Rng,
+        observer: Observer,
+        specs: Mapping[str, DagSpec],
+        updates: Updates,
     ) -> None:
         self._world = world
         self._runs = Watched(store.runs, allowed=(Conflict,))
@@ -32,7 +40,8 @@ class Operator:
         self._updates = updates
         self._rng = rng
         self._observer = observer
-        self._dag_ids = dag_ids
+        self._specs = specs
+        self._dag_ids = tuple(specs)
         self._actor: Actor | None = None
         #: Keys of the triggers that were sent.
         self.triggered: list[str] = []
@@ -93,6 +102,7 @@ class Operator:
             run_after=now,
             bump=True,
             conf={"key": key},
+            interval_pending=is_asked(self._specs[dag_id]),
         )
         self._world.note(f"triggers {dag_id}")
         self.triggered.append(key)

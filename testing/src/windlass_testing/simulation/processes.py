@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from windlass.planning.topology import topology_of
-from windlass.ports import Claimed, StopKind, Workload
+from windlass.ports import Claimed, StopKind, Workload, WorkloadKind
 from windlass.protocol import Defer, Finish, Outcome, Reschedule, XComSet, XComValue
 from windlass.spec import DagSpec
 from windlass_testing.simulation.assets import Updates
@@ -49,6 +49,11 @@ class Process:
     def believes(self, now: float) -> bool:
         """Return whether it lives and holds a lease that, as far as its supervisor knows, has not expired."""
         return self.alive and not self.betrayed and now < self.renewed_at + LEASE
+
+    @property
+    def asks(self) -> bool:
+        """Whether it is a question to a timetable, and no attempt of a task."""
+        return self.workload.kind is WorkloadKind.TIMETABLE
 
     @property
     def name(self) -> str:

@@ -8,11 +8,16 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
+
+import msgspec
 
 from windlass.app.clocks import SeededRng
-from windlass.ports import NewRun, Workload
+from windlass.planning.calendar import is_asked
+from windlass.ports import NewRun, Workload, WorkloadKind
+from windlass.protocol.timetables import decode_question
 from windlass.scheduler import SchedulerSettings
-from windlass.spec import DagSpec, DeltaIntervalSpec
+from windlass.spec import DagSpec
 from windlass.states import RunType
 from windlass.store import ParsedFile, Store
 from windlass.store.database import Database
@@ -28,6 +33,7 @@ from windlass_testing.simulation.people import Operator
 from windlass_testing.simulation.processes import Behaviour, Register
 from windlass_testing.simulation.scheduler import Bells, SchedulerHost
 from windlass_testing.simulation.supervisor import SupervisorHost
+from windlass_testing.simulation.timetables import Answering, grid_seconds, with_time
 from windlass_testing.simulation.world import InvariantBroken, World
 
 
@@ -91,6 +97,9 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(before)
 
 
+_QUESTION: Final = "SELECT question FROM timetable_question WHERE ticket = :ticket"
+
+
 class _Simulation:
     def __init__(self, seed: int, world: World) -> None:
         self._world = world
@@ -99,7 +108,9 @@ class _Simulation:
         self.faults = Faults.drawn(source)
         self._specs: dict[str, DagSpec] = {}
         for number in range(source.choice((1, 1, 2))):
-            spec = random_dag(source, f"dag{number}")
+            # What it has to do with time is drawn apart, which keeps the shapes that seeds are known for.
+            apart = random.Random(f"time {seed} {number}")  # noqa: S311 - repeatable
+            spec = with_time(apart, random_dag(source, f"dag{number}"))
             self._specs[spec.dag_id] = spec
         fed = consumers(random.Random(f"assets {seed}"))  # noqa: S311 - repeatable
         self._updates = Updates(random.Random(f"updates {seed}"), any_at_all=bool(fed))  # noqa: S311 - repeatable
@@ -110,6 +121,7 @@ class _Simulation:
         self._database = Database.memory(world, self._rng, self._bells)
         self._store = Store(self._database)
         self._register = Register()
+        self._answering = Answering(world)
         self.observer = Observer(world, self._database, self._register, self._specs)
         self._probe = Interference(world, self.faults, self.observer.look)
         self._database.probe = self._probe
@@ -125,7 +137,15 @@ class _Simulation:
         names = ("one", "two") if source.random() < 0.35 else ("one",)
         hosts = [
             SupervisorHost(
-                world, name, self._database, specs, self._rng, self._register, behaviour, fences=len(names) > 1
+                world,
+                name,
+                self._database,
+                specs,
+                self._rng,
+                self._register,
+                behaviour,
+                self._answering,
+                fences=len(names) > 1,
             )
             for name in names
         ]
@@ -134,6 +154,8 @@ class _Simulation:
         poll = source.choice((1.0, 5.0))
         owners = ("a", "b") if source.random() < 0.3 else ("a",)
         self.observer.one_scheduler = len(owners) == 1
+        if not self.observer.one_scheduler:
+            self._lift_failure_limits()
         for owner in owners:
             settings = SchedulerSettings(owner=owner, poll_interval=poll)
             host = SchedulerHost(
@@ -145,7 +167,7 @@ class _Simulation:
                 lambda: LossyExecutor(world, self.faults, hosts, parallelism, self._on_submit),
             )
             self._bells.hosts.append(host)
-        operator = Operator(world, self._store, self._rng, self.observer, tuple(self._specs), self._updates)
+        operator = Operator(world, self._store, self._rng, self.observer, self._specs, self._updates)
         if self.faults.operator:
             operator.start()
         if self.faults.jump:
@@ -161,6 +183,7 @@ class _Simulation:
         liveness.check_end(operator.triggered)
         with self._probe.muted():
             self.observer.check_all(liveness=True)
+            self.observer.time.check_end()
 
     def close(self) -> None:
         """End everybody and the database."""
@@ -168,19 +191,29 @@ class _Simulation:
         self._world.stop()
         self._database.close()
 
-    def _prepare(self) -> None:
-        for name, slots in POOLS.items():
-            self._store.pools.set(name, slots)
+    def _lift_failure_limits(self) -> None:
+        """Let no DAG pause itself: of several schedulers, only the one that reads the signal would learn of it."""
+        for dag_id, spec in self._specs.items():
+            if spec.max_consecutive_failed_dag_runs:
+                self._specs[dag_id] = msgspec.structs.replace(spec, max_consecutive_failed_dag_runs=0)
+        self._store_dags()
+
+    def _store_dags(self) -> None:
         files = [
             ParsedFile(bundle="main", file=spec.file, code_version=f"code-{dag_id}", specs=(spec,))
             for dag_id, spec in self._specs.items()
         ]
         self._store.dags.store_parse_results(files, paused=False)
+
+    def _prepare(self) -> None:
+        for name, slots in POOLS.items():
+            self._store.pools.set(name, slots)
+        self._store_dags()
         now = self._world.now()
         for dag_id, spec in self._specs.items():
             if dag_id in self._fed:
                 continue
-            times = 1 if isinstance(spec.schedule, DeltaIntervalSpec) else self._source.randint(1, 2)
+            times = 1 if grid_seconds(spec) is not None else self._source.randint(1, 2)
             for _ in range(times):
                 self._store.runs.create(
                     NewRun(
@@ -192,11 +225,17 @@ class _Simulation:
                         data_interval_end=now,
                         run_after=now,
                         bump=True,
+                        interval_pending=is_asked(spec),
                     )
                 )
 
     def _on_submit(self, workload: Workload) -> None:
         """Nothing is handed out before its queueing is committed."""
+        if workload.kind is WorkloadKind.TIMETABLE:
+            with self._probe.muted():
+                rows = self._database.rows(_QUESTION, {"ticket": workload.ticket})
+            self._answering.sent(workload.ticket, decode_question(rows[0][0]) if rows else None)
+            return
         ti = self.observer.instance(workload.id)
         if ti is None or ti.epoch < workload.epoch:
             raise InvariantBroken(

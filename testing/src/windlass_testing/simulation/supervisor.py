@@ -26,6 +26,7 @@ from windlass.supervisor.reactor import Callback, Reactor
 from windlass.supervisor.waiting import HostKey, Waiting
 from windlass_testing.simulation.interference import Watched
 from windlass_testing.simulation.processes import Behaviour, Process, Register, read_mark
+from windlass_testing.simulation.timetables import Answering
 from windlass_testing.simulation.triggers import TriggerHost, is_shared
 from windlass_testing.simulation.world import Actor, InvariantBroken, World
 
@@ -76,6 +77,7 @@ class SupervisorHost:
         rng: Rng,
         register: Register,
         behaviour: Behaviour,
+        answering: Answering,
         *,
         fences: bool,
     ) -> None:
@@ -86,6 +88,7 @@ class SupervisorHost:
         self.rng = rng
         self.register = register
         self.behaviour = behaviour
+        self.answering = answering
         self.fences = fences
         #: Counts the starts: who talks to an earlier one has lost contact.
         self.incarnation = 0
@@ -244,7 +247,9 @@ class Supervisor:
     def _on_ready(self, process: Process) -> None:
         work = process.workload
         process.renewed_at = self._world.time
-        claim = Claim(task=work.id, epoch=work.epoch, ticket=work.ticket, pid=process.pid, hostname=self.name)
+        claim = Claim(
+            task=work.id, epoch=work.epoch, ticket=work.ticket, pid=process.pid, hostname=self.name, kind=work.kind
+        )
         self._ledger.claim(claim, functools.partial(self._on_claimed, process))
 
     def _on_claimed(self, process: Process, claimed: Claimed | None) -> None:
@@ -255,8 +260,11 @@ class Supervisor:
             return
         self._world.note(f"claims {process.name}: try {claimed.context.try_number}")
         process.claimed = claimed
-        self._host.register.add(claimed.lease_id, process, self._world.time)
-        self._host.register.check_resumption(process)
+        if process.asks:
+            self._host.answering.claimed(process)
+        else:
+            self._host.register.add(claimed.lease_id, process, self._world.time)
+            self._host.register.check_resumption(process)
         if claimed.execution_timeout is not None:
             self._reactor.after(
                 claimed.execution_timeout, functools.partial(self._on_timeout, process, claimed.execution_timeout)
@@ -266,10 +274,10 @@ class Supervisor:
 
     def _begin(self, process: Process) -> None:
         behaviour, source = self._host.behaviour, self._world.random
-        duration = behaviour.duration()
+        duration = self._host.answering.duration() if process.asks else behaviour.duration()
         if behaviour.dies():
             self._world.at(source.uniform(0.0, duration), self._exit, process)
-        if source.random() < 0.3:
+        if not process.asks and source.random() < 0.3:
             self._world.at(source.uniform(0.0, duration), self._ask, process)
         self._world.at(duration, self._finish, process)
 
@@ -281,7 +289,7 @@ class Supervisor:
         """Have user code end: in the child, whatever its supervisor is doing."""
         if not process.alive or process.stopping:
             return
-        self._host.behaviour.end(process)
+        (self._host.answering if process.asks else self._host.behaviour).end(process)
         self.tell(functools.partial(self._on_ending, process))
         self._world.at(self._world.random.uniform(0.0, 0.5), self._exit, process)
 
@@ -346,6 +354,7 @@ class Supervisor:
             epoch=process.workload.epoch,
             op_id=self._host.rng.token(),
             early=early,
+            kind=process.workload.kind,
         )
         if process.stopped is not None:
             report = msgspec.structs.replace(report, stopped=process.stopped)

@@ -25,6 +25,7 @@ from windlass.ports import (
     Wait,
     WaitChanges,
     WaitKey,
+    WorkloadKind,
 )
 from windlass.protocol import (
     AssetEvent,
@@ -70,6 +71,8 @@ class MemoryGateway:
         return [self._claim(claim) for claim in claims]
 
     def _claim(self, claim: Claim) -> Claimed | None:
+        if claim.kind is WorkloadKind.TIMETABLE:
+            return self._store.questions.claim(claim)
         found = self._store.tasks([claim.task])
         if not found or found[0].state is not TaskState.QUEUED:
             return None
@@ -121,6 +124,8 @@ class MemoryGateway:
         return [self._report(report) for report in reports]
 
     def _report(self, report: Report) -> bool:
+        if report.kind is WorkloadKind.TIMETABLE:
+            return self._store.questions.report(report)
         task = self._store.task(report.task)
         if task.lease_id != report.lease_id or task.epoch != report.epoch or task.state is not TaskState.RUNNING:
             return False

@@ -21,16 +21,19 @@ from typing import Any
 import msgspec
 
 from windlass.app.inproc.assets import MemoryAssets
+from windlass.app.inproc.questions import MemoryQuestions
 from windlass.errors import DagNotFound, StoreError
 from windlass.planning.queueing import Lane, Occupancy
-from windlass.planning.runs import make_run_id
+from windlass.planning.runs import make_run_id, pauses_after_failures
 from windlass.ports import (
     Admission,
+    Asked,
     AssetName,
     Changes,
     Clock,
     Committed,
     DagFacts,
+    DeadlineMiss,
     Expansion,
     NewRun,
     Occupied,
@@ -45,7 +48,7 @@ from windlass.ports import (
     TaskMove,
     WaitingEvent,
 )
-from windlass.protocol import AssetEvent, Rendered, XComValue
+from windlass.protocol import AssetEvent, Rendered, TimetableQuestion, XComValue
 from windlass.spec import DagSpec, TaskSpec, spec_version
 from windlass.states import OCCUPYING_STATES, RUN_TRANSITIONS, Actor, RunState, RunType, TaskState, is_legal
 
@@ -81,6 +84,9 @@ class MemoryStore:
         self.assets = MemoryAssets()
         #: Why runs have ended.
         self.run_reasons: dict[int, str] = {}
+        #: When each missed deadline, by run and place, was due.
+        self.missed: dict[tuple[int, int], datetime] = {}
+        self.questions = MemoryQuestions(clock, self._tell)
         self._dags: dict[str, DagFacts] = {}
         self._specs: dict[tuple[str, str], DagSpec] = {}
         self._pools = {"default_pool": PoolFacts(name="default_pool", slots=128)}
@@ -216,6 +222,9 @@ class MemoryStore:
     def _signal(self, kind: SignalKind, *, dag_id: str = "", run: int = 0, task: int = 0) -> None:
         number = next(self._ids)
         self._signals[number] = Signal(id=number, kind=kind, dag_id=dag_id, run=run, task=task)
+
+    def _tell(self, question: TimetableQuestion) -> None:
+        self._signal(SignalKind.RUN if question.run else SignalKind.DAG, dag_id=question.dag_id, run=question.run)
 
     # -- StorePort: reading -------------------------------------------------------------------------------------------
 
@@ -357,6 +366,7 @@ class MemoryStore:
             generation=0,
             conf=new.conf,
             backfill_id=new.backfill_id,
+            interval_pending=new.interval_pending,
         )
         self._runs[facts.id] = facts
         insort(self._dated.setdefault(facts.dag_id, []), (logical, facts.id))
@@ -404,6 +414,14 @@ class MemoryStore:
         """Take the runs that nobody else owns; a lease never ends here."""
         return [run for run in runs if run in self._runs and self._owners.setdefault(run, owner) == owner]
 
+    def asked(self, dag_id: str, run: int = 0) -> Asked | None:
+        """Return the question about a DAG's next run, or about a manual run."""
+        return self.questions.asked(dag_id, run)
+
+    def ask(self, question: TimetableQuestion, digest: str, seen: Asked | None) -> Asked | None:
+        """Put a question in place of what was ``seen``."""
+        return self.questions.ask(question, digest, seen)
+
     def commit(self, changes: Changes) -> Committed:
         """Apply each run's changes whole or not at all."""
         by_run = _by_run(changes)
@@ -411,6 +429,7 @@ class MemoryStore:
         expanded: list[TaskFacts] = []
         refused: set[int] = set()
         admitted: dict[int, int] = {}
+        self._note(changes.misses)
         for run, mine in by_run.items():
             self._undo.clear()
             try:
@@ -421,6 +440,7 @@ class MemoryStore:
                 for task_move in mine.task_moves:
                     self._move_task(task_move)
                 epochs = {admission.task: self._admit(admission) for admission in mine.admissions}
+                self._settle_run(mine.run_moves)
             except _RunRefused:
                 for undo in reversed(self._undo):
                     undo()
@@ -452,10 +472,16 @@ class MemoryStore:
             return
         facts = before = self._runs[move.run]
         now = self.clock.now()
-        if facts.state is not move.before:
+        starts = move.to is RunState.RUNNING and move.before is RunState.QUEUED
+        if facts.state is not move.before or (starts and facts.interval_pending and move.interval is None):
             raise _RunRefused
         self._ops.add(move.op_id)
         self._undo += [lambda: self._ops.discard(move.op_id), lambda: self._runs.update({move.run: before})]
+        if move.interval is not None:
+            start, end = move.interval
+            facts = msgspec.structs.replace(
+                facts, data_interval_start=start, data_interval_end=end, interval_pending=False
+            )
         if move.ending is not None:
             facts = msgspec.structs.replace(facts, ending=move.ending, ending_reason=move.reason)
         if move.to is not move.before:
@@ -470,6 +496,26 @@ class MemoryStore:
                 end_date=now if move.to.is_terminal else None,
             )
         self._runs[move.run] = facts
+
+    def _note(self, misses: Sequence[DeadlineMiss]) -> None:
+        for miss in misses:
+            run = self._runs.get(miss.run)
+            if run is not None and not run.state.is_terminal:
+                self.missed.setdefault((miss.run, miss.position), miss.due)
+
+    def _settle_run(self, moves: Sequence[RunMove]) -> None:
+        """Do what follows from a run's start or end: its question is answered, or its DAG has failed too often."""
+        for move in moves:
+            if move.interval is not None:
+                self.questions.forget(move.run)
+            if move.to is not RunState.FAILED or not move.pauses_after:
+                continue
+            dag = self._dags[self._runs[move.run].dag_id]
+            ended = [run for run in self._runs.values() if run.dag_id == dag.dag_id and run.state.is_terminal]
+            latest = [run.state for run in sorted(ended, key=lambda run: run.logical_date, reverse=True)]
+            if pauses_after_failures(latest, move.pauses_after) and not dag.paused:
+                self._dags[dag.dag_id] = msgspec.structs.replace(dag, paused=True)
+                self._signal(SignalKind.DAG, dag_id=dag.dag_id)
 
     def _expand(self, expansion: Expansion) -> list[TaskFacts]:
         """Create the instances that do not exist; the placeholder's row becomes index 0."""

@@ -28,6 +28,7 @@ from windlass.authoring.operator import BaseOperator
 from windlass.config import Settings
 from windlass.errors import DagNotFound
 from windlass.interfaces.connection import Connection
+from windlass.interfaces.timetable import Timetable
 from windlass.moment import utc
 from windlass.planning.attempts import Resumption, attempt_context, resumed
 from windlass.planning.calendar import manual_interval
@@ -142,7 +143,7 @@ def test_task(
 ) -> TaskTestResult:
     """Run one try of one task of ``dag`` in this process; what it depends on does not run.
 
-    A task that reschedules itself or defers comes back at once: time is virtual. ``callbacks``: whether they are called.
+    A task that reschedules itself or defers comes back at once. ``callbacks``: whether they are called.
 
     :raises TaskNotFound: if the DAG has no such task.
     """
@@ -244,7 +245,10 @@ def _start(
     check_conf(spec, conf or {})
     clock = clock or VirtualClock(datetime.now(tz=UTC))
     date = utc(logical_date) if logical_date is not None else clock.now()
-    interval = manual_interval(spec, date)
+    if isinstance(dag.schedule, Timetable):  # this process runs the author's code anyway
+        interval = dag.schedule.infer_manual_data_interval(run_after=date)
+    else:
+        interval = manual_interval(spec, date)
     engine = InlineEngine([dag], _connections(connections), dict(variables or {}), clock)
     new = manual_run(dag.dag_id, date, (interval.start, interval.end), dict(conf or {}))
     if asset_events:

@@ -56,7 +56,7 @@ class Explain:
         self._tasks = tasks
         self._alive = alive
         self._instances = Instances(store, clock, alive, parallelism)
-        self._starts = Starts(store, dags, self._instances)
+        self._starts = Starts(store, dags, runs, self._instances)
         self._awaited = Awaited(store, assets)
 
     def __call__(
@@ -103,7 +103,7 @@ class Explain:
         dag, spec = self._dags.find(dag_id, visible=visible)
         causes = self._file(dag)
         if dag.paused:
-            causes.append(self._starts.paused(dag_id))
+            causes.append(self._starts.paused(dag))
         open_runs = [run for run in self._store.scheduler.open_runs() if run.dag_id == dag_id]
         waiting = [run for run in open_runs if run.state is RunState.RUNNING or not dag.paused]
         causes += [self._starts.explain(Snapshot(self._store, run)) for run in waiting[:NAMED]]

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from windlass.control.dags import Dags
 from windlass.control.explain.commands import clear_failed, windlass
 from windlass.control.explain.instances import Instances
 from windlass.control.explain.snapshot import Snapshot
+from windlass.control.runs import Runs
+from windlass.control.timetables import pending_interval
 from windlass.control.views import Cause
+from windlass.moment import iso
 from windlass.planning.calendar import active_runs_limit
 from windlass.planning.runs import BackfillLimit, DagLimit, choose_runs
 from windlass.ports import RunFacts
 from windlass.states import RunState, RunType, TaskState
 from windlass.store import Store
+from windlass.store.queries import DagRow as StoredDag
 
 #: How many running runs are explained as what a queued one waits for.
 _NAMED: Final = 3
@@ -23,13 +29,22 @@ _BROKEN: Final = (TaskState.FAILED, TaskState.UPSTREAM_FAILED)
 class Starts:
     """Explains runs of one store."""
 
-    def __init__(self, store: Store, dags: Dags, instances: Instances) -> None:
+    def __init__(self, store: Store, dags: Dags, runs: Runs, instances: Instances) -> None:
         self._store = store
         self._dags = dags
+        self._runs = runs
         self._instances = instances
 
     def explain(self, snapshot: Snapshot) -> Cause:
         """Return the node of one run with everything below it."""
+        node = self._explain(snapshot)
+        missed = [
+            Cause(fact=f"it has missed its deadline {iso(miss.due_at)} ({miss.deadline})", kind="deadline")
+            for miss in self._runs.missed_deadlines(snapshot.run.dag_id, snapshot.run.run_id)
+        ]
+        return msgspec.structs.replace(node, causes=(*node.causes, *missed)) if missed else node
+
+    def _explain(self, snapshot: Snapshot) -> Cause:
         run = snapshot.run
         if run.state.is_terminal:
             return self._ended(snapshot)
@@ -48,8 +63,12 @@ class Starts:
     def not_started(self, run: RunFacts) -> list[Cause]:
         """Return what keeps a queued run from its start; nothing if only the scheduler's next step does."""
         dag, spec = self._dags.find(run.dag_id)
-        if dag.paused and run.run_type is not RunType.BACKFILL:
-            return [self.paused(run.dag_id)]
+        held = [self.paused(dag)] if dag.paused and run.run_type is not RunType.BACKFILL else []
+        if run.interval_pending:
+            why = pending_interval(self._store, run, self._store.scheduler.spec(run.dag_id, run.spec_version))
+            held.append(Cause(fact=f"its data interval is not known: {why}", kind="custom_timetable"))
+        if held:
+            return held
         open_runs = self._store.scheduler.open_runs()
         limit = DagLimit(max_active_runs=active_runs_limit(spec))
         backfills = {other.backfill_id: BackfillLimit(max_active_runs=-1) for other in open_runs if other.backfill_id}
@@ -74,9 +93,10 @@ class Starts:
             causes.append(Cause(fact=f"and {len(running) - _NAMED} more running runs", kind="more"))
         return tuple(causes)
 
-    def paused(self, dag_id: str) -> Cause:
+    def paused(self, dag: StoredDag) -> Cause:
         """Return the node of a pause."""
-        return Cause(fact="the DAG is paused", kind="paused", remedy=windlass("dags", "unpause", dag_id))
+        why = f" by {dag.paused_by}: {dag.paused_reason}" if dag.paused_reason else ""
+        return Cause(fact=f"the DAG is paused{why}", kind="paused", remedy=windlass("dags", "unpause", dag.dag_id))
 
     def _ended(self, snapshot: Snapshot) -> Cause:
         run = snapshot.run

@@ -23,11 +23,15 @@ _GRACE = timedelta(minutes=5)
 class TriggerTimetable(Timetable):
     """One run at each instant of a grid."""
 
-    def __init__(self, interval: RelativeDelta, timezone: str, *, run_immediately: bool) -> None:
+    def __init__(self, interval: RelativeDelta, timezone: str, *, run_immediately: bool | float) -> None:
         self._interval = interval
         self._zone = zone(timezone)
-        #: Whether a DAG without start_date begins with the latest instant, not with the next one.
-        self._run_immediately = run_immediately
+        #: How long ago the latest instant may be for a DAG without start_date to begin with it; None: any time.
+        self._grace: timedelta | None = _GRACE
+        if run_immediately is True:
+            self._grace = None
+        elif run_immediately is not False:
+            self._grace = timedelta(seconds=run_immediately)
 
     @abstractmethod
     def grid(self, restriction: TimeRestriction) -> Grid:
@@ -62,7 +66,7 @@ class TriggerTimetable(Timetable):
     def _first(self, grid: Grid, now: datetime) -> datetime | None:
         """Return where a DAG without start_date and without runs begins."""
         latest = at_or_before(grid, now)
-        if latest is not None and (self._run_immediately or now - latest <= _GRACE):
+        if latest is not None and (self._grace is None or now - latest <= self._grace):
             return latest
         return grid.after(now)
 

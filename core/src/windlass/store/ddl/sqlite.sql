@@ -53,6 +53,8 @@ CREATE TABLE dag (
     unpaused_at BIGINT,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
+    paused_by VARCHAR(250),
+    paused_reason TEXT,
     CONSTRAINT pk_dag PRIMARY KEY (dag_id)
 );
 CREATE TABLE dag_version (
@@ -141,6 +143,7 @@ CREATE TABLE run (
     ending VARCHAR(32),
     ending_reason TEXT,
     callbacks VARCHAR(32) DEFAULT '' NOT NULL,
+    interval_pending INTEGER DEFAULT 0 NOT NULL,
     CONSTRAINT uq_run_dag_id_run_id UNIQUE (dag_id, run_id),
     CONSTRAINT uq_run_dag_id_logical_date UNIQUE (dag_id, logical_date)
 );
@@ -152,6 +155,24 @@ CREATE TABLE signal (
     dag_id VARCHAR(250) DEFAULT '' NOT NULL,
     run BIGINT DEFAULT 0 NOT NULL,
     task BIGINT DEFAULT 0 NOT NULL
+);
+CREATE TABLE timetable_question (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    dag_id VARCHAR(250) NOT NULL,
+    run BIGINT DEFAULT 0 NOT NULL,
+    digest VARCHAR(64) NOT NULL,
+    spec_version VARCHAR(64) NOT NULL,
+    question BLOB NOT NULL,
+    ticket VARCHAR(64) NOT NULL,
+    lease_id VARCHAR(64),
+    lease_until BIGINT,
+    asked_at BIGINT NOT NULL,
+    answered_at BIGINT,
+    answer BLOB,
+    failures BIGINT DEFAULT 0 NOT NULL,
+    error TEXT,
+    retry_at BIGINT,
+    CONSTRAINT uq_timetable_question_dag_id_run UNIQUE (dag_id, run)
 );
 CREATE TABLE variable (
     name VARCHAR(250) NOT NULL,
@@ -177,6 +198,14 @@ CREATE TABLE asset_event (
 );
 CREATE INDEX ix_asset_event_alias ON asset_event (alias, id) WHERE alias IS NOT NULL;
 CREATE INDEX ix_asset_event_asset ON asset_event (asset, id);
+CREATE TABLE deadline_miss (
+    run INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    due_at BIGINT NOT NULL,
+    missed_at BIGINT NOT NULL,
+    CONSTRAINT pk_deadline_miss PRIMARY KEY (run, position),
+    CONSTRAINT fk_deadline_miss_run FOREIGN KEY(run) REFERENCES run (id) ON DELETE CASCADE
+);
 CREATE TABLE run_transition (
     seq INTEGER NOT NULL,
     run INTEGER NOT NULL,
@@ -338,5 +367,5 @@ CREATE TABLE xcom (
 );
 CREATE INDEX ix_xcom_artifact ON xcom (artifact);
 CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY);
-INSERT INTO alembic_version (version_num) VALUES ('0004');
+INSERT INTO alembic_version (version_num) VALUES ('0005');
 INSERT INTO pool (name, slots, description, include_deferred) VALUES ('default_pool', 128, 'Every task that names no other pool', 0);

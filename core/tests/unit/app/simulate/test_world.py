@@ -249,6 +249,19 @@ def test_a_task_waits_for_the_run_before() -> None:
     assert waits(outcome) == {("b", "depends_on_past"): (1, 1800.0)}
 
 
+def test_who_comes_later_has_waited_less() -> None:
+    tasks = [
+        TaskSpec(task_id="x"),
+        *(TaskSpec(task_id=name, pool="p", priority_weight=10, weight_rule="absolute") for name in "ab"),
+        TaskSpec(task_id="c", pool="p", upstream=("x",)),
+    ]
+    # a holds the pool for three minutes; c joins b at the end of the first, and waits for b as well.
+    assert waits(run(dag(*tasks), hours=1, pools={"p": 1}, assumptions=told(a=180))) == {
+        ("b", "pool"): (1, 180.0),
+        ("c", "pool"): (1, 180.0),
+    }
+
+
 def test_waits_for_one_thing_after_another_are_told_apart() -> None:
     tasks = [TaskSpec(task_id="a"), TaskSpec(task_id="b", pool="p"), TaskSpec(task_id="c", pool="p")]
     # c waits for the pool until b has ended; a keeps the last place of the run busy for a minute more.

@@ -19,7 +19,7 @@ def at(day: int, hour: int = 0, minute: int = 0) -> datetime:
     return datetime(2024, 5, day, hour, minute, tzinfo=UTC)
 
 
-def cron(*expressions: str, interval: RelativeDelta = NOTHING, run_immediately: bool = False) -> Timetable:
+def cron(*expressions: str, interval: RelativeDelta = NOTHING, run_immediately: bool | float = False) -> Timetable:
     return timetable(CronTriggerSpec(expressions=expressions, interval=interval, run_immediately=run_immediately))
 
 
@@ -85,6 +85,11 @@ class TestCron:
     def test_without_start_date_it_waits_unless_told_to_run_immediately(self, catchup: bool) -> None:
         assert following(cron("0 6 * * *"), catchup=catchup) == at(11, 6)
         assert following(cron("0 6 * * *", run_immediately=True), catchup=catchup) == at(10, 6)
+
+    def test_run_immediately_may_say_how_long_ago_is_soon_enough(self) -> None:
+        soon = cron("0 6 * * *", run_immediately=3600.0)
+        assert following(soon, now=at(11, 7)) == at(11, 6)
+        assert following(soon, now=at(11, 7, 1)) == at(12, 6)
 
     def test_without_start_date_the_instant_waited_for_is_not_missed_by_asking_a_moment_late(self) -> None:
         daily = cron("0 6 * * *")
