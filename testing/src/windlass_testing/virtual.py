@@ -173,6 +173,11 @@ class VirtualInstallation:
         found = self.control.runs.list(dag_id=dag_id, limit=1000).items
         return sorted(found, key=lambda run: run.logical_date)
 
+    def intervals(self, dag_id: str) -> list[tuple[datetime, datetime]]:
+        """Return the data intervals of a DAG's runs, by logical date; a timetable must have said all of them."""
+        found = [(run.data_interval_start, run.data_interval_end) for run in self.runs(dag_id)]
+        return [(start, end) for start, end in found if start is not None and end is not None]
+
     def clear(self, run: RunRow, task_regex: str, **options: Any) -> None:
         """Clear tasks of a run, and do nothing else; ``latest`` re-pins it."""
         latest = options.pop("latest", False)

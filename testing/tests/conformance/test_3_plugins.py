@@ -82,14 +82,15 @@ def dag(timetable: Timetable, **options: Any) -> DAG:
 def test_a_timetable_of_a_plugin_makes_the_runs_that_it_wants(windlass: VirtualInstallation, acme: None) -> None:
     windlass.add(dag(Every(5), catchup=True, end_date=START + 9 * HOUR))
     windlass.pass_time(timedelta(days=1))
-    runs = [(run.data_interval_start - START, run.data_interval_end - START) for run in windlass.runs("d")]
+    runs = [(start - START, end - START) for start, end in windlass.intervals("d")]
     assert runs == [(0 * HOUR, 5 * HOUR), (5 * HOUR, 10 * HOUR)]
     assert windlass.runs("d")[0].queued_at == START + 5 * HOUR
 
 
 def test_a_timetable_of_a_plugin_says_the_interval_of_manual_runs(windlass: VirtualInstallation, acme: None) -> None:
-    run = windlass.run(dag(Every(5)), logical_date=datetime(2026, 1, 1, 6, tzinfo=UTC))
-    assert run.data_interval_end - run.data_interval_start == HOUR
+    at = datetime(2026, 1, 1, 6, tzinfo=UTC)
+    windlass.run(dag(Every(5)), logical_date=at)
+    assert windlass.intervals("d") == [(at - HOUR, at)]
 
 
 def test_a_timetable_may_be_of_the_dag_folders_own_code(windlass: VirtualInstallation) -> None:

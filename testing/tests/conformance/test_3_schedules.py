@@ -31,11 +31,6 @@ def at(month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0, *,
     return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
 
 
-def intervals(windlass: VirtualInstallation, dag_id: str = "d") -> list[tuple[datetime, datetime]]:
-    """Return the data intervals of a DAG's runs."""
-    return [(run.data_interval_start, run.data_interval_end) for run in windlass.runs(dag_id)]
-
-
 def scheduled(schedule: Any, **options: Any) -> DAG:
     with DAG("d", schedule=schedule, **{"start_date": at(1, 1, year=2020), **options}) as dag:
         good()
@@ -72,7 +67,7 @@ def test_every_kind_of_schedule_has_its_latest_complete_interval(
     origin = at(1, 1) if isinstance(schedule, timedelta | DeltaTriggerTimetable) else at(1, 1, year=2020)
     windlass.add(scheduled(schedule, start_date=origin))
     windlass.settle()
-    assert intervals(windlass) == [(start, end)]
+    assert windlass.intervals("d") == [(start, end)]
 
 
 def test_once_runs_once(windlass: VirtualInstallation) -> None:
@@ -102,7 +97,7 @@ def test_continuous_starts_the_next_run_when_the_last_has_ended_and_never_two(wi
 def test_day_of_month_and_weekday_both_set_mean_either(windlass: VirtualInstallation) -> None:
     windlass.add(scheduled("0 0 13 * 1", start_date=at(2, 9), catchup=True))
     windlass.settle()
-    assert [start.day for start, _ in intervals(windlass)] == [9, 13, 16]
+    assert [start.day for start, _ in windlass.intervals("d")] == [9, 13, 16]
 
 
 def test_a_run_for_an_interval_is_created_at_its_end_and_named_by_its_start(windlass: VirtualInstallation) -> None:
@@ -119,19 +114,19 @@ def test_a_run_for_an_interval_is_created_at_its_end_and_named_by_its_start(wind
 def test_cron_start_date_aligns_up(windlass: VirtualInstallation) -> None:
     windlass.add(scheduled("@daily", start_date=at(2, 26, 10), catchup=True))
     windlass.settle()
-    assert [start for start, _ in intervals(windlass)] == [at(2, 27), at(2, 28)]
+    assert [start for start, _ in windlass.intervals("d")] == [at(2, 27), at(2, 28)]
 
 
 def test_end_date_bounds_the_start_of_the_interval_and_is_inclusive(windlass: VirtualInstallation) -> None:
     windlass.add(scheduled("@daily", start_date=at(2, 26), end_date=at(2, 27), catchup=True))
     windlass.pass_time(timedelta(days=5))
-    assert [start for start, _ in intervals(windlass)] == [at(2, 26), at(2, 27)]
+    assert [start for start, _ in windlass.intervals("d")] == [at(2, 26), at(2, 27)]
 
 
 def test_catchup_makes_every_interval_from_start_date(windlass: VirtualInstallation) -> None:
     windlass.add(scheduled("@daily", start_date=at(2, 20), catchup=True))
     windlass.pass_time(timedelta(days=2))
-    assert [start for start, _ in intervals(windlass)] == [at(2, 20) + timedelta(days=day) for day in range(11)]
+    assert [start for start, _ in windlass.intervals("d")] == [at(2, 20) + timedelta(days=day) for day in range(11)]
 
 
 def test_without_catchup_unpausing_makes_one_run_at_once_and_then_each_in_its_time(
@@ -142,9 +137,9 @@ def test_without_catchup_unpausing_makes_one_run_at_once_and_then_each_in_its_ti
     assert windlass.runs("d") == []
     windlass.control.dags.set_paused("d", paused=False, actor="somebody")
     windlass.settle()
-    assert [start for start, _ in intervals(windlass)] == [at(3, 3)]
+    assert [start for start, _ in windlass.intervals("d")] == [at(3, 3)]
     windlass.pass_time(timedelta(days=2))
-    assert [start for start, _ in intervals(windlass)] == [at(3, 3), at(3, 4), at(3, 5)]
+    assert [start for start, _ in windlass.intervals("d")] == [at(3, 3), at(3, 4), at(3, 5)]
 
 
 def test_run_on_unpause_false_waits_for_the_next_interval(windlass: VirtualInstallation) -> None:
@@ -154,7 +149,7 @@ def test_run_on_unpause_false_waits_for_the_next_interval(windlass: VirtualInsta
     windlass.settle()
     assert windlass.runs("d") == []
     windlass.pass_time(timedelta(days=1))
-    assert [start for start, _ in intervals(windlass)] == [at(3, 4)]
+    assert [start for start, _ in windlass.intervals("d")] == [at(3, 4)]
 
 
 @pytest.mark.parametrize("catchup", [True, False])
@@ -163,7 +158,7 @@ def test_a_timedelta_is_one_grid_anchored_at_start_date_whatever_catchup_says(
 ) -> None:
     windlass.add(scheduled(timedelta(hours=7), start_date=at(2, 28, 1), catchup=catchup))
     windlass.pass_time(timedelta(days=1))
-    starts = [start for start, _ in intervals(windlass)]
+    starts = [start for start, _ in windlass.intervals("d")]
     assert {(start - at(2, 28, 1)) % timedelta(hours=7) for start in starts} == {timedelta(0)}
     assert len(starts) == (8 if catchup else 4)
 
@@ -188,4 +183,4 @@ def test_the_schedule_has_its_old_names(windlass: VirtualInstallation, name: str
         good()
     windlass.add(dag)
     windlass.settle()
-    assert intervals(windlass) == [(at(2, 28), at(3, 1))]
+    assert windlass.intervals("d") == [(at(2, 28), at(3, 1))]

@@ -28,11 +28,10 @@ def berlin(windlass: VirtualInstallation, schedule: Any, start: datetime, days: 
         good()
     windlass.add(dag)
     windlass.pass_time(timedelta(days=days))
-    runs = windlass.runs("d")
-    for earlier, later in pairwise(runs):
-        assert earlier.data_interval_end == later.data_interval_start
-    assert all(run.data_interval_start < run.data_interval_end for run in runs)
-    return [run.data_interval_end.astimezone(BERLIN).strftime("%d %H:%M%z") for run in runs]
+    found = windlass.intervals("d")
+    assert all(earlier[1] == later[0] for earlier, later in pairwise(found))
+    assert all(begin < end for begin, end in found)
+    return [end.astimezone(BERLIN).strftime("%d %H:%M%z") for _, end in found]
 
 
 def test_a_dags_time_zone_is_that_of_its_start_date(windlass: VirtualInstallation) -> None:
@@ -66,7 +65,7 @@ def test_a_repeated_local_time_runs_once_for_a_fixed_time(windlass: VirtualInsta
 def test_a_repeated_local_time_runs_at_each_instant_for_a_step(windlass: VirtualInstallation) -> None:
     ends = berlin(windlass, "*/30 * * * *", datetime(2026, 10, 25, 1, 30, tzinfo=BERLIN), 0)
     windlass.pass_time(timedelta(hours=3))
-    ends = [run.data_interval_end.astimezone(BERLIN).strftime("%H:%M%z") for run in windlass.runs("d")]
+    ends = [end.astimezone(BERLIN).strftime("%H:%M%z") for _, end in windlass.intervals("d")]
     assert ends == ["02:00+0200", "02:30+0200", "02:00+0100", "02:30+0100", "03:00+0100", "03:30+0100"]
 
 
