@@ -209,6 +209,31 @@ def test_latest_only_lets_the_newest_scheduled_run_go_on_and_no_older_one(windla
     assert rows == [("skipped", "success")] * 2 + [("success", "success")]
 
 
+@pytest.mark.parametrize(
+    ("after", "state"),
+    [
+        (timedelta(0), "skipped"),
+        (timedelta(seconds=1), "success"),
+        (timedelta(days=1), "success"),
+        (timedelta(days=1, seconds=1), "skipped"),
+    ],
+    ids=str,
+)
+def test_latest_only_asks_whether_now_lies_in_the_next_interval_without_its_start(
+    windlass: VirtualInstallation, after: timedelta, state: str
+) -> None:
+    sunday = MONDAY - timedelta(days=1)
+    with DAG("d", schedule="@daily", start_date=sunday, end_date=sunday, catchup=True) as dag:
+        LatestOnlyOperator(task_id="latest") >> good()
+    windlass.add(dag)
+    windlass.worker.hold("latest")
+    windlass.pass_time(timedelta(hours=12) + after)
+    windlass.worker.release("latest")
+    windlass.settle()
+    [run] = windlass.runs("d")
+    assert windlass.states(run) == {"latest": "success", "good": state}
+
+
 def test_latest_only_lets_manual_runs_pass(windlass: VirtualInstallation) -> None:
     with DAG("d", schedule="@daily", start_date=MONDAY) as dag:
         LatestOnlyOperator(task_id="latest") >> good()
