@@ -77,6 +77,8 @@ def test_a_load_says_how_many_rows_there_are() -> None:
 def test_the_report_adds_up_what_came_since_the_last_one() -> None:
     result = assets.report.test(asset_events={assets.orders: [{"rows": 120}, {"rows": 30}], assets.rates: {}})
     assert result.xcom("total") == 150
+
+
 def test_after_friday_comes_monday() -> None:
     friday = datetime(2026, 3, 6, tzinfo=UTC)
     info = own_timetable.WorkingDays([]).next_dagrun_info(
