@@ -83,4 +83,4 @@ def test_a_run_of_an_unknown_dag_names_the_nearest(windlass: VirtualInstallation
         good()
     windlass.add(made)
     with pytest.raises(DagNotFound, match="weather"):
-        windlass.trigger("wether")
+        windlass.trigger("weathr")
