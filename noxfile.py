@@ -23,6 +23,8 @@ PYTHONS = nox.project.python_versions(nox.project.load_toml("pyproject.toml"))
 PROVIDERS = sorted(path.parent.name for path in ROOT.glob("providers/*/pyproject.toml"))
 PACKAGES = ["core", "testing", *PROVIDERS]
 FRAGMENT_TYPES = {"breaking", "deprecation", "feature", "bugfix", "doc", "packaging", "misc"}
+#: Whose values travel between tasks where they are installed.
+FRAMES = ["numpy", "pandas", "polars", "pyarrow", "pydantic"]
 SLIM_DISTRIBUTIONS = 9
 SLIM_BYTES = 4_000_000
 
@@ -180,6 +182,13 @@ def tests_core(session: nox.Session) -> None:
     """Run core's tests with every extra, on each supported Python that is present; the quickstart's needs Bash's."""
     session.install("--group", "test", "-e", "core[rich,server]", "-e", "testing", "-e", "providers/bash")
     session.run("pytest", "-n", "2", "core/tests", *session.posargs)
+
+
+@nox.session(tags=["thorough"])
+def frames(session: nox.Session) -> None:
+    """Try the values of libraries that the workspace does without: numpy, pandas, polars, pyarrow, pydantic."""
+    session.install("--group", "test", "-e", "core[server]", "-e", "testing", *FRAMES)
+    session.run("python", "-m", "pytest", "testing/tests/conformance/test_4_frames.py", *session.posargs)
 
 
 @nox.session(name="tests-slim", tags=["thorough"])

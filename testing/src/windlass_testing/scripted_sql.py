@@ -44,7 +44,7 @@ class SqlScriptedStore(SqlStore):
         return list(reversed(self.services.queries.runs(limit=10_000).items))
 
 
-class _Invariants:
+class InvariantsAtCommit:
     """Checks the promises whenever something was committed."""
 
     def __init__(self, database: Database) -> None:
@@ -68,7 +68,7 @@ class SqlScriptedEngine(ScriptedEngine):
     def __init__(self) -> None:
         super().__init__()
         self.services = services = Store.memory(self.clock, self.rng)
-        services.db.probe = _Invariants(services.db)
+        services.db.probe = InvariantsAtCommit(services.db)
         self.store = SqlScriptedStore(services)  # type: ignore[assignment]
         self.executor = ScriptedExecutor(services.gateway, self.clock)
         self.scheduler = self.new_scheduler()

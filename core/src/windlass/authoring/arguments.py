@@ -44,10 +44,12 @@ def check_id(kind: str, value: object, *, dots: bool = True) -> str:
     return value
 
 
-def duration(owner: str, name: str, value: object, *, is_positive: bool = False) -> timedelta | None:
+def duration(
+    owner: str, name: str, value: object, *, is_positive: bool = False, is_signed: bool = False
+) -> timedelta | None:
     """Return ``value``, a timedelta or a number of seconds, as a timedelta.
 
-    :raises AuthoringError: if it is neither, negative, or zero where it must be positive.
+    :raises AuthoringError: if it is neither, negative where it has no sign, or zero where it must be positive.
     """
     if value is None:
         return None
@@ -58,7 +60,7 @@ def duration(owner: str, name: str, value: object, *, is_positive: bool = False)
             raise AuthoringError(f"{owner}: {name} of {value!r} seconds is no length of time; write less") from None
     if not isinstance(value, timedelta):
         raise AuthoringError(f"{owner}: {name} must be a timedelta or a number of seconds, not {value!r}")
-    if value < timedelta(0) or (is_positive and not value):
+    if (value < timedelta(0) and not is_signed) or (is_positive and not value):
         wanted = "positive" if is_positive else "0 or more"
         raise AuthoringError(f"{owner}: {name} must be {wanted}, not {value.total_seconds():g} seconds")
     return value

@@ -134,6 +134,14 @@ class TestOtherPythons:
         add(2)
         assert lab.value(dag, "add") == {"sum": 3, "ds": "2026-03-01", "windlass": False}
 
+    def test_annotations_need_not_exist_over_there(self, lab: Any, dag: DAG) -> None:
+        @task.external_python(python=sys.executable)
+        def add(x: Any) -> dict[str, Any]:
+            return {"sum": x + 1}
+
+        add(2)
+        assert lab.value(dag, "add") == {"sum": 3}
+
     def test_a_failure_is_a_failure(self, lab: Any, dag: DAG) -> None:
         @task.external_python(python=sys.executable, skip_on_exit_code=5)
         def end(code: int) -> None:

@@ -279,9 +279,10 @@ class TestExternalTaskSensor:
 
     def test_of_another_date(self, lab: Any) -> None:
         self.sensor(lab, {}, external_task_id="x", execution_delta=timedelta(days=1))
+        self.sensor(lab, {}, external_task_id="x", execution_delta=timedelta(days=-1))
         self.sensor(lab, {}, external_task_id="x", execution_date_fn=lambda date, ds: [date, ds and date])
         dates = [verb.filters["logical_date"].day for verb in lab.session.asked if isinstance(verb, Query)]
-        assert dates == [28, 1, 1]
+        assert dates == [28, 2, 1, 1]
 
     def test_one_target_only(self) -> None:
         with pytest.raises(AuthoringError, match="give one of external_task_id"):

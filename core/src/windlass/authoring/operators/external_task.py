@@ -66,7 +66,7 @@ class ExternalTaskSensor(BaseSensorOperator):
             len(self.allowed_states) + len(self.skipped_states) + len(self.failed_states)
         ):
             raise AuthoringError(f"{who}: a state is both allowed, skipped or failed; name it once")
-        self.execution_delta = duration(who, "execution_delta", execution_delta)
+        self.execution_delta = duration(who, "execution_delta", execution_delta, is_signed=True)
         self.execution_date_fn = execution_date_fn
         self.check_existence = check_existence
         self.deferrable = deferrable

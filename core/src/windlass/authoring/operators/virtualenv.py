@@ -20,7 +20,9 @@ from windlass.authoring.operator import Context
 from windlass.authoring.operators.python import CallableOperator
 from windlass.errors import AuthoringError, TaskFailed, TaskSkipped, XComError
 
+#: The annotations of the function are not evaluated: what they name need not exist over there.
 _SCRIPT = """\
+from __future__ import annotations
 import json, sys
 {source}
 with open(sys.argv[1], encoding="utf-8") as file:
