@@ -127,6 +127,8 @@ class VirtualInstallation:
         while (left := (end - self.clock.now()).total_seconds()) > 0:
             self.worker.let_pass(min(self.settle(), left))
         self.settle()
+        self.worker.let_pass(0.0)  # what is due at this very instant
+        self.settle()
 
     def wait_for(self, condition: Callable[[], object], patience: timedelta = timedelta(days=20)) -> None:
         """Let time pass until ``condition`` holds."""

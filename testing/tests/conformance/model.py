@@ -21,8 +21,8 @@ RULES = {"join": "none_failed_min_one_success", "alarm": "one_failed", "last": "
 LEAVES = ("join", "last")
 RETRIES = {"first": 1}
 RETRY_DELAY = 60
-#: How long a task waits that defers.
-DEFERRAL = 60
+#: How long a task waits that defers: never until the very instant of a step, at which a trigger fires or does not yet.
+DEFERRAL = 45
 DURATION = {"first": 60, "each": 60}
 MAX_ACTIVE_RUNS = 2
 
