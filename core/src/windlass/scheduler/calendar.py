@@ -24,7 +24,7 @@ from windlass.scheduler.backfills import Backfills
 from windlass.scheduler.owned import OwnedRuns
 from windlass.scheduler.timetables import Timetables
 from windlass.spec import DagSpec
-from windlass.states import RunType
+from windlass.states import RunType, TaskState
 
 log = logging.getLogger(__name__)
 
@@ -182,7 +182,18 @@ class Calendar:
         running = [tracked.facts for tracked in self._owned.running.values()]
         one_of_each = {run.dag_id: run for run in queued.values()}
         limits = {dag_id: limit for dag_id, run in one_of_each.items() if (limit := self._limit(run)) is not None}
-        return choose_runs(queued.values(), running, limits, self.backfills.limits(queued.values())).started
+        started = choose_runs(queued.values(), running, limits, self.backfills.limits(queued.values())).started
+        return [*(run for run in self._over() if run not in started), *started]
+
+    def _over(self) -> list[RunFacts]:
+        """Return the queued runs that were told to end and have nothing running: no limit and no pause holds their end.
+
+        A clear puts a run back into the queue while a process of it may still live; a mark of such a run waits for it.
+        """
+        ending = [run for run in self._owned.queued.values() if run.ending is not None]
+        return [
+            run for run in ending if not any(task.state is TaskState.RUNNING for task in self._store.tasks_of(run.id))
+        ]
 
     def _known(self, run: RunFacts, now: datetime) -> RunFacts | None:
         """Return a run with its data interval; None while a timetable has yet to say it, or the DAG is paused."""

@@ -157,6 +157,23 @@ def test_a_run_that_somebody_marks_makes_room_for_the_next() -> None:
     world.close()
 
 
+def test_a_run_that_was_cleared_and_marked_ends_with_its_process_though_its_dag_is_paused() -> None:
+    world = SqlScriptedEngine()
+    world.add(chain(1))
+    run = world.trigger("chain")
+    world.scheduler.step()
+    work, claimed = world.executor.claim() or pytest.fail("nothing was queued")
+    world.add(chain(1), paused=True)
+    world.services.runs.clear([work.id], who="ann")
+    world.services.runs.mark_run("chain", run.run_id, RunState.FAILED, who="ann")
+    world.settle()
+    assert world.state(run) == "queued"
+    world.executor.finish(work, claimed, Result())
+    world.settle()
+    assert world.state(run) == "failed"
+    world.close()
+
+
 def test_a_run_that_takes_too_long_fails_and_its_running_task_is_stopped(world: ScriptedEngine) -> None:
     world.add(chain(2, dagrun_timeout=30.0))
     run = world.trigger("chain")
