@@ -43,7 +43,7 @@ class CronDataIntervalTimetable(Schedule):
     """Data intervals cut by a cron expression; the same as the bare string."""
 
     def __init__(self, cron: str, timezone: str | tzinfo = "UTC") -> None:
-        super().__init__(CronIntervalSpec(expression=cron, timezone=_zone(timezone)), cron)
+        super().__init__(CronIntervalSpec(expression=_cron(cron), timezone=_zone(timezone)), cron)
 
 
 class DeltaDataIntervalTimetable(Schedule):
@@ -60,7 +60,7 @@ class CronTriggerTimetable(Schedule):
         self, cron: str, *, timezone: str | tzinfo = "UTC", interval: Any = None, run_immediately: bool = False
     ) -> None:
         spec = CronTriggerSpec(
-            expressions=(cron,), timezone=_zone(timezone), interval=_delta(interval), run_immediately=run_immediately
+            expressions=(_cron(cron),), timezone=_zone(timezone), interval=_delta(interval), run_immediately=run_immediately
         )
         super().__init__(spec, cron)
 
@@ -74,7 +74,10 @@ class MultipleCronTriggerTimetable(Schedule):
         if not crons:
             raise AuthoringError("MultipleCronTriggerTimetable needs at least one cron expression")
         spec = CronTriggerSpec(
-            expressions=crons, timezone=_zone(timezone), interval=_delta(interval), run_immediately=run_immediately
+            expressions=tuple(_cron(cron) for cron in crons),
+            timezone=_zone(timezone),
+            interval=_delta(interval),
+            run_immediately=run_immediately,
         )
         super().__init__(spec, ", ".join(crons))
 
@@ -185,6 +188,14 @@ def asset_condition(who: str, value: Any) -> AssetCondition:
             return parts[0] if len(parts) == 1 else AssetCondition(all_of=parts)
         case _:
             raise AuthoringError(f"{who}: an asset schedule is made of assets, not {value!r}; write a | b or a & b")
+
+
+def _cron(text: str) -> str:
+    if not text.startswith("@"):
+        return text
+    from windlass.planning.timetables import cron_expression
+
+    return cron_expression(text)
 
 
 def _delta(value: Any) -> RelativeDelta:

@@ -1,0 +1,328 @@
+"""Airflow's answers: its own scheduler, its own task processes, a SQLite database, and a clock that we set.
+
+Run in an environment with ``apache-airflow`` and ``time-machine``: ``python -m testing.oracle.airflow_side OUT [WORD]``.
+
+``dag.test()`` would be simpler and is not the scheduler: it makes no scheduled runs, starts a retry at once and has no
+pools or limits. So the loop of ``SchedulerJobRunner`` itself is run, unchanged, until it has nothing left to do; then
+the clock moves to whatever comes next. Three things are ours:
+
+- the executor, which runs each task at once, in a forked process under Airflow's own supervisor, with the execution
+  API in this process;
+- the clock, for this process and its children by time-machine, for SQL's ``now()`` by a function of ours;
+- the trigger, which does what the REST API's route does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from testing.oracle.document import Document, label, run_document
+from testing.oracle.scenario import DAGS, Scenario, Trigger, dag_files, scenarios
+
+SETTINGS = {
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__CORE__DAG_DISCOVERY_SAFE_MODE": "False",
+    "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
+    "AIRFLOW__SCHEDULER__CREATE_CRON_DATA_INTERVALS": "True",
+    "AIRFLOW__SCHEDULER__CREATE_DELTA_DATA_INTERVALS": "True",
+    "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0",
+    "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
+    "AIRFLOW__API_AUTH__JWT_SECRET": "0" * 64,
+    "_AIRFLOW_PROCESS_CONTEXT": "server",
+    "PYTHONWARNINGS": "ignore",
+}
+#: Loops without work after which the scheduler has nothing left to do at this instant.
+IDLE_LOOPS = 2
+#: Steps of the clock in one scenario, before something must be wrong.
+MAX_STEPS = 500
+
+
+class Oracle:
+    """Airflow in this process. Make one per process: its configuration is read at import."""
+
+    def __init__(self) -> None:
+        import time_machine
+        from airflow import settings
+        from airflow.dag_processing.bundles.manager import DagBundlesManager
+        from airflow.dag_processing.dagbag import BundleDagBag
+        from airflow.sdk.execution_time import supervisor
+
+        self._virtual_sql_clock(settings.engine)
+        # Only how often the supervisor looks whether its child has ended, which we wait for.
+        supervisor.MIN_HEARTBEAT_INTERVAL = 0.1
+        self.clock = time_machine.travel(datetime(2024, 1, 1, tzinfo=UTC), tick=False).start()
+        manager = DagBundlesManager()
+        manager.sync_bundles_to_db()
+        [self.bundle] = manager.get_all_dag_bundles()
+        self.bundle.initialize()
+        self.bag = BundleDagBag(dag_folder=DAGS, bundle_path=DAGS, bundle_name=self.bundle.name)
+        if self.bag.import_errors:
+            sys.exit("\n\n".join(f"{file}: {error}" for file, error in self.bag.import_errors.items()))
+
+    @staticmethod
+    def _virtual_sql_clock(engine: Any) -> None:  # noqa: ANN401 - SQLAlchemy's, in Airflow's environment
+        """Let ``now()`` in SQL be the clock that we set."""
+        from sqlalchemy import event
+        from sqlalchemy.ext.compiler import compiles
+        from sqlalchemy.sql.functions import now
+
+        @compiles(now, "sqlite")
+        def _compile(*_: object, **__: object) -> str:
+            return "virtual_now()"
+
+        @event.listens_for(engine, "connect")
+        def _connect(connection: Any, _record: object) -> None:  # noqa: ANN401 - sqlite3's
+            connection.create_function("virtual_now", 0, lambda: f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}")
+
+        engine.dispose()
+
+    def scenarios(self) -> Iterator[Scenario]:
+        """Yield the scenarios of all files, in the order of the files."""
+        for file in dag_files():
+            ids = [dag_id for dag_id, dag in self.bag.dags.items() if Path(dag.fileloc) == file]
+            yield from scenarios(ids, runpy.run_path(str(file)).get("SCENARIOS", {}))
+
+    def play(self, scenario: Scenario) -> Document:
+        """Play one scenario and return what came of it."""
+        self.clock.move_to(scenario.at)
+        self._store(scenario.dag_ids)
+        triggers = sorted(scenario.triggers, key=lambda trigger: trigger.at)
+        refused = 0
+        for _ in range(MAX_STEPS):
+            while triggers and triggers[0].at <= datetime.now(UTC):
+                refused += not self._trigger(scenario.dag_id, triggers.pop(0))
+            self._schedule()
+            coming = [*self._waits(scenario.dag_ids), *(trigger.at for trigger in triggers)]
+            coming += [due for due in self._due(scenario.dag_ids) if due <= scenario.until]
+            if not coming:
+                break
+            self.clock.move_to(max(min(coming), datetime.now(UTC) + timedelta(seconds=1)))
+        else:
+            raise RuntimeError(f"{scenario.dag_id}: no end after {MAX_STEPS} steps of the clock")
+        document = {"runs": list(self._runs(scenario)), "refused": refused}
+        self._pause(scenario.dag_ids)
+        return document
+
+    # --- Driving ------------------------------------------------------------------------------------------------
+
+    def _store(self, dag_ids: Iterable[str]) -> None:
+        """Store the DAGs as Airflow's DAG processor does, and unpause them."""
+        import copy
+
+        from airflow.dag_processing.dagbag import sync_bag_to_db
+        from airflow.models.dag import DagModel
+        from airflow.utils.session import create_session
+
+        bag = copy.copy(self.bag)
+        bag.dags = {dag_id: self.bag.dags[dag_id] for dag_id in dag_ids}
+        with create_session() as session:
+            sync_bag_to_db(bag, self.bundle.name, None, session=session)
+        with create_session() as session:
+            for dag_id in dag_ids:
+                session.get(DagModel, dag_id).is_paused = False
+
+    def _pause(self, dag_ids: Iterable[str]) -> None:
+        """Let the next scenario have the scheduler to itself: pause the DAGs and end what still runs."""
+        from airflow.models.dag import DagModel
+        from airflow.models.dagrun import DagRun
+        from airflow.utils.session import create_session
+        from sqlalchemy import update
+
+        with create_session() as session:
+            for dag_id in dag_ids:
+                session.get(DagModel, dag_id).is_paused = True
+            open_runs = DagRun.state.in_(["queued", "running"])
+            session.execute(update(DagRun).where(DagRun.dag_id.in_(list(dag_ids)), open_runs).values(state="failed"))
+
+    def _trigger(self, dag_id: str, trigger: Trigger) -> bool:
+        """Create a manual run as the REST API does; return False if it is refused."""
+        from airflow.api_fastapi.core_api.datamodels.dag_run import TriggerDAGRunPostBody
+        from airflow.exceptions import ParamValidationError
+        from airflow.models.dagbag import DBDagBag
+        from airflow.utils.session import create_session
+        from airflow.utils.state import DagRunState
+        from airflow.utils.types import DagRunTriggeredByType, DagRunType
+
+        with create_session() as session:
+            dag = DBDagBag().get_latest_version_of_dag(dag_id, session=session)
+            body = TriggerDAGRunPostBody(logical_date=trigger.logical_date, conf=trigger.conf)
+            try:
+                dag.create_dagrun(
+                    **body.validate_context(dag),
+                    run_type=DagRunType.MANUAL,
+                    triggered_by=DagRunTriggeredByType.REST_API,
+                    state=DagRunState.QUEUED,
+                    session=session,
+                )
+            except (ParamValidationError, ValueError):
+                session.rollback()
+                return False
+        return True
+
+    def _schedule(self) -> None:
+        """Run the scheduler's loop until it has nothing left to do at this instant."""
+        from airflow.jobs.job import Job
+        from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
+        from airflow.utils.session import create_session
+
+        with create_session() as session:
+            job = Job()
+            session.add(job)
+            session.flush()
+            session.expunge(job)
+        runner = SchedulerJobRunner(job, num_runs=IDLE_LOOPS, only_idle=True, executors=[inline_executor()])
+        runner._run_scheduler_loop()
+
+    def _waits(self, dag_ids: Sequence[str]) -> Iterator[datetime]:
+        """Yield when something that waits for time goes on: a retry, a reschedule, the timeout of a run."""
+        from airflow.models.dagrun import DagRun
+        from airflow.models.taskinstance import TaskInstance
+        from airflow.models.taskreschedule import TaskReschedule
+        from airflow.utils.session import create_session
+        from sqlalchemy import select
+
+        with create_session() as session:
+            running = select(DagRun).where(DagRun.dag_id.in_(dag_ids), DagRun.state == "running")
+            for run in session.scalars(running):
+                if (timeout := self.bag.dags[run.dag_id].dagrun_timeout) is not None:
+                    yield run.start_date + timeout + timedelta(seconds=1)
+                for task in run.task_instances:
+                    if task.state == "up_for_retry":
+                        yield self._retry_at(task) + timedelta(seconds=1)
+                    if task.state == "up_for_reschedule":
+                        rescheduled = select(TaskReschedule.reschedule_date).where(TaskReschedule.ti_id == task.id)
+                        yield max(session.scalars(rescheduled)) + timedelta(seconds=1)
+            del TaskInstance
+
+    def _retry_at(self, task: Any) -> datetime:  # noqa: ANN401 - Airflow's task instance
+        from airflow.models.dagbag import DBDagBag
+        from airflow.utils.session import create_session
+
+        with create_session() as session:
+            dag = DBDagBag().get_latest_version_of_dag(task.dag_id, session=session)
+            task.task = dag.get_task(task.task_id)
+        at: datetime = task.next_retry_datetime()
+        return at
+
+    def _due(self, dag_ids: Sequence[str]) -> Iterator[datetime]:
+        """Yield when the schedules make their next runs."""
+        from airflow.models.dag import DagModel
+        from airflow.utils.session import create_session
+
+        with create_session() as session:
+            for dag_id in dag_ids:
+                model = session.get(DagModel, dag_id)
+                if model.next_dagrun_create_after is not None and not model.exceeds_max_non_backfill:
+                    yield model.next_dagrun_create_after
+
+    # --- Reading ------------------------------------------------------------------------------------------------
+
+    def _runs(self, scenario: Scenario) -> Iterator[Document]:
+        from airflow.models.dagrun import DagRun
+        from airflow.utils.session import create_session
+        from sqlalchemy import select
+
+        with create_session() as session:
+            mine = select(DagRun).where(DagRun.dag_id.in_(scenario.dag_ids))
+            for run in session.scalars(mine.order_by(DagRun.dag_id, DagRun.run_after, DagRun.logical_date)):
+                yield run_document(
+                    dag_id=run.dag_id,
+                    run_id=run.run_id,
+                    run_type=run.run_type,
+                    state=str(run.state),
+                    logical_date=run.logical_date,
+                    interval=(run.data_interval_start, run.data_interval_end),
+                    tasks=[
+                        (label(task.task_id, task.map_index), str(task.state or "none"), task.try_number)
+                        for task in run.task_instances
+                    ],
+                    xcoms=self._xcoms(session, run),
+                    rendered=self._rendered(session, run) if scenario.rendered else {},
+                )
+
+    @staticmethod
+    def _xcoms(session: Any, run: Any) -> dict[str, dict[str, Any]]:  # noqa: ANN401 - Airflow's
+        from airflow.models.xcom import XComModel
+        from airflow.sdk.serde import deserialize
+        from sqlalchemy import select
+
+        found: dict[str, dict[str, Any]] = {}
+        rows = select(XComModel).where(XComModel.dag_id == run.dag_id, XComModel.run_id == run.run_id)
+        for row in session.scalars(rows):
+            value = json.loads(row.value) if isinstance(row.value, str) and row.value[:1] in '"[{' else row.value
+            try:
+                value = deserialize(value)
+            except (ImportError, TypeError, ValueError):  # a class of an author's, which servers do not import
+                value = f"not read: {value['__classname__']}"
+            found.setdefault(label(row.task_id, row.map_index), {})[row.key] = value
+        return found
+
+    @staticmethod
+    def _rendered(session: Any, run: Any) -> dict[str, dict[str, Any]]:  # noqa: ANN401 - Airflow's
+        from airflow.models.renderedtifields import RenderedTaskInstanceFields
+        from sqlalchemy import select
+
+        mine = (RenderedTaskInstanceFields.dag_id == run.dag_id, RenderedTaskInstanceFields.run_id == run.run_id)
+        rows = session.scalars(select(RenderedTaskInstanceFields).where(*mine))
+        return {label(row.task_id, row.map_index): dict(row.rendered_fields) for row in rows}
+
+
+def inline_executor() -> Any:  # noqa: ANN401 - a class that exists where Airflow does
+    """Return an executor that runs what it is given at once: Airflow's supervisor, a forked task process."""
+    from airflow.executors.base_executor import BaseExecutor
+    from airflow.sdk.execution_time.supervisor import InProcessTestSupervisor, supervise_task
+
+    class InlineExecutor(BaseExecutor):  # type: ignore[misc] # Airflow is not installed where types are checked
+        def start(self) -> None:
+            pass
+
+        def end(self) -> None:
+            pass
+
+        def _process_workloads(self, workloads: Sequence[Any]) -> None:
+            for work in workloads:
+                del self.queued_tasks[work.key]
+                code = supervise_task(
+                    ti=work.ti,
+                    bundle_info=work.bundle_info,
+                    dag_rel_path=work.dag_rel_path,
+                    token=work.token,
+                    log_path=work.log_path,
+                    client=InProcessTestSupervisor._api_client(),  # noqa: SLF001 - the client of `dag.test()`
+                )
+                (self.success if code == 0 else self.fail)(work.key)
+
+    return InlineExecutor()
+
+
+def main(out: Path, word: str = "") -> None:
+    """Play all scenarios whose DAG has ``word`` in its id, and write the answers."""
+    with tempfile.TemporaryDirectory(prefix="windlass-oracle-") as home:
+        os.environ.update(SETTINGS, AIRFLOW_HOME=home)
+        subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
+        import airflow
+
+        oracle = Oracle()
+        answers: dict[str, Document] = {}
+        for scenario in oracle.scenarios():
+            if word in scenario.dag_id:
+                answers[scenario.dag_id] = oracle.play(scenario)
+                print(f"airflow {scenario.dag_id}", file=sys.stderr, flush=True)
+        oracle.clock.move_to(datetime(2024, 1, 1, tzinfo=UTC))
+        out.write_text(json.dumps({"airflow": airflow.__version__, "dags": answers}), encoding="utf-8")
+    sys.stderr.flush()
+    # Airflow leaves threads behind: the event loop of its execution API.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *sys.argv[2:3])
