@@ -30,7 +30,8 @@ class Trigger:
 class Scenario:
     """One DAG's story: unpaused ``at`` an instant, triggered, and watched ``until`` its schedule is left alone.
 
-    ``also`` are DAGs that are unpaused with it and appear in its document; ``rendered`` compares template fields.
+    ``also`` are DAGs that are unpaused with it and appear in its document; ``rendered`` compares template fields;
+    ``processes`` is what Windlass does with its processes alone, such as ending one that takes too long.
     """
 
     dag_id: str
@@ -39,6 +40,7 @@ class Scenario:
     triggers: tuple[Trigger, ...]
     also: tuple[str, ...] = ()
     rendered: bool = False
+    processes: bool = False
     dag_ids: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -73,6 +75,7 @@ def _scenario(dag_id: str, told: Mapping[str, Any]) -> Scenario:
         triggers=tuple(_trigger(trigger) for trigger in triggers),
         also=tuple(told.get("also", ())),
         rendered=bool(told.get("rendered", False)),
+        processes=bool(told.get("processes", False)),
     )
 
 

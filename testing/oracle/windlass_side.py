@@ -47,6 +47,8 @@ class Dags:
         add_root(str(DAGS))
         self.dags: dict[str, DAG] = {}
         self.scenarios: list[Scenario] = []
+        #: Scenario -> the DAG file that tells it.
+        self.homes: dict[str, str] = {}
         for file in dag_files():
             with scope.detached():
                 scope.collect()
@@ -55,7 +57,14 @@ class Dags:
             with scope.detached():
                 told = runpy.run_path(str(file)).get("SCENARIOS", {})
                 scope.collect()
-            self.scenarios += scenarios([dag.dag_id for dag in found], told)
+            mine = scenarios([dag.dag_id for dag in found], told)
+            self.scenarios += mine
+            self.homes.update({scenario.dag_id: file.stem for scenario in mine})
+
+    @property
+    def inproc(self) -> list[Scenario]:
+        """The scenarios that can be played in one process."""
+        return [scenario for scenario in self.scenarios if not scenario.processes]
 
 
 class MachineClock:
@@ -155,7 +164,7 @@ def play(dags: Dags, scenario: Scenario) -> Document:
         with time_machine.travel(scenario.at, tick=False) as clock, contextlib.redirect_stdout(io.StringIO()):
             engine = Engine({dag_id: dags.dags[dag_id] for dag_id in scenario.dag_ids}, artifacts)
             refused = _drive(engine, scenario, clock)
-            runs = sorted(engine.store.runs(), key=lambda run: (run.dag_id, run.run_after, run.logical_date))
+            runs = sorted(engine.store.runs(), key=lambda run: (run.dag_id, run.logical_date))
             return {"runs": [engine.document(run, rendered=scenario.rendered) for run in runs], "refused": refused}
     finally:
         shutil.rmtree(artifacts)
@@ -176,11 +185,3 @@ def _drive(engine: Engine, scenario: Scenario, clock: time_machine.Traveller) ->
             return refused
         clock.move_to(min(coming))
     raise AssertionError(f"{scenario.dag_id}: no end after {MAX_STEPS} steps of the clock")
-
-
-def answers(word: str = "") -> Iterator[tuple[str, Document]]:
-    """Play all scenarios whose DAG has ``word`` in its id."""
-    dags = Dags()
-    for scenario in dags.scenarios:
-        if word in scenario.dag_id:
-            yield scenario.dag_id, play(dags, scenario)

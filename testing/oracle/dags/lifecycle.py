@@ -99,6 +99,7 @@ with DAG("retry_of_mapped", schedule=None):
 
 with DAG("timeout_of_a_task", schedule=None):
     PythonOperator(task_id="slow", python_callable=lambda: time.sleep(20), execution_timeout=timedelta(seconds=1))
+SCENARIOS["timeout_of_a_task"] = {"processes": True}
 
 with DAG("exit_code_of_the_process", schedule=None):
     PythonOperator(task_id="exits", python_callable=lambda: exit(3)) >> EmptyOperator(task_id="below")

@@ -100,7 +100,8 @@ with DAG("flow_text_of_a_reference", schedule=None):
     def word():
         return "word"
 
-    BashOperator(task_id="bash", bash_command=f"echo {word()}")
+    said = word()
+    said >> BashOperator(task_id="bash", bash_command=f"echo {said}")
 
 with DAG("flow_classic_to_taskflow", schedule=None):
     classic = PythonOperator(task_id="classic", python_callable=lambda: {"key": [1, 2]})
