@@ -255,6 +255,15 @@ def quickstart(session: nox.Session) -> None:
         session.run("windlass", "quickstart", env={"WINDLASS_HOME": home, "PYTHONPATH": None})
 
 
+@nox.session(name="airflow-oracle", tags=["thorough"])
+def airflow_oracle(session: nox.Session) -> None:
+    """Compare Windlass with Airflow, which is installed here alone, DAG by DAG (`-- -k name`, `-- --record`)."""
+    cooldown = nox.project.load_toml("pyproject.toml")["tool"]["uv"]["exclude-newer"]
+    session.install("--exclude-newer", cooldown, "apache-airflow==3.3.*", "time-machine")
+    python = str(Path(session.virtualenv.bin, "python").absolute())
+    in_checkout(session, "python", "testing/oracle", "--live", "--airflow", python, *session.posargs)
+
+
 # --- Releases -----------------------------------------------------------------------------------------------------
 
 

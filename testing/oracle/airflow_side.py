@@ -21,6 +21,7 @@ import runpy
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,14 +37,14 @@ SETTINGS = {
     "AIRFLOW__SCHEDULER__CREATE_CRON_DATA_INTERVALS": "True",
     "AIRFLOW__SCHEDULER__CREATE_DELTA_DATA_INTERVALS": "True",
     "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0",
+    "AIRFLOW__SCHEDULER__MAX_DAGRUNS_PER_LOOP_TO_SCHEDULE": "1000",
+    "AIRFLOW__SCHEDULER__MAX_DAGRUNS_TO_CREATE_PER_LOOP": "1000",
     "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
     "AIRFLOW__API_AUTH__JWT_SECRET": "0" * 64,
     "_AIRFLOW_PROCESS_CONTEXT": "server",
     "PYTHONWARNINGS": "ignore",
 }
-#: Loops without work after which the scheduler has nothing left to do at this instant.
-IDLE_LOOPS = 2
-#: Steps of the clock in one scenario, before something must be wrong.
+#: Steps of the clock in one play, before something must be wrong.
 MAX_STEPS = 500
 
 
@@ -92,26 +93,33 @@ class Oracle:
             ids = [dag_id for dag_id, dag in self.bag.dags.items() if Path(dag.fileloc) == file]
             yield from scenarios(ids, runpy.run_path(str(file)).get("SCENARIOS", {}))
 
-    def play(self, scenario: Scenario) -> Document:
-        """Play one scenario and return what came of it."""
-        self.clock.move_to(scenario.at)
-        self._store(scenario.dag_ids)
-        triggers = sorted(scenario.triggers, key=lambda trigger: trigger.at)
-        refused = 0
+    def play(self, scenarios: Sequence[Scenario]) -> dict[str, Document]:
+        """Play scenarios of the same time side by side, and return what came of each."""
+        self.clock.move_to(scenarios[0].at)
+        dag_ids = [dag_id for scenario in scenarios for dag_id in scenario.dag_ids]
+        self._store(dag_ids)
+        runner = self._runner()
+        triggers = [(trigger, scenario.dag_id) for scenario in scenarios for trigger in scenario.triggers]
+        triggers.sort(key=lambda entry: entry[0].at)
+        refused: Counter[str] = Counter()
         for _ in range(MAX_STEPS):
-            while triggers and triggers[0].at <= datetime.now(UTC):
-                refused += not self._trigger(scenario.dag_id, triggers.pop(0))
-            self._schedule()
-            coming = [*self._waits(scenario.dag_ids), *(trigger.at for trigger in triggers)]
-            coming += [due for due in self._due(scenario.dag_ids) if due <= scenario.until]
+            while triggers and triggers[0][0].at <= datetime.now(UTC):
+                trigger, dag_id = triggers.pop(0)
+                refused[dag_id] += not self._trigger(dag_id, trigger)
+            self._settle(runner)
+            coming = [*self._waits(dag_ids), *(trigger.at for trigger, _ in triggers)]
+            coming += [due for due in self._due(dag_ids) if due <= scenarios[0].until]
             if not coming:
                 break
             self.clock.move_to(max(min(coming), datetime.now(UTC) + timedelta(seconds=1)))
         else:
-            raise RuntimeError(f"{scenario.dag_id}: no end after {MAX_STEPS} steps of the clock")
-        document = {"runs": list(self._runs(scenario)), "refused": refused}
-        self._pause(scenario.dag_ids)
-        return document
+            raise RuntimeError(f"{', '.join(dag_ids)}: no end after {MAX_STEPS} steps of the clock")
+        documents: dict[str, Document] = {
+            scenario.dag_id: {"runs": list(self._runs(scenario)), "refused": refused[scenario.dag_id]}
+            for scenario in scenarios
+        }
+        self._pause(dag_ids)
+        return documents
 
     # --- Driving ------------------------------------------------------------------------------------------------
 
@@ -169,8 +177,9 @@ class Oracle:
                 return False
         return True
 
-    def _schedule(self) -> None:
-        """Run the scheduler's loop until it has nothing left to do at this instant."""
+    @staticmethod
+    def _runner() -> Any:  # noqa: ANN401 - Airflow's
+        """Return a scheduler whose loop ends when it has queued nothing and nothing has ended."""
         from airflow.jobs.job import Job
         from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
         from airflow.utils.session import create_session
@@ -180,13 +189,30 @@ class Oracle:
             session.add(job)
             session.flush()
             session.expunge(job)
-        runner = SchedulerJobRunner(job, num_runs=IDLE_LOOPS, only_idle=True, executors=[inline_executor()])
-        runner._run_scheduler_loop()
+        return SchedulerJobRunner(job, num_runs=1, only_idle=True, executors=[inline_executor()])
+
+    def _settle(self, runner: Any) -> None:  # noqa: ANN401 - Airflow's
+        """Run the scheduler's loop until nothing changes any more: a task that does nothing ends without a queue."""
+        before = None
+        while (now := self._states()) != before:
+            before = now
+            runner._run_scheduler_loop()  # noqa: SLF001 - what `airflow scheduler` comes to after its signal handlers
+
+    @staticmethod
+    def _states() -> list[Any]:
+        from airflow.models.dagrun import DagRun
+        from airflow.models.taskinstance import TaskInstance
+        from airflow.utils.session import create_session
+        from sqlalchemy import select
+
+        with create_session() as session:
+            runs = select(DagRun.id, DagRun.state).order_by(DagRun.id)
+            tasks = select(TaskInstance.id, TaskInstance.state).order_by(TaskInstance.id)
+            return [tuple(row) for rows in (session.execute(runs), session.execute(tasks)) for row in rows]
 
     def _waits(self, dag_ids: Sequence[str]) -> Iterator[datetime]:
         """Yield when something that waits for time goes on: a retry, a reschedule, the timeout of a run."""
         from airflow.models.dagrun import DagRun
-        from airflow.models.taskinstance import TaskInstance
         from airflow.models.taskreschedule import TaskReschedule
         from airflow.utils.session import create_session
         from sqlalchemy import select
@@ -202,7 +228,6 @@ class Oracle:
                     if task.state == "up_for_reschedule":
                         rescheduled = select(TaskReschedule.reschedule_date).where(TaskReschedule.ti_id == task.id)
                         yield max(session.scalars(rescheduled)) + timedelta(seconds=1)
-            del TaskInstance
 
     def _retry_at(self, task: Any) -> datetime:  # noqa: ANN401 - Airflow's task instance
         from airflow.models.dagbag import DBDagBag
@@ -278,8 +303,11 @@ class Oracle:
 
 def inline_executor() -> Any:  # noqa: ANN401 - a class that exists where Airflow does
     """Return an executor that runs what it is given at once: Airflow's supervisor, a forked task process."""
+    from airflow.callbacks.database_callback_sink import DatabaseCallbackSink
     from airflow.executors.base_executor import BaseExecutor
     from airflow.sdk.execution_time.supervisor import InProcessTestSupervisor, supervise_task
+
+    client = InProcessTestSupervisor._api_client()  # noqa: SLF001 - that of `dag.test()`
 
     class InlineExecutor(BaseExecutor):  # type: ignore[misc] # Airflow is not installed where types are checked
         def start(self) -> None:
@@ -297,11 +325,13 @@ def inline_executor() -> Any:  # noqa: ANN401 - a class that exists where Airflo
                     dag_rel_path=work.dag_rel_path,
                     token=work.token,
                     log_path=work.log_path,
-                    client=InProcessTestSupervisor._api_client(),  # noqa: SLF001 - the client of `dag.test()`
+                    client=client,
                 )
                 (self.success if code == 0 else self.fail)(work.key)
 
-    return InlineExecutor()
+    executor = InlineExecutor()
+    executor.callback_sink = DatabaseCallbackSink()
+    return executor
 
 
 def main(out: Path, word: str, part: int, parts: int) -> None:
@@ -314,8 +344,11 @@ def main(out: Path, word: str, part: int, parts: int) -> None:
         oracle = Oracle()
         answers: dict[str, Document] = {}
         chosen = [scenario for scenario in oracle.scenarios() if word in scenario.dag_id]
+        same_time: dict[tuple[datetime, datetime], list[Scenario]] = {}
         for scenario in chosen[part::parts]:
-            answers[scenario.dag_id] = oracle.play(scenario)
+            same_time.setdefault((scenario.at, scenario.until), []).append(scenario)
+        for together in same_time.values():
+            answers |= oracle.play(together)
         oracle.clock.move_to(datetime(2024, 1, 1, tzinfo=UTC))
         out.write_text(json.dumps({"airflow": airflow.__version__, "dags": answers}), encoding="utf-8")
     sys.stderr.flush()

@@ -53,20 +53,22 @@ def main(arguments: Sequence[str]) -> int:
         else:
             complaints = [f"recorded otherwise: {_shown(one)}" for one in differences(theirs, fresh)]
         theirs = fresh
-    print(f"Airflow {version}: {len(theirs)} scenarios")  # noqa: T201 - a command line tool
+    print(f"Airflow {version}: {len(theirs)} scenarios")
     ours = {scenario.dag_id: play(dags, scenario) for scenario in dags.inproc if scenario.dag_id in names}
     if chosen.live:
         live = play_live(dags, names)
         together = {name: live[name] for name in live.keys() & ours.keys()}
-        complaints += [f"processes do otherwise: {_shown(one)}" for one in differences(together, {n: ours[n] for n in together})]
+        complaints += [
+            f"processes do otherwise: {_shown(one)}" for one in differences(together, {n: ours[n] for n in together})
+        ]
         ours |= live
-        print(f"Windlass: {len(ours)} scenarios, {len(live)} of them through processes")  # noqa: T201
+        print(f"Windlass: {len(ours)} scenarios, {len(live)} of them through processes")
     unplayed = {scenario.dag_id for scenario in dags.scenarios if scenario.processes} - ours.keys()
     comparable = {name: document for name, document in theirs.items() if name not in unplayed}
     verdict = judge(differences(comparable, ours), allowed(), complete=not chosen.word and chosen.live)
     _print(verdict, len(comparable))
     for complaint in complaints:
-        print(complaint)  # noqa: T201
+        print(complaint)
     if chosen.page:
         page.PAGE.write_text(page.page(version, len(known), allowed()), encoding="utf-8")
     return 0 if verdict.is_good and not complaints else 1
@@ -85,7 +87,8 @@ def ask_airflow(python: Path, word: str = "") -> tuple[str, dict[str, Document]]
             )
             for part, file in enumerate(files)
         ]
-        if any([process.wait() for process in processes]):
+        codes = [process.wait() for process in processes]
+        if any(codes):
             sys.exit("Airflow did not answer; its own words stand above")
         answers = [json.loads(file.read_text("utf-8")) for file in files]
     documents = {name: document for answer in answers for name, document in answer["dags"].items()}
@@ -107,13 +110,13 @@ def _print(verdict: Verdict, count: int) -> None:
     titles = {reason.id: reason for reason in allowed()}
     for name, found in verdict.explained.items():
         kind = "known bug" if titles[name].bug else "on purpose"
-        print(f"{len(found):5}  {kind}: {titles[name].title}")  # noqa: T201
+        print(f"{len(found):5}  {kind}: {titles[name].title}")
     differing = {one.place.partition("[")[0].partition(":")[0] for one in verdict.unexplained}
-    print(f"{count - len(differing):5}  scenarios agree, apart from these")  # noqa: T201
+    print(f"{count - len(differing):5}  scenarios agree, apart from these")
     for one in verdict.unexplained:
-        print(f"unexplained: {_shown(one)}")  # noqa: T201
+        print(f"unexplained: {_shown(one)}")
     for stale in verdict.stale:
-        print(f"no longer so, remove it from differences.toml: {stale}")  # noqa: T201
+        print(f"no longer so, remove it from differences.toml: {stale}")
 
 
 def _shown(difference: Difference) -> str:

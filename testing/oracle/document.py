@@ -31,7 +31,7 @@ def instant(value: datetime | None) -> str | None:
     return None if value is None else value.astimezone(UTC).isoformat()
 
 
-def canonical(value: Any) -> Any:  # noqa: ANN401, PLR0911 - any value of an author's, one line per kind
+def canonical(value: Any) -> Any:  # noqa: ANN401 - any value of an author's, one line per kind
     """Return ``value`` as JSON, with the names of the types that JSON lacks."""
     match value:
         case None | bool() | int() | float() if type(value) in {type(None), bool, int, float}:

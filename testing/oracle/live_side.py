@@ -1,5 +1,6 @@
-"""Windlass's answers through real processes: ``windlass standalone`` on a home of its own, its scheduler, supervisor,
-zygotes and forked tasks, with the machine's own clock.
+"""Windlass's answers through real processes: ``windlass standalone`` on a home of its own.
+
+Its scheduler, supervisor, zygotes and forked tasks run by the machine's own clock.
 
 Only scenarios that are nothing but runs triggered for a given date can be played so, since the clock stands still for
 nobody here; ``unfit`` says of the others why not. What they come to must be the very document of ``windlass_side``.
@@ -16,6 +17,7 @@ from typing import Any
 
 from testing.oracle.document import Document, label, run_document
 from testing.oracle.scenario import DAGS, Scenario
+
 from windlass.app.services import open_control
 from windlass.config import Settings
 from windlass.control.views import RunRow

@@ -14,11 +14,11 @@ _HEAD: Final = """\
 
 <!-- Made by `python testing/oracle --page` from testing/oracle/differences.toml. -->
 
-Windlass means what Airflow means, except where this page says otherwise. It is not an opinion: {count} small DAGs are run
-by Airflow {version} (with `create_cron_data_intervals` and `create_delta_data_intervals` on) and by Windlass, from the same
-files, and the states of tasks and runs, run ids, logical dates, data intervals, tries, XComs and rendered fields are
-compared. `nox -s airflow-oracle` does it anew; a difference that is not listed here fails, and so does a line that has
-become untrue.
+Windlass means what Airflow means, except where this page says otherwise. It is not an opinion: {count} small DAGs
+are run by Airflow {version} (with `create_cron_data_intervals` and `create_delta_data_intervals` on) and by Windlass,
+from the same files, and the states of tasks and runs, run ids, logical dates, data intervals, tries, XComs and rendered
+fields are compared. `nox -s airflow-oracle` does it anew; a difference that is not listed here fails, and so does a
+line that has become untrue.
 """
 _OURS: Final = """
 ## On purpose
@@ -55,6 +55,8 @@ def _lines(reason: Allowed) -> Iterator[str]:
     yield f"\n### {reason.title}\n"
     yield f"- Airflow: {reason.airflow}"
     yield f"- Windlass: {reason.windlass}"
-    why = " ".join(part for part in (reason.reason, f"The specification says: “{reason.rule}”" * bool(reason.rule)) if part)
+    why = " ".join(
+        part for part in (reason.reason, f"The specification says: “{reason.rule}”" * bool(reason.rule)) if part
+    )
     yield f"- Why: {why}"
     yield f"- Seen in: {', '.join(f'`{place}`' for place in reason.at)}"

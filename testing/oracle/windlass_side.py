@@ -11,15 +11,14 @@ import io
 import runpy
 import shutil
 import tempfile
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import time_machine
-
 from testing.oracle.document import Document, label, run_document
 from testing.oracle.scenario import DAGS, Scenario, Trigger, dag_files, scenarios
+
 from windlass.app.clocks import SeededRng
 from windlass.app.inproc.engine import InlineExecutor, InlineSession
 from windlass.app.inproc.gateway import MemoryGateway
@@ -88,7 +87,9 @@ class Engine:
         self.store = MemoryStore(clock)
         gateway = MemoryGateway(self.store, rng, lambda _: None, lambda _: None)
         self.executor = InlineExecutor(dags, gateway, clock, artifacts)  # type: ignore[arg-type] # it is only kept
-        settings = SchedulerSettings(owner="oracle", executor="inproc", poll_interval=timedelta(days=3650).total_seconds())
+        settings = SchedulerSettings(
+            owner="oracle", executor="inproc", poll_interval=timedelta(days=3650).total_seconds()
+        )
         self.scheduler = Scheduler(self.store, self.executor, clock, rng, settings)
         self.reader = InlineSession(gateway, "", artifacts)
         for dag in dags.values():
@@ -149,9 +150,7 @@ class Engine:
             state=str(run.state),
             logical_date=run.logical_date,
             interval=(run.data_interval_start, run.data_interval_end),
-            tasks=[
-                (label(task.task_id, task.map_index), str(task.state), task.try_number) for task in tasks.values()
-            ],
+            tasks=[(label(task.task_id, task.map_index), str(task.state), task.try_number) for task in tasks.values()],
             xcoms=xcoms,
             rendered=fields,
         )

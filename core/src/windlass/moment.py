@@ -42,7 +42,7 @@ def utc(value: datetime, default: tzinfo = UTC) -> datetime:
 
 
 def iso(value: datetime) -> str:
-    """Return the text form used in run ids, JSON and logs: UTC, always with microseconds and ``+00:00``."""
+    """Return the text form used in JSON and logs: UTC, always with microseconds and ``+00:00``."""
     return utc(value).isoformat(timespec="microseconds")
 
 

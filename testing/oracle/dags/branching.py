@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from portable import (
     DAG,
@@ -18,7 +18,6 @@ from portable import (
     task_group,
 )
 
-UTC = timezone.utc
 SCENARIOS = {
     "latest_only_scheduled": {"at": "2024-03-05T12:00:00+00:00", "triggers": []},
 }
@@ -159,9 +158,7 @@ with DAG("short_circuit_true", schedule=None):
     go_on() >> empties("a", "b")
 
 with DAG("short_circuit_direct_only", schedule=None):
-    stop = ShortCircuitOperator(
-        task_id="stop", python_callable=lambda: 0, ignore_downstream_trigger_rules=False
-    )
+    stop = ShortCircuitOperator(task_id="stop", python_callable=lambda: 0, ignore_downstream_trigger_rules=False)
     a = EmptyOperator(task_id="a")
     b = EmptyOperator(task_id="b", trigger_rule="all_done")
     stop >> a >> b >> EmptyOperator(task_id="c")
@@ -182,8 +179,6 @@ with DAG("latest_only_scheduled", schedule="@daily", start_date=datetime(2024, 3
     latest >> a >> b >> join
     EmptyOperator(task_id="aside") >> join
 
-with DAG(
-    "latest_only_delta", schedule=timedelta(hours=6), start_date=datetime(2024, 3, 4, tzinfo=UTC), catchup=True
-):
+with DAG("latest_only_delta", schedule=timedelta(hours=6), start_date=datetime(2024, 3, 4, tzinfo=UTC), catchup=True):
     LatestOnlyOperator(task_id="latest") >> EmptyOperator(task_id="below")
 SCENARIOS["latest_only_delta"] = {"at": "2024-03-04T20:00:00+00:00", "triggers": []}

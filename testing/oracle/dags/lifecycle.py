@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from portable import (
     DAG,
@@ -23,7 +24,6 @@ from portable import (
     teardown,
 )
 
-UTC = timezone.utc
 SCENARIOS = {}
 
 
@@ -102,7 +102,7 @@ with DAG("timeout_of_a_task", schedule=None):
 SCENARIOS["timeout_of_a_task"] = {"processes": True}
 
 with DAG("exit_code_of_the_process", schedule=None):
-    PythonOperator(task_id="exits", python_callable=lambda: exit(3)) >> EmptyOperator(task_id="below")
+    PythonOperator(task_id="exits", python_callable=lambda: sys.exit(3)) >> EmptyOperator(task_id="below")
 
 with DAG("fail_fast", schedule=None, fail_fast=True):
     failed = PythonOperator(task_id="fails", python_callable=fail)
@@ -113,15 +113,13 @@ with DAG("fail_fast", schedule=None, fail_fast=True):
 # --- Setup and teardown -------------------------------------------------------------------------------------------
 
 
-def block(dag_id, make=None, work=None, remove=None, on_failure_fail_dagrun=False):
+def block(dag_id, make=None, work=None, remove=None, **arguments):
     """A setup, a task and a teardown, each of which may fail or skip."""
     with DAG(dag_id, schedule=None):
         makes = PythonOperator(task_id="make", python_callable=make or bool)
         works = PythonOperator(task_id="work", python_callable=work or bool)
         removes = PythonOperator(task_id="remove", python_callable=remove or bool)
-        makes.as_setup() >> works >> removes.as_teardown(
-            setups=makes, on_failure_fail_dagrun=on_failure_fail_dagrun
-        )
+        makes.as_setup() >> works >> removes.as_teardown(setups=makes, **arguments)
         works >> EmptyOperator(task_id="after")
 
 
@@ -187,15 +185,14 @@ with DAG("group_after_group", schedule=None):
         EmptyOperator(task_id="c", trigger_rule="all_done")
     one >> two
 
-with DAG("group_ids", schedule=None):
-    with TaskGroup("outer"):
+with DAG("group_ids", schedule=None), TaskGroup("outer"):
+    EmptyOperator(task_id="a")
+    with TaskGroup("inner"):
         EmptyOperator(task_id="a")
-        with TaskGroup("inner"):
-            EmptyOperator(task_id="a")
-            with TaskGroup("bare", prefix_group_id=False):
-                EmptyOperator(task_id="free")
-        with TaskGroup("inner", add_suffix_on_collision=True):
-            EmptyOperator(task_id="a")
+        with TaskGroup("bare", prefix_group_id=False):
+            EmptyOperator(task_id="free")
+    with TaskGroup("inner", add_suffix_on_collision=True):
+        EmptyOperator(task_id="a")
 
 with DAG("group_decorator", schedule=None):
 
@@ -254,6 +251,11 @@ with DAG(
             Report(task_id="plain")
     BashOperator(task_id="bash", bash_command="echo {{ task.retries }} {{ task.owner }}")
 
-with DAG("default_args_of_dates", schedule="@daily", default_args={"start_date": datetime(2024, 3, 3, tzinfo=UTC)}, catchup=True):
+with DAG(
+    "default_args_of_dates",
+    schedule="@daily",
+    default_args={"start_date": datetime(2024, 3, 3, tzinfo=UTC)},
+    catchup=True,
+):
     EmptyOperator(task_id="a")
 SCENARIOS["default_args_of_dates"] = {"triggers": []}

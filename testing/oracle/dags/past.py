@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from portable import (
     DAG,
@@ -17,7 +17,6 @@ from portable import (
     task,
 )
 
-UTC = timezone.utc
 START = datetime(2024, 3, 2, tzinfo=UTC)
 AT = "2024-03-06T01:00:00+00:00"
 SCENARIOS = {}
@@ -144,7 +143,13 @@ with DAG("other_sensor", schedule="@daily", start_date=datetime(2024, 3, 4, tzin
         },
     }.items():
         ExternalTaskSensor(
-            task_id=name, mode="reschedule", poke_interval=60, timeout=300, soft_fail=True, check_existence=True, **arguments
+            task_id=name,
+            mode="reschedule",
+            poke_interval=60,
+            timeout=300,
+            soft_fail=True,
+            check_existence=True,
+            **arguments,
         )
 SCENARIOS["other_sensor"] = {"at": "2024-03-05T01:00:00+00:00", "triggers": [], "also": ["past_source"]}
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from portable import DAG, EmptyOperator, PythonOperator, TaskGroup, chain, judge, task
 
-UTC = timezone.utc
 ATTEMPTS = {}
 
 

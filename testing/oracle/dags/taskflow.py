@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
@@ -16,7 +16,6 @@ from portable import (
     EmptyOperator,
     Param,
     PythonOperator,
-    TaskGroup,
     Variable,
     XComArg,
     dag,
@@ -24,7 +23,6 @@ from portable import (
     task,
 )
 
-UTC = timezone.utc
 LATER = {"at": "2024-03-07T08:00:00+00:00", "triggers": []}
 SCENARIOS = {}
 
@@ -190,7 +188,7 @@ VALUES = {
     "time": time(1, 2, 3),
     "enum": Color.RED,
     "dataclass": Point(1, 2.0),
-    "naive": datetime(2024, 1, 2, 3),
+    "naive": datetime(2024, 1, 2, 3),  # noqa: DTZ001 - a naive one
     "nested": {"list": [date(2024, 1, 2), {"when": timedelta(1)}]},
 }
 
@@ -216,11 +214,15 @@ for kind, value in VALUES.items():
         look(made.output)
 
 with DAG("xcom_unknown_type", schedule=None):
-    PythonOperator(task_id="make", python_callable=lambda: object()) >> EmptyOperator(task_id="below")
+    PythonOperator(task_id="make", python_callable=object) >> EmptyOperator(task_id="below")
 
 # --- Params and templates -----------------------------------------------------------------------------------------
 
-with DAG("params", schedule=None, params={"a": 1, "b": Param("two", type="string"), "c": Param(None, type=["null", "integer"])}):
+with DAG(
+    "params",
+    schedule=None,
+    params={"a": 1, "b": Param("two", type="string"), "c": Param(None, type=["null", "integer"])},
+):
 
     @task(params={"a": 10, "d": "of the task"})
     def own(params=None):
@@ -236,7 +238,11 @@ with DAG("params", schedule=None, params={"a": 1, "b": Param("two", type="string
 SCENARIOS["params"] = {
     "triggers": [
         {"at": "2024-03-05T06:07:08+00:00", "logical_date": "2024-03-05T06:07:08+00:00"},
-        {"at": "2024-03-05T07:00:00+00:00", "logical_date": "2024-03-05T07:00:00+00:00", "conf": {"a": 5, "c": 6, "new": [1]}},
+        {
+            "at": "2024-03-05T07:00:00+00:00",
+            "logical_date": "2024-03-05T07:00:00+00:00",
+            "conf": {"a": 5, "c": 6, "new": [1]},
+        },
     ]
 }
 
@@ -257,9 +263,11 @@ TEXTS = {
     "key": "{{ task_instance_key_str }}",
     "try": "{{ ti.try_number }} {{ ti.max_tries }}",
     "try_number": "{{ try_number | default('not there') }}",
-    "macros": "{{ macros.ds_add(ds, 5) }} {{ macros.ds_format(ds, '%Y-%m-%d', '%d.%m.%Y') }} {{ macros.timedelta(days=1) }}",
-    "macros_of_modules": "{{ macros.datetime(2024, 1, 1) }} {{ macros.json.dumps([1]) }} {{ macros.dateutil.parser.parse('2024-01-02') }}",
-    "filters": "{{ logical_date | ds }} {{ logical_date | ts }} {{ logical_date | ds_nodash }} {{ logical_date | ts_nodash }}",
+    "macros": "{{ macros.ds_add(ds, 5) }} {{ macros.ds_format(ds, '%Y-%m-%d', '%d.%m.%Y') }}",
+    "macros_of_time": "{{ macros.datetime(2024, 1, 1) }} {{ macros.timedelta(days=1) }}",
+    "macros_of_modules": "{{ macros.json.dumps([1]) }} {{ macros.dateutil.parser.parse('2024-01-02') }}",
+    "filters": "{{ logical_date | ds }} {{ logical_date | ds_nodash }}",
+    "filters_of_time": "{{ logical_date | ts }} {{ logical_date | ts_nodash }}",
     "more_filters": "{{ logical_date | ts_nodash_with_tz }}",
     "var": "{{ var.value.get('absent', 'instead') }} {{ var.json.get('absent', [1]) }}",
     "conn": "{{ conn.get('absent', 'instead') }}",
@@ -279,7 +287,13 @@ with DAG("templates_of_a_scheduled_run", schedule="@daily", start_date=datetime(
         PythonOperator(task_id=name, python_callable=str, op_args=[text])
 SCENARIOS["templates_of_a_scheduled_run"] = {"at": "2024-03-06T08:00:00+00:00", "triggers": []}
 
-with DAG("templates_of_the_run_before", schedule="@daily", start_date=datetime(2024, 3, 4, tzinfo=UTC), catchup=True, max_active_runs=1):
+with DAG(
+    "templates_of_the_run_before",
+    schedule="@daily",
+    start_date=datetime(2024, 3, 4, tzinfo=UTC),
+    catchup=True,
+    max_active_runs=1,
+):
 
     @task
     def fail_on_the_fifth(ds=None):
@@ -288,9 +302,7 @@ with DAG("templates_of_the_run_before", schedule="@daily", start_date=datetime(2
 
     fail_on_the_fifth()
     for name in ("start", "end"):
-        PythonOperator(
-            task_id=name, python_callable=str, op_args=[f"{{{{ prev_data_interval_{name}_success }}}}"]
-        )
+        PythonOperator(task_id=name, python_callable=str, op_args=[f"{{{{ prev_data_interval_{name}_success }}}}"])
 SCENARIOS["templates_of_the_run_before"] = LATER
 
 with DAG("templates_in_containers", schedule=None):

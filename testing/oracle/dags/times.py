@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from portable import (
@@ -16,7 +16,6 @@ from portable import (
     MultipleCronTriggerTimetable,
 )
 
-UTC = timezone.utc
 BERLIN = ZoneInfo("Europe/Berlin")
 NEW_YORK = ZoneInfo("America/New_York")
 SCENARIOS = {}
@@ -55,11 +54,24 @@ for preset, first, last in [
 # The start date is not on the grid: the first interval begins at the next point of it.
 for catchup in (True, False):
     kind = "catchup" if catchup else "no_catchup"
-    start, at, until = datetime(2024, 3, 1, 10, 17, tzinfo=UTC), "2024-03-04T03:00:00+00:00", "2024-03-06T07:00:00+00:00"
+    start, at, until = (
+        datetime(2024, 3, 1, 10, 17, tzinfo=UTC),
+        "2024-03-04T03:00:00+00:00",
+        "2024-03-06T07:00:00+00:00",
+    )
     scheduled(f"cron_{kind}", "30 6 * * *", start, at, until, catchup=catchup)
-    scheduled(f"cron_timetable_{kind}", CronDataIntervalTimetable("30 6 * * *", timezone="UTC"), start, at, until, catchup=catchup)
+    scheduled(
+        f"cron_timetable_{kind}",
+        CronDataIntervalTimetable("30 6 * * *", timezone="UTC"),
+        start,
+        at,
+        until,
+        catchup=catchup,
+    )
     scheduled(f"cron_weekdays_{kind}", "0 9 * * 1-5", start, at, "2024-03-12T10:00:00+00:00", catchup=catchup)
-    scheduled(f"cron_trigger_{kind}", CronTriggerTimetable("30 6 * * *", timezone="UTC"), start, at, until, catchup=catchup)
+    scheduled(
+        f"cron_trigger_{kind}", CronTriggerTimetable("30 6 * * *", timezone="UTC"), start, at, until, catchup=catchup
+    )
     scheduled(
         f"cron_trigger_interval_{kind}",
         CronTriggerTimetable("30 6 * * *", timezone="UTC", interval=timedelta(hours=24)),
@@ -77,7 +89,9 @@ for catchup in (True, False):
         catchup=catchup,
     )
     scheduled(f"delta_{kind}", timedelta(hours=12), start, at, until, catchup=catchup)
-    scheduled(f"delta_timetable_{kind}", DeltaDataIntervalTimetable(timedelta(hours=7)), start, at, until, catchup=catchup)
+    scheduled(
+        f"delta_timetable_{kind}", DeltaDataIntervalTimetable(timedelta(hours=7)), start, at, until, catchup=catchup
+    )
     scheduled(f"delta_trigger_{kind}", DeltaTriggerTimetable(timedelta(hours=12)), start, at, until, catchup=catchup)
     scheduled(
         f"events_{kind}",
@@ -95,14 +109,32 @@ scheduled(
     "2024-10-01T00:00:00+00:00",
     catchup=True,
 )
-scheduled("cron_start_on_the_grid", "0 6 * * *", datetime(2024, 3, 1, 6, tzinfo=UTC), "2024-03-04T00:00:00+00:00", catchup=True)
-scheduled("cron_every_20_minutes", "*/20 * * * *", datetime(2024, 3, 1, tzinfo=UTC), "2024-03-01T01:30:00+00:00", catchup=True)
-scheduled("start_in_the_future", "@daily", datetime(2024, 3, 5, tzinfo=UTC), "2024-03-04T00:00:00+00:00", "2024-03-07T01:00:00+00:00")
+scheduled(
+    "cron_start_on_the_grid",
+    "0 6 * * *",
+    datetime(2024, 3, 1, 6, tzinfo=UTC),
+    "2024-03-04T00:00:00+00:00",
+    catchup=True,
+)
+scheduled(
+    "cron_every_20_minutes", "*/20 * * * *", datetime(2024, 3, 1, tzinfo=UTC), "2024-03-01T01:30:00+00:00", catchup=True
+)
+scheduled(
+    "start_in_the_future",
+    "@daily",
+    datetime(2024, 3, 5, tzinfo=UTC),
+    "2024-03-04T00:00:00+00:00",
+    "2024-03-07T01:00:00+00:00",
+)
 scheduled("none", None, datetime(2024, 3, 1, tzinfo=UTC), "2024-03-05T00:00:00+00:00", "2024-03-07T00:00:00+00:00")
 
 # --- The end of a schedule ----------------------------------------------------------------------------------------
 
-for name, schedule in {"cron": "@daily", "delta": timedelta(days=1), "trigger": CronTriggerTimetable("@daily", timezone="UTC")}.items():
+for name, schedule in {
+    "cron": "@daily",
+    "delta": timedelta(days=1),
+    "trigger": CronTriggerTimetable("@daily", timezone="UTC"),
+}.items():
     for where, end in {"on": datetime(2024, 3, 4, tzinfo=UTC), "between": datetime(2024, 3, 4, 12, tzinfo=UTC)}.items():
         scheduled(
             f"end_{where}_the_grid_{name}",
@@ -124,17 +156,24 @@ for name, schedule in {
 }.items():
     # Berlin went from 2 to 3 o'clock on 31 March 2024, and from 3 back to 2 on 27 October.
     until = "2024-03-31T{}:00:00+00:00" if name in ("hourly", "every_half_hour") else "2024-04-02T{}:00:00+00:00"
-    scheduled(
-        f"spring_{name}", schedule, datetime(2024, 3, 30, 23, tzinfo=BERLIN), until.format("05"), catchup=True
-    )
+    scheduled(f"spring_{name}", schedule, datetime(2024, 3, 30, 23, tzinfo=BERLIN), until.format("05"), catchup=True)
     until = "2024-10-27T{}:00:00+00:00" if name in ("hourly", "every_half_hour") else "2024-10-29T{}:00:00+00:00"
-    scheduled(
-        f"autumn_{name}", schedule, datetime(2024, 10, 26, 23, tzinfo=BERLIN), until.format("05"), catchup=True
-    )
-for name, moment in {"spring": datetime(2024, 3, 9, tzinfo=NEW_YORK), "autumn": datetime(2024, 11, 2, tzinfo=NEW_YORK)}.items():
+    scheduled(f"autumn_{name}", schedule, datetime(2024, 10, 26, 23, tzinfo=BERLIN), until.format("05"), catchup=True)
+for name, moment in {
+    "spring": datetime(2024, 3, 9, tzinfo=NEW_YORK),
+    "autumn": datetime(2024, 11, 2, tzinfo=NEW_YORK),
+}.items():
     at = (moment + timedelta(days=3)).astimezone(UTC).isoformat()
-    scheduled(f"{name}_trigger", CronTriggerTimetable("30 2 * * *", timezone="America/New_York"), moment, at, catchup=True)
-    scheduled(f"{name}_trigger_repeated", CronTriggerTimetable("30 1 * * *", timezone="America/New_York"), moment, at, catchup=True)
+    scheduled(
+        f"{name}_trigger", CronTriggerTimetable("30 2 * * *", timezone="America/New_York"), moment, at, catchup=True
+    )
+    scheduled(
+        f"{name}_trigger_repeated",
+        CronTriggerTimetable("30 1 * * *", timezone="America/New_York"),
+        moment,
+        at,
+        catchup=True,
+    )
 
 scheduled(
     "zone_no_catchup",

@@ -60,7 +60,10 @@ class CronTriggerTimetable(Schedule):
         self, cron: str, *, timezone: str | tzinfo = "UTC", interval: Any = None, run_immediately: bool = False
     ) -> None:
         spec = CronTriggerSpec(
-            expressions=(_cron(cron),), timezone=_zone(timezone), interval=_delta(interval), run_immediately=run_immediately
+            expressions=(_cron(cron),),
+            timezone=_zone(timezone),
+            interval=_delta(interval),
+            run_immediately=run_immediately,
         )
         super().__init__(spec, cron)
 

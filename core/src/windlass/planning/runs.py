@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from windlass.moment import iso
+from windlass.moment import utc
 from windlass.ports import RunFacts
 from windlass.states import RunState, RunType
 
@@ -111,5 +111,5 @@ def pauses_after_failures(latest: Sequence[RunState], max_consecutive_failed_dag
 
 
 def make_run_id(run_type: RunType, logical_date: datetime) -> str:
-    """Return the id of a run that was not given one: ``type__<logical date>``."""
-    return f"{run_type}__{iso(logical_date)}"
+    """Return the id of a run that was not given one: ``type__<logical date>``, without microseconds if it has none."""
+    return f"{run_type}__{utc(logical_date).isoformat()}"

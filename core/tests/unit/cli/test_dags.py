@@ -95,7 +95,7 @@ def test_trigger_prints_exactly_this(here: Installation, windlass: Windlass) -> 
     assert result.code == 0
     assert result.data == {
         "dag_id": "etl",
-        "run_id": "manual__2026-03-01T12:00:00.000000+00:00",
+        "run_id": "manual__2026-03-01T12:00:00+00:00",
         "run_type": "manual",
         "logical_date": "2026-03-01T12:00:00.000000+00:00",
         "data_interval_start": "2026-02-28T00:00:00.000000+00:00",

@@ -27,7 +27,7 @@ def test_a_run_has_a_row_per_task_and_a_placeholder_per_mapped_one(engine: HandD
     a, b = engine.scheduler.tasks_of(run.id)
     assert (a.task_id, a.map_index, a.state, a.try_number, a.max_tries) == ("a", -1, S.NONE, 0, 2)
     assert (a.pool, a.pool_slots, b.pool) == ("p", 3, "default_pool")
-    assert run.run_id == "scheduled__2026-03-01T00:00:00.000000+00:00"
+    assert run.run_id == "scheduled__2026-03-01T00:00:00+00:00"
     assert engine.scheduler.tasks([b.id, 99, a.id]) == [a, b]
 
 
