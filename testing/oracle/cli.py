@@ -1,9 +1,10 @@
 """The command line of the oracle, which ``nox -s airflow-oracle`` calls with an Airflow of its own.
 
-``python testing/oracle [-k WORD] [--airflow PYTHON [--record]] [--live] [--page]``
+``python testing/oracle [-k WORD] [--airflow PYTHON] [--record] [--live] [--page]``
 
 Without ``--airflow`` the recorded answers are taken. With it Airflow is asked again, and what it says must be what is
-recorded, unless ``--record`` keeps it. ``--live`` plays what can be through real processes too.
+recorded, unless ``--record`` keeps it, together with the values of the differences that have a reason. ``--live`` plays
+what can be through real processes too.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from testing.oracle import page, recorded
-from testing.oracle.differences import Difference, Verdict, allowed, differences, judge
+from testing.oracle.differences import Difference, Verdict, accept, accepted, allowed, differences, judge
 from testing.oracle.document import Document
 from testing.oracle.live_side import LiveOracle, unfit
 from testing.oracle.windlass_side import Dags, play
@@ -32,7 +33,7 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python testing/oracle", description="Compare Windlass with Airflow.")
     parser.add_argument("-k", dest="word", default="", metavar="WORD", help="only DAGs with this in their id")
     parser.add_argument("--airflow", type=Path, metavar="PYTHON", help="an interpreter that has Airflow")
-    parser.add_argument("--record", action="store_true", help="keep Airflow's answers in the repository")
+    parser.add_argument("--record", action="store_true", help="keep Airflow's answers, and the values that differ")
     parser.add_argument("--live", action="store_true", help="play what can be through real processes as well")
     parser.add_argument("--page", action="store_true", help=f"write {page.PAGE.name}")
     return parser.parse_args(arguments)
@@ -65,7 +66,10 @@ def main(arguments: Sequence[str]) -> int:
         print(f"Windlass: {len(ours)} scenarios, {len(live)} of them through processes")
     unplayed = {scenario.dag_id for scenario in dags.scenarios if scenario.processes} - ours.keys()
     comparable = {name: document for name, document in theirs.items() if name not in unplayed}
-    verdict = judge(differences(comparable, ours), allowed(), complete=not chosen.word and chosen.live)
+    found = differences(comparable, ours)
+    if chosen.record and not chosen.word:
+        accept(one for reason in judge(found, allowed()).explained.values() for one in reason)
+    verdict = judge(found, allowed(), accepted(), complete=not chosen.word)
     _print(verdict, len(comparable))
     for complaint in complaints:
         print(complaint)

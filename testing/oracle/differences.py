@@ -13,11 +13,13 @@ A place is ``<dag_id>[<n>]: <what>``, where n counts the runs of that DAG, for e
     bug = false                        # true: Windlass is wrong and will be changed
     at = ["time_*: run_id"]            # patterns; each must meet a difference
 
-A difference that no pattern meets fails, and so does a pattern that meets none.
+A difference that no pattern meets fails, and so does a pattern that meets none. ``accepted.json`` holds the values of
+the allowed differences: where they become others, somebody has to look again.
 """
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -28,6 +30,7 @@ from typing import Any, Final
 from testing.oracle.document import Document
 
 ALLOWED: Final = Path(__file__).with_name("differences.toml")
+ACCEPTED: Final = Path(__file__).with_name("accepted.json")
 _ABSENT: Final = "(absent)"
 #: Parts of a run's document whose entries are compared one by one, and how deep.
 _DEPTH: Final = {"tasks": 1, "tries": 1, "xcoms": 2, "rendered": 2}
@@ -65,6 +68,17 @@ def allowed() -> list[Allowed]:
     """Return the differences that are allowed, in the order of the file."""
     entries = tomllib.loads(ALLOWED.read_text("utf-8"))["difference"]
     return [Allowed(**{**entry, "at": tuple(entry["at"])}) for entry in entries]
+
+
+def accepted() -> list[Difference]:
+    """Return the allowed differences with the values that they had when they were allowed."""
+    return [Difference(*entry) for entry in json.loads(ACCEPTED.read_text("utf-8"))]
+
+
+def accept(found: Iterable[Difference]) -> None:
+    """Keep these differences with their values."""
+    lines = (json.dumps([one.place, one.airflow, one.windlass]) for one in found)
+    ACCEPTED.write_text("[\n" + ",\n".join(lines) + "\n]\n", encoding="utf-8")
 
 
 def differences(airflow: Mapping[str, Document], windlass: Mapping[str, Document]) -> list[Difference]:
@@ -125,16 +139,26 @@ class Verdict:
         return not self.unexplained and not self.stale
 
 
-def judge(found: Iterable[Difference], reasons: Iterable[Allowed], *, complete: bool = True) -> Verdict:
-    """Sort differences by their reasons; an incomplete comparison says nothing about reasons that were not needed."""
+def judge(
+    found: Iterable[Difference],
+    reasons: Iterable[Allowed],
+    known: Iterable[Difference] | None = None,
+    *,
+    complete: bool = True,
+) -> Verdict:
+    """Sort differences by their reasons; one whose values are not those of ``known`` (None: any) has none.
+
+    An incomplete comparison says nothing about reasons that were not needed.
+    """
     patterns = [(reason, pattern) for reason in reasons for pattern in reason.at]
+    values = None if known is None else {one.place: one for one in known}
     used: set[tuple[str, str]] = set()
     explained: dict[str, list[Difference]] = {}
     unexplained = []
     for difference in found:
         matching = [(reason.id, pattern) for reason, pattern in patterns if _meets(difference.place, pattern)]
         used.update(matching)
-        if matching:
+        if matching and (values is None or values.get(difference.place) == difference):
             explained.setdefault(matching[0][0], []).append(difference)
         else:
             unexplained.append(difference)

@@ -31,7 +31,6 @@ except ImportError:
         CronTriggerTimetable,
         DeltaDataIntervalTimetable,
         DeltaTriggerTimetable,
-        EventsTimetable,
         Label,
         MultipleCronTriggerTimetable,
         Param,
@@ -52,6 +51,9 @@ except ImportError:
     )
     from airflow.sdk.exceptions import AirflowFailException as FailTask
     from airflow.sdk.exceptions import AirflowSkipException as SkipTask
+
+    # Airflow 3.3.2 cannot read back the one of `airflow.sdk`.
+    from airflow.timetables.events import EventsTimetable
 
     def judge(made):
         """Refuse a DAG as reading its file would."""

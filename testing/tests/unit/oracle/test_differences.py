@@ -73,6 +73,13 @@ def test_an_explained_difference_is_good() -> None:
     assert verdict.is_good
 
 
+def test_a_difference_that_has_become_another_must_be_looked_at_again() -> None:
+    known = [Difference("d[0]: state", "success", "failed")]
+    assert judge(known, [reason("d[0]: state")], known).is_good
+    changed = Difference("d[0]: state", "success", "skipped")
+    assert judge([changed], [reason("d[0]: state")], known).unexplained == [changed]
+
+
 def test_brackets_in_a_pattern_stand_for_themselves() -> None:
     verdict = judge([Difference("d[0]: tasks/m[1]", "success", "failed")], [reason("d[0]: tasks/m[1]")])
     assert verdict.is_good
