@@ -7,7 +7,8 @@
                "xcoms": {"a": {"return_value": …}}, "rendered": {"a": {field: …}}}],
      "refused": number of triggers that were refused}
 
-``tries`` has only what took more than one. Instants are UTC; a value that is no JSON is a dict with its type's name.
+``tries`` has only what took more than one, ``rendered`` only fields that hold something. Instants are UTC; a value that
+is no JSON is a dict with its type's name.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
 Document = dict[str, Any]
-#: XComs that an engine keeps for itself.
-INTERNAL: Final = frozenset({"skipmixin_key"})
+#: How the keys of XComs begin that Airflow keeps for itself: what a branch skipped, links for its web interface.
+INTERNAL: Final = ("skipmixin_key", "_link_")
 
 
 def label(task_id: str, map_index: int) -> str:
@@ -71,7 +72,7 @@ def run_document(
     """Return one run's part; ``tasks`` has label, state and number of tries of each instance."""
     found = sorted(tasks)
     pushed = {
-        task: {key: canonical(value) for key, value in sorted(values.items()) if key not in INTERNAL}
+        task: {key: canonical(value) for key, value in sorted(values.items()) if not key.startswith(INTERNAL)}
         for task, values in sorted(xcoms.items())
     }
     return {
@@ -84,5 +85,10 @@ def run_document(
         "tasks": {task: state for task, state, _ in found},
         "tries": {task: tries for task, _, tries in found if tries > 1},
         "xcoms": {task: values for task, values in pushed.items() if values},
-        "rendered": {task: canonical(dict(fields)) for task, fields in sorted(rendered.items())},
+        "rendered": {task: _given(fields) for task, fields in sorted(rendered.items())},
     }
+
+
+def _given(fields: Mapping[str, Any]) -> Document:
+    """Return the rendered fields that hold something."""
+    return {name: canonical(value) for name, value in sorted(fields.items()) if value not in (None, "", [], {})}

@@ -34,7 +34,7 @@ _TAIL: Final = """
 
 How long things take, the order of tasks that do not depend on each other, the words of errors and logs, what pools and
 `max_active_tasks` hold back, callbacks, assets, deferral, and the web interface. Airflow's own bookkeeping among XComs
-(`skipmixin_key`) is left out.
+(`skipmixin_key`, `_link_…`) is left out.
 """
 
 

@@ -30,8 +30,9 @@ class Trigger:
 class Scenario:
     """One DAG's story: unpaused ``at`` an instant, triggered, and watched ``until`` its schedule is left alone.
 
-    ``also`` are DAGs that are unpaused with it and appear in its document; ``rendered`` compares template fields;
-    ``processes`` is what Windlass does with its processes alone, such as ending one that takes too long.
+    ``at`` is by default the first trigger's instant. ``also`` are DAGs that are unpaused with it and appear in its
+    document; ``rendered`` compares template fields; ``processes`` is what Windlass does with its processes alone, such
+    as ending one that takes too long.
     """
 
     dag_id: str
@@ -66,7 +67,8 @@ def scenarios(dag_ids: Iterable[str], told: Mapping[str, Mapping[str, Any]]) -> 
 
 
 def _scenario(dag_id: str, told: Mapping[str, Any]) -> Scenario:
-    at = datetime.fromisoformat(told.get("at", AT))
+    first = min((trigger["at"] for trigger in told.get("triggers", ())), default=AT)
+    at = datetime.fromisoformat(told.get("at", first))
     triggers = told.get("triggers", [{"at": at.isoformat(), "logical_date": at.isoformat()}])
     return Scenario(
         dag_id=dag_id,

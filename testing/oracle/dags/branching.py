@@ -169,7 +169,7 @@ with DAG("short_circuit_spares_teardown", schedule=None):
     work = EmptyOperator(task_id="work")
     make >> stop >> work >> EmptyOperator(task_id="remove").as_teardown(setups=make)
 
-with DAG("latest_only_manual", schedule="@daily", start_date=datetime(2030, 1, 1, tzinfo=UTC)):
+with DAG("latest_only_manual", schedule="@daily"):
     LatestOnlyOperator(task_id="latest") >> EmptyOperator(task_id="below")
 
 with DAG("latest_only_scheduled", schedule="@daily", start_date=datetime(2024, 3, 2, tzinfo=UTC), catchup=True):

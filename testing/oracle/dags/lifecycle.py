@@ -31,6 +31,10 @@ def fail():
     raise ValueError("on purpose")
 
 
+def nothing():
+    pass
+
+
 # --- Retries ------------------------------------------------------------------------------------------------------
 
 with DAG("retry_then_success", schedule=None):
@@ -116,9 +120,9 @@ with DAG("fail_fast", schedule=None, fail_fast=True):
 def block(dag_id, make=None, work=None, remove=None, **arguments):
     """A setup, a task and a teardown, each of which may fail or skip."""
     with DAG(dag_id, schedule=None):
-        makes = PythonOperator(task_id="make", python_callable=make or bool)
-        works = PythonOperator(task_id="work", python_callable=work or bool)
-        removes = PythonOperator(task_id="remove", python_callable=remove or bool)
+        makes = PythonOperator(task_id="make", python_callable=make or nothing)
+        works = PythonOperator(task_id="work", python_callable=work or nothing)
+        removes = PythonOperator(task_id="remove", python_callable=remove or nothing)
         makes.as_setup() >> works >> removes.as_teardown(setups=makes, **arguments)
         works >> EmptyOperator(task_id="after")
 

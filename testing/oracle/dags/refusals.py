@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from portable import DAG, EmptyOperator, PythonOperator, TaskGroup, chain, judge, task
+from portable import DAG, EmptyOperator, TaskGroup, chain, judge, task
 
 ATTEMPTS = {}
 
@@ -177,4 +177,9 @@ def start_date_that_is_text():
 
 
 with DAG("refusals", schedule=None):
-    PythonOperator(task_id="attempts", python_callable=lambda: ATTEMPTS)
+
+    @task(multiple_outputs=True)
+    def attempts():
+        return ATTEMPTS
+
+    attempts()

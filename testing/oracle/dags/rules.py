@@ -23,38 +23,42 @@ RULES = [
 OUTCOMES = ["success", "failed", "skipped", "upstream"]
 
 
-def outcomes():
-    """Make one task for each way to end, and return them by that way."""
+def outcomes(first="failed"):
+    """Make one task for each way to end, and return them by that way; failures come first, or skips do."""
 
-    @task(task_id="failed")
+    @task(task_id="failed", trigger_rule="all_done")
     def fail():
         raise FailTask("on purpose")
 
-    @task(task_id="skipped")
+    @task(task_id="skipped", trigger_rule="all_done")
     def skip():
         raise SkipTask("on purpose")
 
-    failed = fail()
-    upstream = EmptyOperator(task_id="upstream")
+    success, upstream = EmptyOperator(task_id="success"), EmptyOperator(task_id="upstream")
+    failed, skipped = fail(), skip()
     failed >> upstream
-    return {
-        "success": EmptyOperator(task_id="success"),
-        "failed": failed,
-        "skipped": skip(),
-        "upstream": upstream,
-    }
+    # Some rules decide at the first outcome that settles it, so the order of outcomes is part of the question.
+    upstream >> skipped if first == "failed" else skipped >> failed
+    return {"success": success, "failed": failed, "skipped": skipped, "upstream": upstream}
 
 
-# One DAG per rule; in it one task below each mix of outcomes, and a leaf that waits for them all.
+def below_each_mix(ended, rule):
+    """Make a task below each mix of outcomes, and a leaf that waits for them all."""
+    leaf = EmptyOperator(task_id="leaf", trigger_rule=TriggerRule.ALL_DONE)
+    for size in (1, 2, 3, 4):
+        for mix in combinations(OUTCOMES, size):
+            join = EmptyOperator(task_id="_".join(["below", *mix]), trigger_rule=rule)
+            [ended[outcome] for outcome in mix] >> join
+            join >> leaf
+
+
 for rule in RULES:
     with DAG(f"rule_{rule}", schedule=None):
-        ended = outcomes()
-        leaf = EmptyOperator(task_id="leaf", trigger_rule=TriggerRule.ALL_DONE)
-        for size in (1, 2, 3, 4):
-            for mix in combinations(OUTCOMES, size):
-                join = EmptyOperator(task_id="_".join(["below", *mix]), trigger_rule=rule)
-                [ended[outcome] for outcome in mix] >> join
-                join >> leaf
+        below_each_mix(outcomes(), rule)
+
+for rule in ["all_success", "none_failed", "none_failed_min_one_success", "all_done_min_one_success"]:
+    with DAG(f"rule_{rule}_after_skips", schedule=None):
+        below_each_mix(outcomes(first="skipped"), rule)
 
 
 with DAG("rule_chain_of_skips", schedule=None):

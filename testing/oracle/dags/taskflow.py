@@ -32,6 +32,10 @@ def collect(value):
     return value
 
 
+def echo(text):
+    return text
+
+
 # --- TaskFlow -----------------------------------------------------------------------------------------------------
 
 with DAG("flow_multiple_outputs", schedule=None):
@@ -135,8 +139,23 @@ with DAG("flow_conditions", schedule=None):
     def always(context):
         return True
 
-    collect(1) >> task.run_if(always)(collect).override(task_id="runs")(2)
-    task.skip_if(always)(collect).override(task_id="skips")(3) >> EmptyOperator(task_id="below")
+    @task.run_if(always)
+    @task
+    def runs():
+        return 1
+
+    @task.run_if(lambda context: context["run_id"] == "another")
+    @task
+    def runs_not():
+        return 2
+
+    @task.skip_if(always)
+    @task
+    def skips():
+        return 3
+
+    [runs(), runs_not()] >> EmptyOperator(task_id="below")
+    skips() >> EmptyOperator(task_id="below_skipped", trigger_rule="none_failed")
 
 with DAG("flow_pull", schedule=None):
 
@@ -193,6 +212,14 @@ VALUES = {
 }
 
 
+class Unknown:
+    """Of a type that no engine knows how to write."""
+
+
+def make_unknown():
+    return Unknown()
+
+
 def types_of(value):
     """Return a value's type, and those inside it."""
     name = type(value).__name__
@@ -214,7 +241,7 @@ for kind, value in VALUES.items():
         look(made.output)
 
 with DAG("xcom_unknown_type", schedule=None):
-    PythonOperator(task_id="make", python_callable=object) >> EmptyOperator(task_id="below")
+    PythonOperator(task_id="make", python_callable=make_unknown) >> EmptyOperator(task_id="below")
 
 # --- Params and templates -----------------------------------------------------------------------------------------
 
@@ -280,11 +307,11 @@ TEXTS = {
 
 with DAG("templates_of_a_manual_run", schedule=None):
     for name, text in TEXTS.items():
-        PythonOperator(task_id=name, python_callable=str, op_args=[text])
+        PythonOperator(task_id=name, python_callable=echo, op_args=[text])
 
 with DAG("templates_of_a_scheduled_run", schedule="@daily", start_date=datetime(2024, 3, 5, tzinfo=UTC), catchup=True):
     for name, text in TEXTS.items():
-        PythonOperator(task_id=name, python_callable=str, op_args=[text])
+        PythonOperator(task_id=name, python_callable=echo, op_args=[text])
 SCENARIOS["templates_of_a_scheduled_run"] = {"at": "2024-03-06T08:00:00+00:00", "triggers": []}
 
 with DAG(
@@ -302,7 +329,7 @@ with DAG(
 
     fail_on_the_fifth()
     for name in ("start", "end"):
-        PythonOperator(task_id=name, python_callable=str, op_args=[f"{{{{ prev_data_interval_{name}_success }}}}"])
+        PythonOperator(task_id=name, python_callable=echo, op_args=[f"{{{{ prev_data_interval_{name}_success }}}}"])
 SCENARIOS["templates_of_the_run_before"] = LATER
 
 with DAG("templates_in_containers", schedule=None):
@@ -347,8 +374,8 @@ with DAG(
 SCENARIOS["templates_own_macros"] = {"rendered": True}
 
 with DAG("templates_undefined", schedule=None):
-    PythonOperator(task_id="absent", python_callable=str, op_args=["{{ absent }}"])
-    PythonOperator(task_id="attribute", python_callable=str, op_args=["{{ params.absent }}"])
+    PythonOperator(task_id="absent", python_callable=echo, op_args=["{{ absent }}"])
+    PythonOperator(task_id="attribute", python_callable=echo, op_args=["{{ params.absent }}"])
 
 with DAG("templates_dict", schedule=None):
     PythonOperator(

@@ -194,9 +194,10 @@ for name, schedule in {
     "trigger_interval": CronTriggerTimetable("0 6 * * *", timezone="UTC", interval=timedelta(hours=6)),
     "delta_trigger": DeltaTriggerTimetable(timedelta(hours=5)),
     "once": "@once",
-    "events": EventsTimetable([datetime(2024, 3, day, 5, tzinfo=UTC) for day in (1, 4, 6)]),
+    "events": EventsTimetable([datetime(2024, 3, day, 5, tzinfo=UTC) for day in (6, 9, 12)]),
 }.items():
-    with DAG(f"manual_{name}", schedule=schedule, start_date=datetime(2030, 1, 1, tzinfo=UTC)):
+    # Without a start date the schedule makes no runs of its own.
+    with DAG(f"manual_{name}", schedule=schedule):
         EmptyOperator(task_id="a")
     SCENARIOS[f"manual_{name}"] = {
         "at": "2024-03-05T06:07:08+00:00",
@@ -206,13 +207,16 @@ for name, schedule in {
         ],
     }
 
-with DAG("manual_on_the_grid", schedule="0 6 * * *", start_date=datetime(2030, 1, 1, tzinfo=UTC)):
+with DAG("manual_before_the_start", schedule="0 6 * * *", start_date=datetime(2030, 1, 1, tzinfo=UTC)):
+    EmptyOperator(task_id="a")
+
+with DAG("manual_on_the_grid", schedule="0 6 * * *"):
     EmptyOperator(task_id="a")
 SCENARIOS["manual_on_the_grid"] = {
     "triggers": [{"at": "2024-03-05T06:07:08+00:00", "logical_date": "2024-03-05T06:00:00+00:00"}]
 }
 
-with DAG("manual_without_a_date", schedule="0 6 * * *", start_date=datetime(2030, 1, 1, tzinfo=UTC)):
+with DAG("manual_without_a_date", schedule="0 6 * * *"):
     EmptyOperator(task_id="a")
 SCENARIOS["manual_without_a_date"] = {"triggers": [{"at": "2024-03-05T06:07:08+00:00"}]}
 

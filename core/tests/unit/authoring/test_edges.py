@@ -142,7 +142,7 @@ class TestGroups:
                 empty("a")
             with TaskGroup("plain", prefix_group_id=False):
                 empty("b")
-        assert set(dag.task_dict) == {"outer.inner.a", "outer.b"}
+        assert set(dag.task_dict) == {"outer.inner.a", "b"}
         assert set(dag.group_dict) == {"outer", "outer.inner", "outer.plain"}
 
     def test_without_a_prefix_the_id_is_bare(self, dag: DAG) -> None:
