@@ -219,6 +219,15 @@ class TestSetupAndTeardown:
         assert spec["remove"].on_failure_fail_dagrun
         assert spec["make"].is_setup
 
+    def test_a_task_is_not_both(self, dag: DAG) -> None:
+        make, remove = empty("make", "remove")
+        with pytest.raises(AuthoringError, match="task 'make' is a setup and cannot be a teardown as well"):
+            make.as_setup().as_teardown()
+        with pytest.raises(AuthoringError, match="task 'remove' is a teardown and cannot be a setup as well"):
+            remove.as_teardown().as_setup()
+        with pytest.raises(AuthoringError, match="task 'remove' is a teardown"):
+            empty("other")[0].as_teardown(setups=remove)
+
     def test_decorators(self, dag: DAG) -> None:
         from windlass import setup, teardown
 
