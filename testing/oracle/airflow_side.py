@@ -108,7 +108,8 @@ class Oracle:
                 refused[dag_id] += not self._trigger(dag_id, trigger)
             self._settle(runner)
             coming = [*self._waits(dag_ids), *(trigger.at for trigger, _ in triggers)]
-            coming += [due for due in self._due(dag_ids) if due <= scenarios[0].until]
+            # What was due and has not come will never: a run that stands in the way of the schedule stops Airflow's.
+            coming += [due for due in self._due(dag_ids) if datetime.now(UTC) < due <= scenarios[0].until]
             if not coming:
                 break
             self.clock.move_to(max(min(coming), datetime.now(UTC) + timedelta(seconds=1)))
@@ -253,8 +254,8 @@ class Oracle:
         from sqlalchemy import select
 
         with create_session() as session:
-            mine = select(DagRun).where(DagRun.dag_id.in_(scenario.dag_ids))
-            for run in session.scalars(mine.order_by(DagRun.dag_id, DagRun.logical_date, DagRun.run_after)):
+            runs = session.scalars(select(DagRun).where(DagRun.dag_id.in_(scenario.dag_ids)))
+            for run in sorted(runs, key=lambda run: (run.dag_id, run.logical_date or run.run_after)):
                 yield run_document(
                     dag_id=run.dag_id,
                     run_id=run.run_id,

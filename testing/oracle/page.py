@@ -55,8 +55,6 @@ def _lines(reason: Allowed) -> Iterator[str]:
     yield f"\n### {reason.title}\n"
     yield f"- Airflow: {reason.airflow}"
     yield f"- Windlass: {reason.windlass}"
-    why = " ".join(
-        part for part in (reason.reason, f"The specification says: “{reason.rule}”" * bool(reason.rule)) if part
-    )
+    why = " ".join(part for part in (reason.reason, f"The specification: “{reason.rule}”" * bool(reason.rule)) if part)
     yield f"- Why: {why}"
     yield f"- Seen in: {', '.join(f'`{place}`' for place in reason.at)}"

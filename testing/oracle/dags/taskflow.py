@@ -285,11 +285,10 @@ with DAG("params_reference", schedule=None, params={"n": 3}) as referring:
 TEXTS = {
     "dates": "{{ ds }} {{ ds_nodash }} {{ ts }} {{ ts_nodash }} {{ ts_nodash_with_tz }} {{ logical_date }}",
     "interval": "{{ data_interval_start }} {{ data_interval_end }}",
-    "run": "{{ dag.dag_id }} {{ dag_run.run_type }} {{ task.task_id }} {{ ti.task_id }} {{ task_instance.map_index }}",
+    "run": "{{ dag.dag_id }} {{ dag_run.dag_id }} {{ task.task_id }} {{ ti.task_id }} {{ task_instance.map_index }}",
     "run_id": "{{ run_id }}",
     "key": "{{ task_instance_key_str }}",
     "try": "{{ ti.try_number }} {{ ti.max_tries }}",
-    "try_number": "{{ try_number | default('not there') }}",
     "macros": "{{ macros.ds_add(ds, 5) }} {{ macros.ds_format(ds, '%Y-%m-%d', '%d.%m.%Y') }}",
     "macros_of_time": "{{ macros.datetime(2024, 1, 1) }} {{ macros.timedelta(days=1) }}",
     "macros_of_modules": "{{ macros.json.dumps([1]) }} {{ macros.dateutil.parser.parse('2024-01-02') }}",
@@ -298,11 +297,13 @@ TEXTS = {
     "more_filters": "{{ logical_date | ts_nodash_with_tz }}",
     "var": "{{ var.value.get('absent', 'instead') }} {{ var.json.get('absent', [1]) }}",
     "conn": "{{ conn.get('absent', 'instead') }}",
-    "empty": "{{ inlets }} {{ outlets }} {{ map_index_template }} {{ templates_dict }} {{ exception }} {{ reason }}",
-    "expanded": "{{ expanded_ti_count }}",
-    "reschedules": "{{ task_reschedule_count }}",
+    "empty": "{{ inlets }} {{ outlets }} {{ map_index_template }}",
     "calendar": "{{ logical_date.add(days=1) if logical_date.add is defined else 'not pendulum' }}",
+    "run_type": "{{ dag_run.run_type }}",
     "old_names": "{{ execution_date | default('not there') }} {{ next_ds | default('not there') }}",
+    "more_names": "{{ try_number | default('not there') }} {{ expanded_ti_count | default('not there') }}",
+    "names_of_some_tasks": "{{ templates_dict | default('not there') }} {{ exception | default('not there') }}",
+    "reschedules": "{{ task_reschedule_count | default('not there') }}",
 }
 
 with DAG("templates_of_a_manual_run", schedule=None):

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from testing.oracle import page, recorded
 from testing.oracle.differences import accepted, allowed, differences, judge
-from testing.oracle.live_side import LiveOracle, unfit
 from testing.oracle.windlass_side import Dags, play
 
 VERSION, AIRFLOW = recorded.read()
@@ -29,19 +26,6 @@ def test_windlass_answers_as_airflow_did_except_where_the_differences_say_so(dag
     verdict = judge(differences({name: AIRFLOW[name] for name in ours}, ours), allowed(), accepted())
     assert verdict.unexplained == []
     assert verdict.stale == []
-
-
-@pytest.mark.processes
-def test_real_processes_answer_as_airflow_did(dags: Dags, tmp_path: Path) -> None:
-    fit = [scenario for scenario in dags.scenarios if unfit(scenario) is None]
-    assert len(fit) > 100
-    oracle = LiveOracle(tmp_path)
-    try:
-        ours = dict(oracle.answers(fit))
-    finally:
-        oracle.close()
-    found = differences({name: AIRFLOW[name] for name in ours}, ours)
-    assert judge(found, allowed(), accepted(), complete=False).unexplained == []
 
 
 def test_the_page_of_differences_is_up_to_date() -> None:
