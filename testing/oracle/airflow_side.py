@@ -15,6 +15,7 @@ the clock moves to whatever comes next. Three things are ours:
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import runpy
@@ -39,7 +40,7 @@ SETTINGS = {
     "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0",
     "AIRFLOW__SCHEDULER__MAX_DAGRUNS_PER_LOOP_TO_SCHEDULE": "1000",
     "AIRFLOW__SCHEDULER__MAX_DAGRUNS_TO_CREATE_PER_LOOP": "1000",
-    "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
+    "AIRFLOW__LOGGING__LOGGING_LEVEL": "CRITICAL",
     "AIRFLOW__API_AUTH__JWT_SECRET": "0" * 64,
     "_AIRFLOW_PROCESS_CONTEXT": "server",
     "PYTHONWARNINGS": "ignore",
@@ -94,7 +95,7 @@ class Oracle:
             yield from scenarios(ids, runpy.run_path(str(file)).get("SCENARIOS", {}))
 
     def play(self, scenarios: Sequence[Scenario]) -> dict[str, Document]:
-        """Play scenarios of the same time side by side, and return what came of each."""
+        """Play scenarios that begin together side by side, and return what came of each."""
         self.clock.move_to(scenarios[0].at)
         dag_ids = [dag_id for scenario in scenarios for dag_id in scenario.dag_ids]
         self._store(dag_ids)
@@ -109,17 +110,22 @@ class Oracle:
             self._settle(runner)
             coming = [*self._waits(dag_ids), *(trigger.at for trigger, _ in triggers)]
             # What was due and has not come will never: a run that stands in the way of the schedule stops Airflow's.
-            coming += [due for due in self._due(dag_ids) if datetime.now(UTC) < due <= scenarios[0].until]
+            until = {dag_id: scenario.until for scenario in scenarios for dag_id in scenario.dag_ids}
+            coming += [due for dag_id, due in self._due(dag_ids) if datetime.now(UTC) < due <= until[dag_id]]
             if not coming:
                 break
-            self.clock.move_to(max(min(coming), datetime.now(UTC) + timedelta(seconds=1)))
+            following = max(min(coming), datetime.now(UTC) + timedelta(seconds=1))
+            expected = {dag_id for _, dag_id in triggers}
+            over = [one for one in scenarios if one.until < following and one.dag_id not in expected]
+            self._pause([dag_id for scenario in over for dag_id in scenario.dag_ids])
+            self.clock.move_to(following)
         else:
             raise RuntimeError(f"{', '.join(dag_ids)}: no end after {MAX_STEPS} steps of the clock")
         documents: dict[str, Document] = {
             scenario.dag_id: {"runs": list(self._runs(scenario)), "refused": refused[scenario.dag_id]}
             for scenario in scenarios
         }
-        self._pause(dag_ids)
+        self._pause(dag_ids, ending=True)
         return documents
 
     # --- Driving ------------------------------------------------------------------------------------------------
@@ -140,18 +146,21 @@ class Oracle:
             for dag_id in dag_ids:
                 session.get(DagModel, dag_id).is_paused = False
 
-    def _pause(self, dag_ids: Iterable[str]) -> None:
-        """Let the next scenario have the scheduler to itself: pause the DAGs and end what still runs."""
+    @staticmethod
+    def _pause(dag_ids: Iterable[str], *, ending: bool = False) -> None:
+        """Pause the DAGs that have no open run, so that time passes for the others alone; ``ending`` closes runs."""
         from airflow.models.dag import DagModel
         from airflow.models.dagrun import DagRun
         from airflow.utils.session import create_session
-        from sqlalchemy import update
+        from sqlalchemy import select, update
 
         with create_session() as session:
-            for dag_id in dag_ids:
+            is_open = (DagRun.dag_id.in_(list(dag_ids)), DagRun.state.in_(["queued", "running"]))
+            if ending:
+                session.execute(update(DagRun).where(*is_open).values(state="failed"))
+            busy = set(session.scalars(select(DagRun.dag_id).where(*is_open)))
+            for dag_id in set(dag_ids) - busy:
                 session.get(DagModel, dag_id).is_paused = True
-            open_runs = DagRun.state.in_(["queued", "running"])
-            session.execute(update(DagRun).where(DagRun.dag_id.in_(list(dag_ids)), open_runs).values(state="failed"))
 
     def _trigger(self, dag_id: str, trigger: Trigger) -> bool:
         """Create a manual run as the REST API does; return False if it is refused."""
@@ -235,7 +244,8 @@ class Oracle:
         # Airflow asks whether the instant is past.
         return [at + timedelta(seconds=1) for at in found]
 
-    def _due(self, dag_ids: Sequence[str]) -> Iterator[datetime]:
+    @staticmethod
+    def _due(dag_ids: Sequence[str]) -> Iterator[tuple[str, datetime]]:
         """Yield when the schedules make their next runs."""
         from airflow.models.dag import DagModel
         from airflow.utils.session import create_session
@@ -244,7 +254,7 @@ class Oracle:
             for dag_id in dag_ids:
                 model = session.get(DagModel, dag_id)
                 if model.next_dagrun_create_after is not None and not model.exceeds_max_non_backfill:
-                    yield model.next_dagrun_create_after
+                    yield dag_id, model.next_dagrun_create_after
 
     # --- Reading ------------------------------------------------------------------------------------------------
 
@@ -332,6 +342,10 @@ def inline_executor() -> Any:  # noqa: ANN401 - a class that exists where Airflo
 
 def main(out: Path, word: str, part: int, parts: int) -> None:
     """Play this part of the scenarios whose DAG has ``word`` in its id, and write the answers."""
+    if importlib.util.find_spec("windlass") is not None:
+        sys.exit(
+            f"{sys.executable} has Windlass installed, which the DAGs would find; give an environment of Airflow's own"
+        )
     with tempfile.TemporaryDirectory(prefix="windlass-oracle-") as home:
         os.environ.update(SETTINGS, AIRFLOW_HOME=home)
         subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
@@ -340,10 +354,10 @@ def main(out: Path, word: str, part: int, parts: int) -> None:
         oracle = Oracle()
         answers: dict[str, Document] = {}
         chosen = [scenario for scenario in oracle.scenarios() if word in scenario.dag_id]
-        same_time: dict[tuple[datetime, datetime], list[Scenario]] = {}
+        beginning: dict[datetime, list[Scenario]] = {}
         for scenario in chosen[part::parts]:
-            same_time.setdefault((scenario.at, scenario.until), []).append(scenario)
-        for together in same_time.values():
+            beginning.setdefault(scenario.at, []).append(scenario)
+        for together in beginning.values():
             answers |= oracle.play(together)
             out.write_text(json.dumps({"airflow": airflow.__version__, "dags": answers}), encoding="utf-8")
     sys.stderr.flush()

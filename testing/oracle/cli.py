@@ -101,7 +101,8 @@ def ask_airflow(python: Path, word: str = "") -> tuple[str, dict[str, Document]]
 
 def play_live(dags: Dags, names: set[str]) -> dict[str, Document]:
     """Return what real processes make of the scenarios that they can play."""
-    fit = [scenario for scenario in dags.scenarios if scenario.dag_id in names and unfit(scenario) is None]
+    chosen = [scenario for scenario in dags.scenarios if scenario.dag_id in names]
+    fit = [scenario for scenario in chosen if unfit(scenario, dags.dags[scenario.dag_id]) is None]
     with tempfile.TemporaryDirectory(prefix="windlass-oracle-") as folder:
         oracle = LiveOracle(Path(folder))
         try:

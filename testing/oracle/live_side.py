@@ -12,6 +12,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from testing.oracle.document import Document, label, run_document
 from testing.oracle.scenario import DAGS, Scenario
 
 from windlass.app.services import open_control
+from windlass.authoring.dag import DAG
 from windlass.config import Settings
 from windlass.control.views import RunRow
 from windlass.errors import Conflict, DagNotFound, ParamInvalid
@@ -39,10 +41,10 @@ _RENDERED = (
 )
 
 
-def unfit(scenario: Scenario) -> str | None:
+def unfit(scenario: Scenario, dag: DAG) -> str | None:
     """Return why a scenario cannot be played on the machine's own clock, None if it can."""
-    if not scenario.triggers:
-        return "its schedule makes its runs"
+    if dag.schedule is not None and (dag.start_date is None or dag.start_date < datetime.now(tz=UTC)):
+        return "its schedule makes runs"
     if any(trigger.logical_date is None for trigger in scenario.triggers):
         return "its runs are named after the clock"
     if scenario.until > scenario.at or scenario.dag_id.startswith("past_manual"):

@@ -14,7 +14,8 @@ from testing.oracle.windlass_side import Dags
 @pytest.mark.processes
 def test_real_processes_answer_as_airflow_did(tmp_path: Path) -> None:
     _, airflow = recorded.read()
-    fit = [scenario for scenario in Dags().scenarios if unfit(scenario) is None]
+    dags = Dags()
+    fit = [scenario for scenario in dags.scenarios if unfit(scenario, dags.dags[scenario.dag_id]) is None]
     assert len(fit) > 100
     oracle = LiveOracle(tmp_path)
     try:
