@@ -343,9 +343,7 @@ def inline_executor() -> Any:  # noqa: ANN401 - a class that exists where Airflo
 def main(out: Path, word: str, part: int, parts: int) -> None:
     """Play this part of the scenarios whose DAG has ``word`` in its id, and write the answers."""
     if importlib.util.find_spec("windlass") is not None:
-        sys.exit(
-            f"{sys.executable} has Windlass installed, which the DAGs would find; give an environment of Airflow's own"
-        )
+        sys.exit(f"{sys.executable} has Windlass, which the DAGs would find; give an environment of Airflow's own")
     with tempfile.TemporaryDirectory(prefix="windlass-oracle-") as home:
         os.environ.update(SETTINGS, AIRFLOW_HOME=home)
         subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
@@ -359,7 +357,7 @@ def main(out: Path, word: str, part: int, parts: int) -> None:
             beginning.setdefault(scenario.at, []).append(scenario)
         for together in beginning.values():
             answers |= oracle.play(together)
-            out.write_text(json.dumps({"airflow": airflow.__version__, "dags": answers}), encoding="utf-8")
+        out.write_text(json.dumps({"airflow": airflow.__version__, "dags": answers}), encoding="utf-8")
     sys.stderr.flush()
     # Airflow leaves threads behind: the event loop of its execution API.
     os._exit(0)

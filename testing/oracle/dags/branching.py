@@ -73,7 +73,8 @@ with DAG("branch_join_with_default_rule", schedule=None):
 with DAG("branch_skips_any_rule_directly", schedule=None):
     choose = BranchPythonOperator(task_id="choose", python_callable=lambda: "a")
     a = EmptyOperator(task_id="a")
-    choose >> [a, *(EmptyOperator(task_id=rule, trigger_rule=rule) for rule in ("all_done", "one_success", "none_failed"))]
+    others = [EmptyOperator(task_id=rule, trigger_rule=rule) for rule in ("all_done", "one_success", "none_failed")]
+    choose >> [a, *others]
 
 with DAG("branch_to_a_group", schedule=None):
     choose = BranchPythonOperator(task_id="choose", python_callable=lambda: "chosen")
