@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import tempfile
 import tomllib
 import zipfile
@@ -269,6 +270,19 @@ def quickstart(session: nox.Session) -> None:
     session.install(f"windlass[server] @ {core.as_uri()}", str(bash))
     with tempfile.TemporaryDirectory(prefix="windlass-quickstart-") as home:
         session.run("windlass", "quickstart", env={"WINDLASS_HOME": home, "PYTHONPATH": None})
+
+
+@nox.session(name="airflow-oracle", venv_backend="none", tags=["thorough"])
+def airflow_oracle(session: nox.Session) -> None:
+    """Compare Windlass with Airflow, which is installed here alone, DAG by DAG (`-- -k name`, `-- --record`)."""
+    # Not the session's own environment: `uv run` would install the workspace there, and then the DAGs find Windlass.
+    environment = session.cache_dir / "airflow"
+    python = str(environment / "bin" / "python")
+    cooldown = nox.project.load_toml("pyproject.toml")["tool"]["uv"]["exclude-newer"]
+    session.run("uv", "venv", "--quiet", "--clear", "--python", sys.executable, str(environment), external=True)
+    install = ["uv", "pip", "install", "--quiet", "--compile-bytecode", "--exclude-newer", cooldown, "--python", python]
+    session.run(*install, "apache-airflow==3.3.*", "time-machine", external=True)
+    in_checkout(session, "python", "testing/oracle", "--live", "--airflow", python, *session.posargs)
 
 
 # --- Releases -----------------------------------------------------------------------------------------------------

@@ -425,7 +425,9 @@ class BaseOperator(Dependable, metaclass=OperatorMeta):
 
     def as_setup(self) -> Self:
         """Make it a setup: clearing a task that needs it runs it again."""
-        self.is_setup = True
+        from windlass.authoring.setup import make_setup
+
+        make_setup(self)
         return self
 
     def as_teardown(self, *, setups: Any = None, on_failure_fail_dagrun: bool | None = None) -> Self:

@@ -60,7 +60,7 @@ class CronDataIntervalTimetable(Schedule):
     """Data intervals cut by a cron expression; the same as the bare string."""
 
     def __init__(self, cron: str, timezone: str | tzinfo = "UTC") -> None:
-        super().__init__(CronIntervalSpec(expression=cron, timezone=_zone(timezone)), cron)
+        super().__init__(CronIntervalSpec(expression=_cron(cron), timezone=_zone(timezone)), cron)
 
 
 class DeltaDataIntervalTimetable(_DeltaSchedule):
@@ -82,7 +82,7 @@ class CronTriggerTimetable(Schedule):
         run_immediately: bool | timedelta = False,
     ) -> None:
         spec = CronTriggerSpec(
-            expressions=(cron,),
+            expressions=(_cron(cron),),
             timezone=_zone(timezone),
             interval=_delta(interval),
             run_immediately=_immediately(run_immediately),
@@ -103,7 +103,7 @@ class MultipleCronTriggerTimetable(Schedule):
         if not crons:
             raise AuthoringError("MultipleCronTriggerTimetable needs at least one cron expression")
         spec = CronTriggerSpec(
-            expressions=crons,
+            expressions=tuple(_cron(cron) for cron in crons),
             timezone=_zone(timezone),
             interval=_delta(interval),
             run_immediately=_immediately(run_immediately),
@@ -278,6 +278,14 @@ def asset_condition(who: str, value: Any) -> AssetCondition:
             return parts[0] if len(parts) == 1 else AssetCondition(all_of=parts)
         case _:
             raise AuthoringError(f"{who}: an asset schedule is made of assets, not {value!r}; write a | b or a & b")
+
+
+def _cron(text: str) -> str:
+    if not text.startswith("@"):
+        return text
+    from windlass.planning.timetables import cron_expression
+
+    return cron_expression(text)
 
 
 def _delta(value: Any) -> RelativeDelta:

@@ -51,15 +51,30 @@ def _missing(before: Iterable[BaseOperator], after: Iterable[BaseOperator]) -> N
                 upstream.set_downstream(downstream)
 
 
+def make_setup(task: BaseOperator) -> None:
+    """Make ``task`` a setup.
+
+    :raises AuthoringError: if it is a teardown.
+    """
+    if task.is_teardown:
+        raise AuthoringError(f"task {task.task_id!r} is a teardown and cannot be a setup as well; make it two tasks")
+    task.is_setup = True
+
+
 def make_teardown(task: BaseOperator, setups: Any, *, on_failure_fail_dagrun: bool | None) -> None:
-    """Make ``task`` a teardown of ``setups`` (tasks or results of tasks, which become setups)."""
+    """Make ``task`` a teardown of ``setups`` (tasks or results of tasks, which become setups).
+
+    :raises AuthoringError: if it is a setup.
+    """
+    if task.is_setup:
+        raise AuthoringError(f"task {task.task_id!r} is a setup and cannot be a teardown as well; make it two tasks")
     task.is_teardown = True
     task.trigger_rule = TriggerRule.ALL_DONE_SETUP_SUCCESS
     if on_failure_fail_dagrun is not None:
         task.on_failure_fail_dagrun = on_failure_fail_dagrun
     if setups is not None:
         for setup in _operators(setups):
-            setup.is_setup = True
+            make_setup(setup)
             _missing([setup], [task])
 
 

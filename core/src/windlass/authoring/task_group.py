@@ -95,14 +95,8 @@ class TaskGroup(Dependable):
         return {**outer, **self.default_args}
 
     def child_id(self, label: str) -> str:
-        """Return the id of a child called ``label``: with the prefixes of the groups that want one."""
-        prefix: str | None = None
-        group: TaskGroup | None = self
-        while group is not None and prefix is None:
-            if group.prefix_group_id:
-                prefix = group.group_id or ""
-            group = group.parent_group
-        return f"{prefix}.{label}" if prefix else label
+        """Return the id of a child called ``label``: a group that prefixes nothing hides those around it as well."""
+        return f"{self.group_id}.{label}" if self.prefix_group_id and self.group_id else label
 
     def claim_id(self, label: str, *, suffix: bool = False) -> str:
         """Return the id for a new child; with ``suffix`` a taken one gets a number (``__1``).

@@ -108,7 +108,7 @@ def callback_context(
         run_after=run.run_after,
         run_start_date=run.start_date,
         conf=run.conf,
-        params={name: run.conf.get(name, param.value) for name, param in spec.params.items() if param.has_value},
+        params={name: param.value for name, param in spec.params.items() if param.has_value} | run.conf,
         log_path=f"dag_id={_quoted(run.dag_id)}/run_id={_quoted(run.run_id)}/callbacks.log",
         callback=event,
         reason=reason,
@@ -142,9 +142,9 @@ def timetable_log(dag_id: str) -> str:
 
 
 def params_of(spec: DagSpec, task_id: str, conf: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of a task's params: the DAG's defaults, overlaid by the task's, overlaid by the run's conf."""
+    """Return the values of a task's params: the DAG's defaults, then the task's, then all of the run's conf."""
     params = spec.params | spec.by_id[task_id].params
-    return {name: conf.get(name, param.value) for name, param in params.items() if param.has_value or name in conf}
+    return {name: param.value for name, param in params.items() if param.has_value} | conf
 
 
 def run_fields(run: RunFacts) -> dict[str, Any]:

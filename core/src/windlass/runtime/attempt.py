@@ -238,13 +238,8 @@ class _Attempt:
         return self._finish(Outcome.SUCCESS, skip_targets=ti.skip_targets, outlets=context.outlet_messages())
 
     def _params(self, task: BaseOperator) -> Mapping[str, Any]:
-        """Return the run's params: of the DAG, over them the task's, over them the run's conf."""
-        attempt = self._attempt
-        if not (self._dag.params or task.params or attempt.params):
-            return {}
-        params = {**self._dag.params, **task.params, **attempt.params}
-        params |= {name: value for name, value in attempt.conf.items() if name in params}
-        return params
+        """Return the run's params: of the DAG, over them the task's, over them all of the run's conf."""
+        return {**self._dag.params, **task.params, **self._attempt.params, **self._attempt.conf}
 
     def _unmapped(self, task: MappedOperator, ti: TaskInstance) -> BaseOperator:
         if self._attempt.map_index < 0:

@@ -35,7 +35,7 @@ def is_template(value: Any, extensions: Iterable[str] = ()) -> bool:
     if isinstance(value, str):
         return any(mark in value for mark in _MARKS) or (bool(extensions) and value.endswith(tuple(extensions)))
     if isinstance(value, Mapping):
-        return any(is_template(item, extensions) for pair in value.items() for item in pair)
+        return any(is_template(item, extensions) for item in value.values())  # keys are left as they are
     if isinstance(value, (list, tuple, set, frozenset)):
         return any(is_template(item, extensions) for item in value)
     return not isinstance(value, type) and hasattr(value, "template_fields")
@@ -85,7 +85,7 @@ class Renderer:
         if isinstance(value, tuple) and hasattr(value, "_fields"):
             return kind(*(again(item) for item in value))
         if isinstance(value, dict):
-            return {again(key): again(item) for key, item in value.items()}
+            return {key: again(item) for key, item in value.items()}
         if not isinstance(value, (type, BaseOperator)) and hasattr(value, "template_fields"):
             value = copy(value)
             for name in value.template_fields:

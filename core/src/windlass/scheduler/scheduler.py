@@ -46,7 +46,7 @@ from windlass.ports import (
 from windlass.scheduler.calendar import Calendar
 from windlass.scheduler.owned import WAITING_FOR_TIME, OwnedRuns
 from windlass.scheduler.tracked import TrackedRun
-from windlass.states import Actor, RunState, TaskState
+from windlass.states import Actor, RunState, RunType, TaskState
 
 log = logging.getLogger(__name__)
 
@@ -480,7 +480,7 @@ class Scheduler:
             # It was marked success, and then a task of it was marked failed.
             state, reason = conclusion.state, conclusion.reason
         move = self._run_move(facts, state, reason)
-        if state is RunState.FAILED:
+        if state is RunState.FAILED and facts.run_type is not RunType.BACKFILL:
             move = msgspec.structs.replace(move, pauses_after=self._calendar.failures_limit(facts))
         changes.run_moves.append(move)
         changes.generations[facts.id] = facts.generation

@@ -1,4 +1,8 @@
-"""DAGs that pause themselves: too many failed runs in a row, judged in the transaction that writes the last failure."""
+"""DAGs that pause themselves: too many failed runs in a row, judged in the transaction that writes the last failure.
+
+The runs of a backfill do not count. They work through old days, often while the DAG is paused, and what fails there, or
+is cancelled, says nothing about the days to come.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from windlass.store.transitions import signal
 
 #: By logical date, so that the index of that finds the few newest among any number.
 _LATEST: Final = (
-    "SELECT state FROM run WHERE dag_id = :dag_id AND state IN ('success','failed')"
+    "SELECT state FROM run WHERE dag_id = :dag_id AND state IN ('success','failed') AND run_type <> 'backfill'"
     " ORDER BY logical_date DESC LIMIT :limit"
 )
 _PAUSE: Final = (

@@ -142,7 +142,7 @@ class TestGroups:
                 empty("a")
             with TaskGroup("plain", prefix_group_id=False):
                 empty("b")
-        assert set(dag.task_dict) == {"outer.inner.a", "outer.b"}
+        assert set(dag.task_dict) == {"outer.inner.a", "b"}
         assert set(dag.group_dict) == {"outer", "outer.inner", "outer.plain"}
 
     def test_without_a_prefix_the_id_is_bare(self, dag: DAG) -> None:
@@ -218,6 +218,15 @@ class TestSetupAndTeardown:
         assert spec["remove"].setups == ("make",)
         assert spec["remove"].on_failure_fail_dagrun
         assert spec["make"].is_setup
+
+    def test_a_task_is_not_both(self, dag: DAG) -> None:
+        make, remove = empty("make", "remove")
+        with pytest.raises(AuthoringError, match="task 'make' is a setup and cannot be a teardown as well"):
+            make.as_setup().as_teardown()
+        with pytest.raises(AuthoringError, match="task 'remove' is a teardown and cannot be a setup as well"):
+            remove.as_teardown().as_setup()
+        with pytest.raises(AuthoringError, match="task 'remove' is a teardown"):
+            empty("other")[0].as_teardown(setups=remove)
 
     def test_decorators(self, dag: DAG) -> None:
         from windlass import setup, teardown

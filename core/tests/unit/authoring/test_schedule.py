@@ -59,6 +59,13 @@ def spec(schedule: Any) -> DagSpec:  # noqa: ANN401 - what is tested
         ("5 4 * * *", CronIntervalSpec(expression="5 4 * * *", timezone="Europe/Paris"), "5 4 * * *"),
         (timedelta(hours=1), DeltaIntervalSpec(delta=RelativeDelta(seconds=3600), timezone="Europe/Paris"), "1:00:00"),
         (CronDataIntervalTimetable("5 4 * * *"), CronIntervalSpec(expression="5 4 * * *"), "5 4 * * *"),
+        (CronDataIntervalTimetable("@daily"), CronIntervalSpec(expression="0 0 * * *"), "@daily"),
+        (CronTriggerTimetable("@weekly"), CronTriggerSpec(expressions=("0 0 * * 0",)), "@weekly"),
+        (
+            MultipleCronTriggerTimetable("@hourly", "5 4 * * *"),
+            CronTriggerSpec(expressions=("0 * * * *", "5 4 * * *")),
+            "@hourly, 5 4 * * *",
+        ),
         (
             CronTriggerTimetable("5 4 * * *", timezone=PARIS, interval=timedelta(days=1)),
             CronTriggerSpec(expressions=("5 4 * * *",), timezone="Europe/Paris", interval=RelativeDelta(seconds=86400)),
@@ -152,6 +159,7 @@ def test_continuous_runs_one_at_a_time() -> None:
         (5, "schedule 5 is a int"),
         (["a"], "an asset schedule is made of assets, not 'a'"),
         (CronTriggerTimetable("x"), "cron expression 'x'"),
+        (CronTriggerTimetable("@once"), "cron expression '@once'"),
     ],
 )
 def test_what_is_no_schedule_is_refused_at_the_dag(schedule: object, message: str) -> None:

@@ -300,10 +300,10 @@ class TestDecisions:
         assert lab.value(dag, "always", 0) == 1
 
 
-def test_params_task_over_dag_overridden_by_conf(lab: Any) -> None:
+def test_params_task_over_dag_overridden_and_joined_by_conf(lab: Any) -> None:
     with DAG("d", params={"a": 1, "b": Param(2), "c": 3}) as dag:
         PythonOperator(task_id="t", python_callable=lambda params: {**params}, params={"b": 20, "c": 30})
-    assert lab.value(dag, "t", conf={"c": 300, "unknown": 1}) == {"a": 1, "b": 20, "c": 300}
+    assert lab.value(dag, "t", conf={"c": 300, "new": 1}) == {"a": 1, "b": 20, "c": 300, "new": 1}
 
 
 def test_hooks_run_around_execute(lab: Any, dag: DAG) -> None:

@@ -119,8 +119,12 @@ class TestErrors:
 
 
 def test_containers_at_any_depth(lab: Any) -> None:
-    given = {"{{ ds }}": [("{{ run_id }}", {"{{ 1 + 1 }}"}), 5, None]}
-    assert render(lab, given) == {"2026-03-01": [("r", {"2"}), 5, None]}
+    given = {"k": [("{{ run_id }}", {"{{ 1 + 1 }}"}), 5, None]}
+    assert render(lab, given) == {"k": [("r", {"2"}), 5, None]}
+
+
+def test_the_keys_of_a_dict_are_left_as_they_are(lab: Any) -> None:
+    assert render(lab, {"{{ ds }}": "{{ ds }}"}) == {"{{ ds }}": "2026-03-01"}
 
 
 def test_objects_with_fields_of_their_own(lab: Any) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from windlass.ports import NewRun
 from windlass.protocol import Outcome
 from windlass.spec import DagSpec, TaskSpec
-from windlass.states import RunState
+from windlass.states import RunState, RunType
 from windlass_testing.scripted import Result, ScriptedEngine
 from windlass_testing.scripted_sql import SqlScriptedEngine
 
@@ -37,6 +40,28 @@ def test_the_last_of_so_many_failures_in_a_row_pauses_the_dag(world: ScriptedEng
     waiting = world.trigger("d")
     world.settle()
     assert world.state(waiting) == "queued", "the scheduler knows at once"
+
+
+def test_the_failures_of_a_backfill_do_not_count(world: ScriptedEngine) -> None:
+    add(world, 2)
+    run(world, Outcome.FAIL)
+    past = world.clock.now() + timedelta(days=1)  # the newest by its logical date
+    world.store.create_run(
+        NewRun(
+            dag_id="d",
+            run_type=RunType.BACKFILL,
+            logical_date=past,
+            data_interval_start=past,
+            data_interval_end=past,
+            run_after=past,
+        )
+    )
+    [backfill] = [found for found in world.store.runs() if found.run_type is RunType.BACKFILL]
+    world.settle()
+    assert world.state(backfill) == "failed"
+    assert not is_paused(world)
+    run(world, Outcome.FAIL)
+    assert is_paused(world)
 
 
 def test_without_a_limit_nothing_is_paused(world: ScriptedEngine) -> None:

@@ -84,8 +84,12 @@ class TimeWatch:
             if (start, end) != expected:
                 raise InvariantBroken("19 interval", f"run {run.id} ({kind}) starts with [{start}, {end})")
         limit = spec.max_consecutive_failed_dag_runs
-        if run.state == "failed" and limit:
-            ended = [other for other in runs.values() if other.dag_id == run.dag_id and other.state in _ENDED]
+        if run.state == "failed" and limit and run.run_type != "backfill":
+            ended = [
+                other
+                for other in runs.values()
+                if other.dag_id == run.dag_id and other.state in _ENDED and other.run_type != "backfill"
+            ]
             latest = sorted(ended, key=lambda other: other.logical_date, reverse=True)[:limit]
             failed = len(latest) == limit and all(other.state == "failed" for other in latest)
             if failed and not self.is_paused(run.dag_id):

@@ -562,7 +562,11 @@ class MemoryStore(MemoryBackfills):
             if move.to is not RunState.FAILED or not move.pauses_after:
                 continue
             dag = self._dags[self._runs[move.run].dag_id]
-            ended = [run for run in self._runs.values() if run.dag_id == dag.dag_id and run.state.is_terminal]
+            ended = [
+                run
+                for run in self._runs.values()
+                if run.dag_id == dag.dag_id and run.state.is_terminal and run.run_type is not RunType.BACKFILL
+            ]
             latest = [run.state for run in sorted(ended, key=lambda run: run.logical_date, reverse=True)]
             if pauses_after_failures(latest, move.pauses_after) and not dag.paused:
                 self._dags[dag.dag_id] = msgspec.structs.replace(dag, paused=True)

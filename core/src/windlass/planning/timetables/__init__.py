@@ -13,5 +13,6 @@ from __future__ import annotations
 
 from windlass.planning.timetables.build import runs_between as runs_between
 from windlass.planning.timetables.build import timetable as timetable
+from windlass.planning.timetables.schedule import cron_expression as cron_expression
 from windlass.planning.timetables.schedule import relative_delta as relative_delta
 from windlass.planning.timetables.schedule import schedule_spec as schedule_spec

@@ -50,6 +50,11 @@ def schedule_spec(value: str | timedelta | relativedelta | None, timezone: str =
     return spec, timetable(spec).summary
 
 
+def cron_expression(text: str) -> str:
+    """Return the cron expression that ``text`` is, or that it names as a preset (``@daily``)."""
+    return _CRON_PRESETS.get(text.strip(), text)
+
+
 def relative_delta(value: object) -> RelativeDelta:
     """Return ``value`` as data: a timedelta in seconds, a relativedelta with its calendar parts.
 
@@ -81,6 +86,6 @@ def _from_text(text: str, timezone: str) -> tuple[TimetableSpec, str]:
         remedy = f"did you mean {close[0]!r}?" if close else f"choose one of {', '.join(presets)}"
         msg = f"schedule {text!r} is not a preset; {remedy}"
         raise AuthoringError(msg)
-    spec = CronIntervalSpec(expression=_CRON_PRESETS.get(text, text), timezone=timezone)
+    spec = CronIntervalSpec(expression=cron_expression(text), timezone=timezone)
     timetable(spec)  # refuses a bad expression here, where the DAG file can be blamed
     return spec, text
