@@ -19,13 +19,17 @@ from typing import Any
 from testing.oracle.document import Document, label, run_document
 from testing.oracle.scenario import DAGS, Scenario
 
-from windlass.app.services import open_control
+from windlass.app.clocks import SystemClock, SystemRng
+from windlass.app.services import bell_path, fernet_keys
 from windlass.authoring.dag import DAG
 from windlass.config import Settings
+from windlass.control import Control
+from windlass.control.database import database_url
 from windlass.control.views import RunRow
 from windlass.errors import Conflict, DagNotFound, ParamInvalid
 from windlass.runtime import codecs
 from windlass.runtime.loader import add_root
+from windlass.store import DatagramBell, open_store
 from windlass_testing.live import LiveInstallation
 
 #: Scenarios that would take minutes of real time, or look at the clock.
@@ -62,7 +66,17 @@ class LiveOracle:
         add_root(str(DAGS))  # the classes that the DAGs' own XComs are of
         # The files import `portable` and do not mention Windlass.
         self.installation.start(WINDLASS__CORE__DAG_DISCOVERY_SAFE_MODE="false")
-        self._control = open_control(Settings.load(environ={"WINDLASS_HOME": str(self.installation.home)}))
+        settings = Settings.load(environ={"WINDLASS_HOME": str(self.installation.home)})
+        clock = SystemClock()
+        self._bell = DatagramBell(bell_path(settings))
+        store = open_store(
+            database_url(settings),
+            clock=clock,
+            rng=SystemRng(),
+            doorbell=self._bell,
+            keys=lambda: fernet_keys(settings),
+        )
+        self._control = Control(store, clock=clock, home=settings.home, logs=settings.logging.base_log_folder)
 
     def answers(self, scenarios: Iterable[Scenario]) -> Iterator[tuple[str, Document]]:
         """Play scenarios all at once, and yield what came of each."""
@@ -80,6 +94,7 @@ class LiveOracle:
     def close(self) -> None:
         """Stop everything."""
         self._control.close()
+        self._bell.close()
         self.installation.close()
 
     def _start(self, scenario: Scenario) -> tuple[int, list[str]]:

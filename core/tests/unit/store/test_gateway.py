@@ -51,7 +51,7 @@ def test_a_claim_gives_a_lease_and_all_that_the_child_must_know(engine: HandDriv
     assert claimed.execution_timeout == 30.0
     assert claimed.log_path == context.log_path
     assert claimed.log_path.count("/") == 3
-    assert context.params == {"x": 2, "y": 3}
+    assert context.params == {"x": 2, "y": 3, "other": 4}
     assert context.conf == {"y": 3, "other": 4}
     assert (context.try_number, context.max_tries, context.epoch, context.mapped_count) == (1, 2, 1, None)
     assert context.logical_date == run.logical_date
