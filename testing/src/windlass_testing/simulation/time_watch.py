@@ -42,6 +42,10 @@ class Run(Protocol):
         """Its DAG."""
 
     @property
+    def run_type(self) -> str:
+        """Why it was made."""
+
+    @property
     def state(self) -> str:
         """Its state."""
 
