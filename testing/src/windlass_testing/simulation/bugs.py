@@ -23,12 +23,10 @@ from windlass.planning import endings as planned_endings
 from windlass.planning.assets import condition_of
 from windlass.planning.runs import BackfillLimit, DagLimit, choose_runs
 from windlass.ports import (
-    BackfillStep,
     Changes,
     Claim,
     Committed,
     DeadlineMiss,
-    Reuse,
     RunFacts,
     SignalKind,
     StopRequest,
@@ -40,7 +38,7 @@ from windlass.scheduler.deadlines import Deadlines
 from windlass.scheduler.scheduler import Scheduler
 from windlass.scheduler.tracked import TrackedRun
 from windlass.spec import TriggerRule
-from windlass.states import Actor, RunState, TaskState
+from windlass.states import Actor, TaskState
 from windlass.store import (
     assets,
     backfills,
@@ -61,7 +59,6 @@ from windlass.store import (
     xcoms,
 )
 from windlass.store.database import Database, Row, Savepoint, Transaction
-from windlass.store.filling import Filling
 from windlass.store.gateway import SqlGateway
 from windlass.store.instants import SECOND
 from windlass.store.reaping import Reaper
@@ -414,18 +411,6 @@ def _completed_too_soon(stack: ExitStack) -> None:
 @_bug("a cleared run leaves its backfill completed")
 def _stays_completed(stack: ExitStack) -> None:
     _replace(stack, commands, "_REOPEN", "UPDATE run SET conf = conf WHERE id = :run")
-
-
-@_bug("a run is taken by a backfill though somebody has touched it since")
-def _take_what_was_touched(stack: ExitStack) -> None:
-    original = filling.Filling._reuse  # noqa: SLF001 - what is patched
-
-    def reuse(self: Filling, transaction: Transaction, step: BackfillStep, wanted: Reuse) -> None:
-        found = transaction.rows("SELECT generation, state FROM run WHERE id = :run", {"run": wanted.run})
-        now = Reuse(run=wanted.run, generation=found[0][0], state=RunState(found[0][1]))
-        original(self, transaction, step, now)
-
-    _replace(stack, Filling, "_reuse", reuse)
 
 
 # --- Claims and leases
