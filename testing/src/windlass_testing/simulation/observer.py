@@ -298,7 +298,7 @@ class Observer:
         if process is None or process.reported or not process.believes(world.time):
             return
         actor = world.current
-        # A reaper that has not seen the clocks before a jump cannot know of it: it looks every 5 s, and lingers up to 15.
+        # A reaper that has not seen the clocks before a jump cannot know of it; it looks every 5 s, lingering up to 15.
         seen_since = 0.0 if actor is None else max(actor.born_at, actor.thawed_at)
         if world.time - world.last_jump < 70.0 and seen_since > world.last_jump - 20.0:
             process.betrayed = True
