@@ -68,7 +68,8 @@ def test_conf_overrides_params_and_reaches_the_task(windlass: VirtualInstallatio
     with DAG("d", schedule=None, params={"size": 1, "colour": "red"}) as made:
         task(task_id="t")(lambda params, dag_run: [dict(params), dag_run.conf])()
     run = windlass.run(made, conf={"size": 2, "more": True})
-    assert windlass.xcom(run, "t") == [{"size": 2, "colour": "red"}, {"size": 2, "more": True}]
+    params = {"size": 2, "colour": "red", "more": True}  # what only the conf has is a param of the run as well
+    assert windlass.xcom(run, "t") == [params, {"size": 2, "more": True}]
 
 
 def test_conf_is_checked_against_the_params(windlass: VirtualInstallation) -> None:

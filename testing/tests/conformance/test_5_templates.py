@@ -52,8 +52,8 @@ def test_only_template_fields_are_rendered(windlass: VirtualInstallation) -> Non
 
 
 def test_nested_containers_are_rendered_at_any_depth(windlass: VirtualInstallation) -> None:
-    first = {"a": ["{{ run_id }}", ("{{ 1 + 1 }}",)], "{{ run_id }}": {"{{ run_id }}"}}
-    assert shown(windlass, first=first)[0] == {"a": ["r", ("2",)], "r": {"r"}}
+    first = {"a": ["{{ run_id }}", ("{{ 1 + 1 }}",)], "{{ key }}": {"{{ run_id }}"}}
+    assert shown(windlass, first=first)[0] == {"a": ["r", ("2",)], "{{ key }}": {"r"}}, "keys stay as they are"
 
 
 def test_a_field_that_ends_in_a_template_ext_is_loaded_from_that_file(
