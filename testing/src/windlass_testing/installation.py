@@ -6,6 +6,9 @@ The scheduler, the planning and the database are the real ones on a virtual cloc
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -62,6 +65,24 @@ class Installation:
             elif not self.store.scheduler.signals() and pause > 0:
                 return
         raise AssertionError("the scheduler does not come to rest: it still wants to go on after 10,000 steps")
+
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[None]:
+        """Let the engine run beside the block, in a thread."""
+        ended = threading.Event()
+
+        def serve() -> None:
+            while not ended.is_set():
+                self.settle()
+                ended.wait(0.01)
+
+        server = threading.Thread(target=serve)
+        server.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            server.join()
 
     def pass_time(self, amount: timedelta) -> None:
         """Let time pass at once."""

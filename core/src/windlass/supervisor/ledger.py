@@ -9,7 +9,8 @@ was written but not answered harmless.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import msgspec
 
@@ -30,6 +31,8 @@ _UNWRITABLE = (ProtocolError, SpecError, XComError, TypeError, ValueError)
 
 Granted = Callable[[Claimed | None], None]
 Written = Callable[[bool], None]
+Sent = TypeVar("Sent")
+Answered = TypeVar("Answered")
 
 
 class Ledger:
@@ -82,9 +85,9 @@ class Ledger:
         while (self._reports or self._fired or self._claims) and not self.suspended:
             self._write_reports()
             if not self.suspended:
-                self._write_fired()
+                self._send(self._fired, self._gateway.fire, "resuming deferred tasks")
             if not self.suspended:
-                self._make_claims()
+                self._send(self._claims, self._gateway.claim, "claiming")
 
     def _write_reports(self) -> None:
         # After a report at fault they go one by one, so that it harms no other.
@@ -113,33 +116,24 @@ class Ledger:
             for (_, then), done in zip(batch, written, strict=True):
                 then(done)
 
-    def _write_fired(self) -> None:
-        batch, rest = self._fired[:_BATCH], self._fired[_BATCH:]
+    def _send(
+        self,
+        queue: list[tuple[Sent, Callable[[Answered], None]]],
+        send: Callable[[Sequence[Sent], str], Sequence[Answered]],
+        doing: str,
+    ) -> None:
+        batch = queue[:_BATCH]
         if not batch:
             return
         try:
-            written = self._gateway.fire([fired for fired, _ in batch], self._supervisor)
-        except Exception as error:  # noqa: BLE001 - whatever the gateway's trouble is, events outlive it
-            self._suspend("resuming deferred tasks", error)
+            answers = send([sent for sent, _ in batch], self._supervisor)
+        except Exception as error:  # noqa: BLE001 - whatever the gateway's trouble is, what waits outlives it
+            self._suspend(doing, error)
             return
-        self._fired = rest
+        del queue[: len(batch)]
         self._failures = 0
-        for (_, then), done in zip(batch, written, strict=True):
-            then(done)
-
-    def _make_claims(self) -> None:
-        batch, rest = self._claims[:_BATCH], self._claims[_BATCH:]
-        if not batch:
-            return
-        try:
-            granted = self._gateway.claim([claim for claim, _ in batch], self._supervisor)
-        except Exception as error:  # noqa: BLE001 - whatever the gateway's trouble is, children can wait
-            self._suspend("claiming", error)
-            return
-        self._claims = rest
-        self._failures = 0
-        for (_, then), claimed in zip(batch, granted, strict=True):
-            then(claimed)
+        for (_, then), answer in zip(batch, answers, strict=True):
+            then(answer)
 
     def _suspend(self, doing: str, error: Exception) -> None:
         pause = _PAUSES[min(self._failures, len(_PAUSES) - 1)]

@@ -22,14 +22,13 @@ from windlass.protocol import FrameReader
 from windlass.protocol import triggering as messages
 from windlass.protocol.forking import NO_TOKEN
 from windlass.supervisor import processes
+from windlass.supervisor.output import ChildOutput
 from windlass.supervisor.reactor import Reactor
 from windlass.supervisor.zygotes import child_environment
 
 _log = logging.getLogger(__name__)
 
 _CHUNK = 64 << 10
-#: Bytes of the process's own output that are kept for its obituary.
-_OUTPUT = 16 << 10
 _KEY = struct.Struct("<qq")
 
 
@@ -44,34 +43,31 @@ class TriggerProcess:
         self._broke = broke
         self._reader = FrameReader()
         self._unsent = bytearray()
-        self._output = b""
         self._sock, theirs = socket.socketpair()
         cell = _memory()
         self._cell = mmap.mmap(cell, messages.CELL)
-        self._output_fd, output = os.pipe()
+        self._output = ChildOutput(reactor)
         try:
             self._process = subprocess.Popen(
                 messages.host_command(theirs.fileno(), cell, os.getpid()),
                 stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
+                stdout=self._output.theirs,
+                stderr=self._output.theirs,
                 env=child_environment(os.environ, f"{tag}.{NO_TOKEN}"),
                 pass_fds=(theirs.fileno(), cell),
                 start_new_session=True,
             )
         except OSError:
             self._sock.close()
-            os.close(self._output_fd)
+            self._output.close()
             raise
         finally:
             theirs.close()
-            os.close(output)
+            self._output.started()
             os.close(cell)
         self.pid = self._process.pid
         self._sock.setblocking(False)
-        os.set_blocking(self._output_fd, False)
         reactor.watch(self._sock.fileno(), self._read)
-        reactor.watch(self._output_fd, self._read_output)
 
     @property
     def running(self) -> WaitKey | None:
@@ -88,10 +84,10 @@ class TriggerProcess:
         """Take its last words now that it was reaped, and return how it ended."""
         code = self._process.returncode = os.waitstatus_to_exitcode(status)
         self._read()
-        self._read_output()
+        self._output.read()
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
-        if self._output and code != 0:
-            _log.warning("a trigger host %s; it wrote:\n%s", how, self._output.decode(errors="backslashreplace"))
+        if self._output.text and code != 0:
+            _log.warning("a trigger host %s; it wrote:\n%s", how, self._output.text)
         return how
 
     def close(self) -> None:
@@ -99,7 +95,7 @@ class TriggerProcess:
         self._reactor.unwatch(self._sock.fileno())
         self._sock.close()
         self._cell.close()
-        self._close_output()
+        self._output.close()
 
     def send(self, message: messages.ToHost) -> None:
         """Say something.
@@ -142,23 +138,6 @@ class TriggerProcess:
             except ProtocolError as error:  # user code wrote to the host's own line
                 self._broke(f"broke the protocol ({error})")
                 return
-
-    def _read_output(self) -> None:
-        while self._output_fd >= 0:
-            try:
-                data = os.read(self._output_fd, _OUTPUT)
-            except BlockingIOError:
-                return
-            if not data:
-                self._close_output()
-                return
-            self._output = (self._output + data)[-_OUTPUT:]
-
-    def _close_output(self) -> None:
-        if self._output_fd >= 0:
-            self._reactor.unwatch(self._output_fd)
-            os.close(self._output_fd)
-            self._output_fd = -1
 
 
 def _memory() -> int:

@@ -40,6 +40,7 @@ from windlass.protocol.forking import (
 )
 from windlass.secrets.masking import Masker
 from windlass.supervisor import processes
+from windlass.supervisor.output import ChildOutput
 from windlass.supervisor.reactor import Reactor, Timer
 from windlass.supervisor.settings import SupervisorSettings
 
@@ -47,8 +48,6 @@ from windlass.supervisor.settings import SupervisorSettings
 Key = tuple[str, str, str]
 #: Seconds after which a blank zygote that was used is replaced: its own first tasks come before the next file's.
 _REFILL = 0.3
-#: Bytes of a zygote's own output that are kept for its obituary.
-_OUTPUT = 16 << 10
 
 
 def child_environment(environ: Mapping[str, str], mark: str) -> dict[str, str]:
@@ -116,27 +115,30 @@ class Zygote:
         self._owner = owner
         self._reactor = reactor
         self._outgoing: deque[_Outgoing] = deque()
-        self._output = b""
         self._timer: Timer | None = None
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._output_fd, output = os.pipe()
+        self._output = ChildOutput(reactor)
         command = [sys.executable, "-P", "-m", "windlass.runtime", "zygote", str(theirs.fileno()), str(os.getpid())]
-        self._process = subprocess.Popen(
-            [*command, "--single"] if self.single else command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env=child_environment(os.environ, f"{tag}.{token or NO_TOKEN}"),
-            pass_fds=(theirs.fileno(),),
-            start_new_session=True,
-        )
+        try:
+            self._process = subprocess.Popen(
+                [*command, "--single"] if self.single else command,
+                stdin=subprocess.DEVNULL,
+                stdout=self._output.theirs,
+                stderr=self._output.theirs,
+                env=child_environment(os.environ, f"{tag}.{token or NO_TOKEN}"),
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+            )
+        except OSError:
+            self._control.close()
+            self._output.close()
+            raise
+        finally:
+            theirs.close()
+            self._output.started()
         self.pid = self._process.pid
-        theirs.close()
-        os.close(output)
         self._control.setblocking(False)
-        os.set_blocking(self._output_fd, False)
         reactor.watch(self._control.fileno(), self._read)
-        reactor.watch(self._output_fd, self._read_output)
 
     def load(self, key: Key, settings: SupervisorSettings) -> None:
         """Have it import the file of ``key``; the owner hears what came of it."""
@@ -175,7 +177,7 @@ class Zygote:
         self._process.returncode = os.waitstatus_to_exitcode(status)
         self.status = status
         self._read()
-        self._read_output()
+        self._output.read()
         self.gone = True
         self._close()
         if self.ready:
@@ -188,7 +190,7 @@ class Zygote:
         code = os.waitstatus_to_exitcode(status)
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
         text = f"the process that imported {self.key[1]} {how} before the import was done"
-        said = self._output.decode(errors="backslashreplace")
+        said = self._output.text
         return f"{text}; it wrote:\n{said}" if said else text
 
     def _too_slow(self, seconds: float) -> None:
@@ -268,17 +270,6 @@ class Zygote:
         if not self._outgoing:
             self._reactor.watch(self._control.fileno(), self._read)
 
-    def _read_output(self) -> None:
-        while self._output_fd >= 0:
-            try:
-                data = os.read(self._output_fd, _OUTPUT)
-            except BlockingIOError:
-                return
-            if not data:
-                self._close_output()
-                return
-            self._output = (self._output + data)[-_OUTPUT:]
-
     def _cancel_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -288,16 +279,10 @@ class Zygote:
         self._cancel_timer()
         self._reactor.unwatch(self._control.fileno())
         self._control.close()
-        self._close_output()
+        self._output.close()
         while self._outgoing:
             for fd in self._outgoing.popleft().fds:
                 os.close(fd)
-
-    def _close_output(self) -> None:
-        if self._output_fd >= 0:
-            self._reactor.unwatch(self._output_fd)
-            os.close(self._output_fd)
-            self._output_fd = -1
 
 
 class ZygotePool:

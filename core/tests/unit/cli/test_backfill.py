@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -28,25 +26,6 @@ FEBRUARY = ("--dag-id", "d", "--from-date", "2026-02-01", "--to-date", "2026-02-
 @pytest.fixture(autouse=True)
 def daily(here: Installation) -> None:
     here.add(DAILY, paused=True)
-
-
-@contextmanager
-def serving(here: Installation) -> Iterator[None]:
-    """Let the engine run beside the block."""
-    ended = threading.Event()
-
-    def serve() -> None:
-        while not ended.is_set():
-            here.settle()
-            ended.wait(0.01)
-
-    server = threading.Thread(target=serve)
-    server.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        server.join()
 
 
 def test_a_dry_run_prints_the_runs_and_makes_none(here: Installation, windlass: Windlass) -> None:
@@ -81,11 +60,11 @@ def test_create_shows_the_backfill_and_list_and_show_how_far_it_is(here: Install
 
 
 def test_wait_waits_for_the_end_and_fails_with_a_run(here: Installation, windlass: Windlass) -> None:
-    with serving(here):
+    with here.serving():
         well = windlass("backfill", "create", *FEBRUARY, "--wait", "--json")
     assert (well.code, well.data["state"]) == (0, "completed")
     here.executor.script = lambda work, _: Result(Outcome.FAIL if "02-03" in work.run_id else Outcome.SUCCESS)
-    with serving(here):
+    with here.serving():
         badly = windlass("backfill", "create", *FEBRUARY, "--wait", "--reprocess", "completed", "-y", "--json")
     assert (badly.code, badly.data["runs"]["failed"]) == (1, 1)
     here.executor.script = lambda _work, _try: Result()
@@ -94,7 +73,7 @@ def test_wait_waits_for_the_end_and_fails_with_a_run(here: Installation, windlas
 
 
 def test_airflows_older_spelling_does_the_same(here: Installation, windlass: Windlass) -> None:
-    with serving(here):
+    with here.serving():
         assert windlass("dags", "backfill", "-s", "2026-02-01", "-e", "2026-02-02", "d", "--wait").code == 0
     assert windlass("backfill", "show", "1", "--json").data["runs"]["success"] == 2
     for flag, action in (("--reset-dagruns", "clear"), ("--rerun-failed-tasks", "leave")):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -32,25 +31,6 @@ CHAIN = DagSpec(
 
 def fails(*task_ids: str) -> Callable[[Workload, int], Result]:
     return lambda work, _try: Result(Outcome.FAIL if work.task_id in task_ids else Outcome.SUCCESS)
-
-
-@contextmanager
-def serving(here: Installation) -> Iterator[None]:
-    """Let the engine run beside the block."""
-    ended = threading.Event()
-
-    def serve() -> None:
-        while not ended.is_set():
-            here.settle()
-            ended.wait(0.01)
-
-    server = threading.Thread(target=serve)
-    server.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        server.join()
 
 
 @pytest.fixture
@@ -156,7 +136,7 @@ def test_clearing_a_task_clears_its_setups_and_their_teardowns(here: Installatio
 
 
 def test_run_ends_also_when_the_task_may_not_run(here: Installation, windlass: Windlass, failed: str) -> None:
-    with serving(here):
+    with here.serving():
         result = windlass("tasks", "run", "chain", "c", failed)
     assert (result.code, result.out) == (1, "upstream_failed\n")
 
@@ -165,7 +145,7 @@ def test_run_runs_one_task_again_through_the_scheduler_and_waits(
     here: Installation, windlass: Windlass, failed: str
 ) -> None:
     here.executor.script = fails()
-    with serving(here):
+    with here.serving():
         result = windlass("tasks", "run", "chain", "b", failed)
     assert (result.code, result.out) == (0, "success\n")
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from windlass.errors import StoreBusy
-from windlass.ports import Fired, Wait, WaitChanges, WaitKey
+from windlass.ports import Claim, Claimed, Fired, Wait, WaitChanges, WaitKey
 from windlass.protocol import XComValue
 from windlass.supervisor.ledger import Ledger
 from windlass.supervisor.reactor import Reactor
@@ -95,6 +95,9 @@ class World:
             done.append(self.live.pop((one.task, one.epoch), None) is not None)
             self.fired += [one] if done[-1] else []
         return done
+
+    def claim(self, claims: Sequence[Claim], supervisor: str) -> list[Claimed | None]:
+        return [None for _ in claims]
 
     # What a test does.
 
