@@ -184,6 +184,17 @@ def test_standalone_stops_cleanly_and_leaves_no_process(installation: Installati
     assert installation.processes() == {}
 
 
+@pytest.mark.parametrize("_again", range(5))  # the bad moment is a few microseconds wide: one burst may miss it
+def test_a_burst_of_signals_ends_standalone_like_two(installation: Installation, _again: int) -> None:
+    server = installation.start()
+    until = time.monotonic() + 0.02
+    while time.monotonic() < until:  # many come while the one before is handled
+        os.kill(server.pid, signal.SIGTERM)
+        os.kill(server.pid, signal.SIGINT)
+    assert server.wait(timeout=20) == 0
+    assert installation.processes() == {}
+
+
 def test_fifty_commands_at_once_all_succeed(installation: Installation) -> None:
     installation.write(
         "one.py", LEDGER + "with DAG('one', schedule=None, is_paused_upon_creation=False):\n    task(work)('one', 0)\n"

@@ -59,6 +59,7 @@ class Server:
         self._socket = settings.home / "run" / "supervisor.sock"
         self._alive = Alive(settings.home / "run")
         self._next_look = 0.0
+        #: For the threads; set by the main one when it has seen a signal.
         self._stopping = threading.Event()
         self._signals = 0
         self._bell: DatagramBell | None = None
@@ -129,10 +130,10 @@ class Server:
         self._await_supervisor()
         for thread in threads:
             thread.start()
-        if not self._stopping.is_set():
+        if not self._signals:
             ready()
         try:
-            while not self._stopping.is_set():
+            while not self._signals:
                 self._ensure_supervisor()
                 pause = self._scheduler.step()
                 if pause > 0 and self._bell is not None:
@@ -199,7 +200,7 @@ class Server:
         :raises ConfigError: if it ends before that, or does not answer.
         """
         deadline = time.monotonic() + _START_PATIENCE
-        while not self._stopping.is_set():
+        while not self._signals:
             try:
                 SupervisorClient(self._socket, __version__).close()
             except OSError:
@@ -207,7 +208,7 @@ class Server:
                 if ended or time.monotonic() > deadline:
                     log_file = self._settings.home / "run" / "supervisor.log"
                     raise ConfigError(f"the supervisor does not start; {log_file} says why") from None
-                self._stopping.wait(0.01)
+                time.sleep(0.01)
             else:
                 return
 
@@ -229,8 +230,8 @@ class Server:
         return threading.Thread(target=steps, name=name, daemon=True)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        # No lock here, and so no event: what the handler interrupts, another signal's handler too, may be holding it.
         self._signals += 1
-        self._stopping.set()
         if self._bell is not None:
             self._bell.ring()
 
