@@ -144,21 +144,22 @@ def contract_gaps() -> list[str]:
 def tests(session: nox.Session) -> None:
     """Run every test of every package with the Python at hand: the gate."""
     compile_sources(session)
-    in_checkout(session, "python", "-m", "pytest", "-n", "2", *session.posargs)
+    in_checkout(session, "python", "-m", "pytest", "-n", "2", *session.posargs, group="all-tests")
 
 
 @nox.session(venv_backend="none")
 def zones(session: nox.Session) -> None:
     """Scan the minutes around every change of every clock from 1970 to 2040, where `tests` scans each kind once."""
     session.env["WINDLASS_TEST_EVERY_CHANGE"] = "1"
-    in_checkout(session, "pytest", "core/tests/unit/planning/timetables/test_zones.py", *session.posargs)
+    test = "core/tests/unit/planning/timetables/test_zones.py"
+    in_checkout(session, "pytest", test, *session.posargs, group="all-tests")
 
 
 @nox.session(venv_backend="none")
 def budget(session: nox.Session) -> None:
     """Count imports, distributions, queries and processes against the budgets."""
     compile_sources(session)
-    in_checkout(session, "python", "-m", "pytest", "-m", "budget", *session.posargs)
+    in_checkout(session, "python", "-m", "pytest", "-m", "budget", *session.posargs, group="all-tests")
 
 
 @nox.session(venv_backend="none")

@@ -1,0 +1,3 @@
+"""The AWS provider: commands and scripts as Windlass tasks and sensors."""
+
+from __future__ import annotations

@@ -1,0 +1,14 @@
+"""The manifest of windlass-postgres."""
+
+from __future__ import annotations
+
+from windlass.plugin import Provider, hookimpl
+
+
+@hookimpl
+def windlass_provider() -> Provider:
+    """Return what this distribution brings."""
+    return Provider(
+        name="postgres",
+        description="Use PostgreSQL from Windlass tasks.",
+    )

@@ -1,0 +1,3 @@
+"""The SQL provider: commands and scripts as Windlass tasks and sensors."""
+
+from __future__ import annotations
