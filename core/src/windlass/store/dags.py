@@ -75,8 +75,8 @@ _PAUSE: Final = (
     " WHERE dag_id = :dag_id AND paused <> :paused"
 )
 _BUSY: Final = (
-    "SELECT t.task_id FROM ti t JOIN run r ON r.id = t.run WHERE t.state IN ('queued','running')"
-    " AND r.dag_id = :dag_id LIMIT 1"
+    "SELECT t.task_id FROM ti t WHERE t.state IN ('queued','running')"
+    " AND (SELECT dag_id FROM run WHERE id = t.run) = :dag_id LIMIT 1"
 )
 
 

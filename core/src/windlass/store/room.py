@@ -16,7 +16,7 @@ from windlass.store.database import Transaction
 _READ: Final = (
     "SELECT 0, name, slots, 0, 0, '', '' FROM pool"
     " UNION ALL"
-    " SELECT 1, t.pool, t.pool_slots, t.run, t.id, t.task_id, r.dag_id FROM ti t JOIN run r ON r.id = t.run"
+    " SELECT 1, t.pool, t.pool_slots, t.run, t.id, t.task_id, (SELECT dag_id FROM run WHERE id = t.run) FROM ti t"
     " WHERE t.state IN ('queued','running')"
     " UNION ALL"
     " SELECT 2, t.pool, t.pool_slots, 0, 0, '', '' FROM pool p JOIN ti t ON t.pool = p.name"
