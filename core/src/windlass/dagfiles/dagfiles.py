@@ -12,7 +12,7 @@ pinned to can always be loaded. When the database refuses, results wait and are 
 
 Two files may define the same DAG; then the first keeps it, and the other gets an error and is looked at again when the
 first lets go. An unchanged file is never parsed again, and a folder costs a few hundred ``stat`` calls per look: looks
-are a second apart, or further where one takes long, so that watching costs about a thousandth of a CPU.
+are a second apart, or further where one takes long, so that watching a small folder costs about a three-hundredth of a CPU.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _BATCH_WAIT: Final = 0.25
 #: How long a step waits for the next result.
 _RESULT_WAIT: Final = 0.1
 #: A look may be this many times as far from the next one as it takes, but no further than `_MAX_STRETCH` intervals.
-_SHARE: Final = 1000
+_SHARE: Final = 300
 _MAX_STRETCH: Final = 3
 #: Seconds between collections of code that no run needs any more, and before the first one.
 _COLLECT: Final = 86_400.0
