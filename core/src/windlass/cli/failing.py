@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -80,6 +79,8 @@ def guarded(command: Callable[[], object], args: Sequence[str]) -> int:
         return error.exit_code
     except Exception as error:  # noqa: BLE001 - the last resort of the process
         if not as_json:
+            import traceback
+
             traceback.print_exc()
         tell(f"internal error: {type(error).__name__}: {error}. Please report it", "internal", as_json=as_json)
         return INTERNAL

@@ -12,7 +12,7 @@ pinned to can always be loaded. When the database refuses, results wait and are 
 
 Two files may define the same DAG; then the first keeps it, and the other gets an error and is looked at again when the
 first lets go. An unchanged file is never parsed again, and a folder costs a few hundred ``stat`` calls per look: looks
-are a second apart, or further where one takes long, so that watching a small folder costs about a three-hundredth of a CPU.
+are a second apart, or further where one takes long, so that watching a small folder costs a three-hundredth of a CPU.
 """
 
 from __future__ import annotations

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from typing import Any
 
 from windlass.interfaces.provider import Provider
 from windlass.registry.catalog import BrokenPlugin
 from windlass.registry.lookup import Registry
-
-_log = logging.getLogger(__name__)
 
 
 class PluginModules:
@@ -30,7 +27,9 @@ class PluginModules:
             manager = discovery.load_hooks(discovery.import_module(module))
         except Exception as error:  # noqa: BLE001 - whatever a stranger's module raises
             text = f"{module}: {type(error).__name__}: {error}"
-            _log.warning("hooks of provider %s cannot be used: %s", provider.name, text)
+            import logging  # not for `--help`, which only looks names up
+
+            logging.getLogger(__name__).warning("hooks of provider %s cannot be used: %s", provider.name, text)
             remedy = f"upgrade or uninstall the distribution of provider {provider.name}"
             self.broken.append(BrokenPlugin(provider.name, text, remedy))
         else:

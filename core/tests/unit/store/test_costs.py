@@ -79,7 +79,7 @@ MAY_BE_SCANNED = re.compile(
 )
 
 
-#: What `ANALYZE` finds in a million finished task instances; of what is alive now, in partial indexes, it finds nothing.
+#: What `ANALYZE` finds in a million finished task instances; of what is alive, in partial indexes, it finds nothing.
 LONG_HISTORY = (
     ("attempt", "sqlite_autoindex_attempt_1", "1000000 1"),
     ("attempt", "sqlite_autoindex_attempt_2", "1000000 1 1"),
