@@ -25,6 +25,7 @@ def windlass_provider():
         name="acme",
         timetables={f"acme.{name}": f"acme_timetables:{name}" for name in NAMES},
         priority_weight_strategies={"acme.longest": "acme_timetables:LongestName"},
+        moment_factories={"acme": "acme_timetables:special"},
     )
 """
 TIMETABLES = """
@@ -72,6 +73,12 @@ class Nonsense(Ticks):
     def next_dagrun_info(self, *, last_automated_data_interval, restriction):
         return DagRunInfo.exact(restriction.earliest - timedelta(days=400))
 
+class Special(datetime):
+    pass
+
+def special(value):
+    return Special.fromisoformat(value.isoformat())
+
 class LongestName(PriorityWeightStrategy):
     def get_weight(self, task):
         return len(task.task_id)
@@ -85,7 +92,7 @@ with DAG({dag_id!r}, schedule={kind}(3600), start_date=datetime(2026, 1, 1, tzin
          is_paused_upon_creation=False):
     @task(weight_rule="acme.longest")
     def note(data_interval_start, data_interval_end):
-        print("interval", data_interval_start, data_interval_end)
+        print(type(data_interval_start).__name__, "interval", data_interval_start, data_interval_end)
     note()
 """
 #: Its class is in no manifest: it is the DAG folder's own.
@@ -142,6 +149,8 @@ def test_a_good_timetable_makes_the_runs_that_it_wants_and_says_the_interval_of_
     acme.wait_for_dag("good")
     acme.wait_for_dag("own")
     acme.wait(lambda: [run["state"] for run in runs(acme, "good")] == ["success"] * 3, "three runs")
+    log = acme.windlass("tasks", "logs", "good", "note", "scheduled__2026-01-01T01:00:00+00:00")
+    assert "Special interval 2026-01-01 01:00:00+00:00 2026-01-01 02:00:00+00:00" in log
     acme.wait(lambda: [run["run_id"][:21] for run in runs(acme, "own")] == ["scheduled__2026-02-02"], "the own run")
     shown = acme.run("good", "scheduled__2026-01-01T01:00:00+00:00")
     assert shown["data_interval_end"] == "2026-01-01T02:00:00.000000+00:00"

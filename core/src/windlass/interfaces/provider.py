@@ -99,6 +99,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     #: Key: the command; value: a click command.
     cli_commands: Names = {}
     notifiers: Names = {}
+    #: Functions that make the datetimes which contexts hold: from an aware datetime to a subclass's. The first is used.
+    moment_factories: Names = {}
     #: What runs DAGs in this process, for ``dag.test()``; of the core only.
     runners: Names = {}
     #: Modules with observer hooks, loaded in the server.

@@ -150,6 +150,7 @@ def _singular(kind: str) -> str:
         "secrets_backends": "secrets backend",
         "xcom_codecs": "XCom codec",
         "cli_commands": "command",
+        "moment_factories": "moment factory",
         "priority_weight_strategies": "priority weight strategy",
     }
     return words.get(kind, kind.removesuffix("s").replace("_", " "))

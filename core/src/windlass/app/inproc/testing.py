@@ -36,6 +36,7 @@ from windlass.ports import RunFacts, TaskFacts, clock_scope
 from windlass.protocol import AssetEvent, AttemptContext, Defer, Finish, Outcome, Reschedule
 from windlass.runtime.attempt import render_attempt, run_attempt
 from windlass.runtime.loader import add_root, load_dag_file, use_timezone
+from windlass.runtime.moments import use_provided_factory
 from windlass.runtime.xcom import unpack
 from windlass.spec.params import check_conf
 from windlass.states import RunType, TaskState
@@ -243,6 +244,7 @@ def _start(
 ) -> tuple[InlineEngine, RunFacts]:
     spec = dag.to_spec()
     check_conf(spec, conf or {})
+    use_provided_factory()
     clock = clock or VirtualClock(datetime.now(tz=UTC))
     date = utc(logical_date) if logical_date is not None else clock.now()
     if isinstance(dag.schedule, Timetable):  # this process runs the author's code anyway
