@@ -12,6 +12,7 @@ from windlass.control.runs import Runs
 from windlass.control.views import ClearedTask, TaskRow
 from windlass.control.visibility import Visible, did_you_mean, everything
 from windlass.errors import TaskNotFound, UsageError
+from windlass.planning.dates import is_within_dates
 from windlass.planning.selecting import downstream_of, matching, setups_of, upstream_of
 from windlass.ports import RunFacts
 from windlass.spec import DagSpec
@@ -77,7 +78,13 @@ class Tasks:
             return self._store.queries.task(dag_id, run_id, task_id, map_index)
         except TaskNotFound:
             spec = self._store.queries.spec(dag_id, run.spec_version)
-        if task_id in spec.by_id:
+        declared = spec.by_id.get(task_id)
+        if declared is not None and not is_within_dates(declared, run.logical_date):
+            raise TaskNotFound(
+                f"task {task_id!r} is no part of run {run_id!r}, which lies outside of its start_date and end_date "
+                f"({_shown(declared.start_date)} to {_shown(declared.end_date)}); choose a run within them"
+            )
+        if declared is not None:
             raise TaskNotFound(
                 f"task {task_id!r} of run {run_id!r} has no instance with map index {map_index}; `windlass runs show "
                 f"{dag_id} {run_id}` shows which there are, and --map-index chooses one of a mapped task"
@@ -252,6 +259,10 @@ def _stretched(
         max((bound for bound in (since, first) if bound is not None), default=None),
         min((bound for bound in (until, last) if bound is not None), default=None),
     )
+
+
+def _shown(date: datetime | None) -> str:
+    return "any time" if date is None else date.isoformat()
 
 
 def _row(row: StoredTask) -> TaskRow:

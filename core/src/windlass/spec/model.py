@@ -150,6 +150,11 @@ class DagSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dic
         return {task.task_id: task for task in self.tasks}
 
     @cached_property
+    def dated(self) -> tuple[TaskSpec, ...]:
+        """The tasks that have a start_date or an end_date of their own."""
+        return tuple(task for task in self.tasks if task.start_date is not None or task.end_date is not None)
+
+    @cached_property
     def groups_by_id(self) -> dict[str, GroupSpec]:
         """The groups by id."""
         return {group.group_id: group for group in self.groups}

@@ -344,3 +344,16 @@ def test_the_first_run_of_a_backfill_is_known(engine: HandDriven) -> None:
     engine.scheduler.advance_backfill(step(engine, made))
     before = [engine.scheduler.previous(run.id, "a", -1, scheduled_only=True) for run in runs(engine, made)]
     assert [facts is not None and facts.first_of_backfill for facts in before] == [True, False]
+
+
+def test_its_failures_never_pause_its_dag_even_if_the_other_runs_have_failed(engine: HandDriven) -> None:
+    engine.dag("a", schedule=DAILY, max_consecutive_failed_dag_runs=1)
+    other = engine.new_run()
+    end(engine, other, RunState.FAILED)
+    assert engine.store.queries.dag("d").paused
+    engine.store.dags.set_paused("d", False)
+    made = create(engine, 1)
+    engine.scheduler.advance_backfill(step(engine, made))
+    [run] = runs(engine, made)
+    end(engine, run, RunState.FAILED)
+    assert not engine.store.queries.dag("d").paused

@@ -219,7 +219,8 @@ def _attempt(
 ) -> Iterator[tuple[InlineEngine, AttemptContext, InlineSession, TaskFacts]]:
     """Yield the engine, the context, the session and the instance of one attempt that no scheduler knows of."""
     check_tasks(dag, [task_id, *(name if isinstance(name, str) else name[0] for name in xcoms or ())])
-    engine, run = _start(dag, logical_date, conf, connections, variables, clock)
+    # Whoever asks for a task runs it, whatever its dates.
+    engine, run = _start(dag, logical_date, conf, connections, variables, clock, task_ids=tuple(dag.task_dict))
     try:
         spec = dag.to_spec()
         preset_xcoms(engine, run, xcoms or {})
@@ -240,6 +241,7 @@ def _start(
     variables: Mapping[str, str] | None,
     clock: VirtualClock | None,
     asset_events: AssetEvents | None = None,
+    task_ids: tuple[str, ...] | None = None,
 ) -> tuple[InlineEngine, RunFacts]:
     spec = dag.to_spec()
     check_conf(spec, conf or {})
@@ -251,6 +253,7 @@ def _start(
         interval = manual_interval(spec, date)
     engine = InlineEngine([dag], _connections(connections), dict(variables or {}), clock)
     new = manual_run(dag.dag_id, date, (interval.start, interval.end), dict(conf or {}))
+    new = msgspec.structs.replace(new, task_ids=task_ids)
     if asset_events:
         events = engine.deliver(dag.dag_id, _events(asset_events))
         new = msgspec.structs.replace(new, run_type=RunType.ASSET_TRIGGERED, asset_events=events)
