@@ -9,8 +9,8 @@ from testing.tests.conformance.steps import MONDAY, bad, good
 
 from windlass import DAG, task
 from windlass.app.inproc.testing import run_task
-from windlass.errors import TaskNotFound
 from windlass.control import BackfillRequest
+from windlass.errors import TaskNotFound
 from windlass.states import RunState
 from windlass_testing.virtual import VirtualInstallation
 

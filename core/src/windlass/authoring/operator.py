@@ -31,6 +31,7 @@ from windlass.authoring.arguments import (
     whole,
 )
 from windlass.authoring.edges import Dependable
+from windlass.authoring.nesting import watched
 from windlass.authoring.param import ParamsDict
 from windlass.authoring.weights import weight_rule as weight_rule_of
 from windlass.authoring.xcom_arg import PlainXComArg, has_references, references
@@ -61,10 +62,11 @@ class OperatorMeta(ABCMeta):
     """Makes operators: see the module's story."""
 
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **kwargs: Any) -> OperatorMeta:
-        """Let the class's own ``__init__`` take default_args."""
-        init = namespace.get("__init__")
-        if init is not None:
-            namespace["__init__"] = _with_defaults(init)
+        """Let the class's own ``__init__`` take default_args, and its ``execute`` notice who calls it."""
+        if "__init__" in namespace:
+            namespace["__init__"] = _with_defaults(namespace["__init__"])
+        if "execute" in namespace:
+            namespace["execute"] = watched(namespace["execute"])
         return super().__new__(mcs, name, bases, namespace, **kwargs)
 
     def __call__(cls: type[_Op], *args: Any, **kwargs: Any) -> _Op:  # type: ignore[misc] # the metaclass of operators
@@ -162,6 +164,8 @@ class BaseOperator(Dependable, metaclass=OperatorMeta):
     #: Whether its decision may skip downstream tasks.
     is_brancher: ClassVar[bool] = False
     is_sensor: ClassVar[bool] = False
+    #: Whether it marks a task of another DAG, which is cleared with it.
+    is_marker: ClassVar[bool] = False
     is_mapped: ClassVar[bool] = False
 
     dag: DAG | None

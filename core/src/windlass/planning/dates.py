@@ -67,6 +67,8 @@ def _bridged(tasks: tuple[TaskSpec, ...], left_out: Collection[str]) -> tuple[Ta
             names |= dict.fromkeys(upstream[name] if name in left_out else (name,))
         upstream[task.task_id] = tuple(names)
     return tuple(
-        task if upstream[task.task_id] == task.upstream else msgspec.structs.replace(task, upstream=upstream[task.task_id])
+        task
+        if upstream[task.task_id] == task.upstream
+        else msgspec.structs.replace(task, upstream=upstream[task.task_id])
         for task in tasks
     )

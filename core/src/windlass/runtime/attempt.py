@@ -28,6 +28,7 @@ import windlass
 from windlass.authoring import scope
 from windlass.authoring.dag import DAG
 from windlass.authoring.mapped import MappedOperator
+from windlass.authoring.nesting import running
 from windlass.authoring.operator import FAILED, BaseOperator
 from windlass.errors import (
     TaskDeferred,
@@ -228,7 +229,8 @@ class _Attempt:
         if self._rendered:
             self._session.tell(Rendered(fields=self._rendered))
         self._start(ti)
-        result = self._call(task, context)
+        with running(task):
+            result = self._call(task, context)
         self._stop()
         ti.end_date = self._ended_at
         if task.map_index_template:

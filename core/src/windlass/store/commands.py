@@ -43,8 +43,7 @@ _MARK: Final = (
 )
 _RUN: Final = "SELECT id, state, dag_id, spec_version FROM run WHERE id = :run FOR_UPDATE"
 _FIND_RUN: Final = (
-    "SELECT id, state, dag_id, spec_version, run_type FROM run"
-    " WHERE dag_id = :dag_id AND run_id = :run_id FOR_UPDATE"
+    "SELECT id, state, dag_id, spec_version, run_type FROM run WHERE dag_id = :dag_id AND run_id = :run_id FOR_UPDATE"
 )
 _REQUEUE: Final = (
     "UPDATE run SET state = 'queued', queued_at = :now, start_date = NULL, end_date = NULL, ending = NULL,"

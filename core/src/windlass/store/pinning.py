@@ -2,7 +2,7 @@
 
 Tasks that are new get an instance; unfinished ones that are gone become ``removed``, and one that is back stops being
 so. What has ended under the old version stays as the record of what ran. A run that a backfill made of some tasks only
-keeps to those that its expression finds; one that is pinned by ``clear --latest`` gets no task that its dates leave out.
+keeps to those that its expression finds, and ``clear --latest`` adds no task whose own dates leave it out.
 """
 
 from __future__ import annotations

@@ -24,8 +24,8 @@ from windlass.app.inproc.assets import MemoryAssets
 from windlass.app.inproc.backfills import MemoryBackfills
 from windlass.app.inproc.questions import MemoryQuestions
 from windlass.errors import DagNotFound, StoreError
-from windlass.planning.queueing import Lane, Occupancy
 from windlass.planning.dates import tasks_of_run
+from windlass.planning.queueing import Lane, Occupancy
 from windlass.planning.runs import make_run_id, pauses_after_failures
 from windlass.ports import (
     Admission,
