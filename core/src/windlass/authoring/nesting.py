@@ -39,7 +39,7 @@ def watched(execute: Callable[..., Any]) -> Callable[..., Any]:
     """Return ``execute`` of an operator class so that it is noticed when it is called inside another operator's."""
 
     @wraps(execute)
-    def wrapper(self: BaseOperator, *args: Any, **kwargs: Any) -> Any:
+    def wrapper(self: BaseOperator, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever the author's own takes and returns
         outer = _running.get()
         if outer is self:  # the engine's call, or one of super()
             return execute(self, *args, **kwargs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -13,12 +13,12 @@ from windlass.errors import AuthoringError
 
 
 class Inner(BaseOperator):
-    def execute(self, context: Any) -> str:
+    def execute(self, context: Mapping[str, Any]) -> str:
         return "inner"
 
 
 class Deeper(Inner):
-    def execute(self, context: Any) -> str:
+    def execute(self, context: Mapping[str, Any]) -> str:
         return super().execute(context)
 
 
@@ -31,7 +31,8 @@ def inside(make: Callable[[], object]) -> DagTestResult:
             return make()
 
         outer()
-    return dag.test()
+    result: DagTestResult = dag.test()
+    return result
 
 
 def test_a_nested_operator_runs_and_is_warned_about() -> None:
@@ -66,7 +67,7 @@ def test_what_a_test_calls_by_hand_is_not_nested(caplog: pytest.LogCaptureFixtur
 
 def test_after_a_nested_one_has_failed_its_task_is_the_one_that_runs_again() -> None:
     class Failing(BaseOperator):
-        def execute(self, context: Any) -> None:
+        def execute(self, context: Mapping[str, Any]) -> None:
             raise ValueError("no")
 
     def twice() -> str:

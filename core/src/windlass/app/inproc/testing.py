@@ -34,7 +34,7 @@ from windlass.planning.attempts import Resumption, attempt_context, resumed
 from windlass.planning.calendar import manual_interval
 from windlass.ports import RunFacts, TaskFacts, clock_scope
 from windlass.protocol import AssetEvent, AttemptContext, Defer, Finish, Outcome, Reschedule
-from windlass.runtime.attempt import render_attempt, run_attempt
+from windlass.runtime.attempt import render_attempt
 from windlass.runtime.loader import add_root, load_dag_file, use_timezone
 from windlass.runtime.xcom import unpack
 from windlass.spec.params import check_conf
@@ -149,15 +149,16 @@ def test_task(
     """
     attempt = _attempt(dag, task_id, logical_date, conf, map_index, connections, variables, xcoms, clock)
     with attempt as (engine, first, session, task):
+        seconds, limits = dag.to_spec().by_id[task_id].execution_timeout, engine.executor.limits
         with captured() as log, clock_scope(engine.clock):
-            context, ending = first, run_attempt(dag, first, session)
+            context, ending = first, limits.of(seconds).run(dag, first, session)
             while not isinstance(ending, Finish):
                 if isinstance(ending, Reschedule):
                     engine.clock.travel_to(ending.at)
                     context = msgspec.structs.replace(context, first_poke=ending.first_poke)
                 else:
                     context = resumed(context, _waited(ending, session))
-                ending = run_attempt(dag, context, session)
+                ending = limits.of(seconds).run(dag, context, session)
         state, reason = _STATE[ending.outcome], ending.reason
         if callbacks:
             engine.callbacks.task_ended(msgspec.structs.replace(task, state=state), reason or "")
