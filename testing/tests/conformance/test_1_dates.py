@@ -72,6 +72,19 @@ def test_a_mapped_task_has_its_dates_too(windlass: VirtualInstallation) -> None:
     assert windlass.states(after) == {"listed": "success", "good": "success"}
 
 
+def test_its_first_run_has_no_past_to_wait_for(windlass: VirtualInstallation) -> None:
+    with DAG("d", schedule="@daily", start_date=MONDAY, catchup=True) as dag:
+        good.override(task_id="late", start_date=MONDAY + DAY, depends_on_past=True)()
+    windlass.jump_to(MONDAY + 3 * DAY)
+    windlass.add(dag)
+    windlass.pass_time(timedelta(minutes=10))
+    assert [(dict(windlass.states(run)), run.state) for run in windlass.runs("d")] == [
+        ({}, "success"),
+        ({"late": "success"}, "success"),
+        ({"late": "success"}, "success"),
+    ]
+
+
 def test_a_run_of_which_nothing_is_left_is_a_success(windlass: VirtualInstallation) -> None:
     with DAG("d", schedule=None) as dag:
         good.override(task_id="late", start_date=MONDAY + DAY)()

@@ -100,8 +100,8 @@ def test_one_that_never_ran_and_needs_rendering_is_named(windlass: VirtualInstal
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        ({"external_dag_id": "reprot"}, "DAG 'reprot' is not known"),
-        ({"external_task_id": "raed"}, "DAG 'report' has no task 'raed'"),
+        ({"external_dag_id": "nowhere"}, "DAG 'nowhere' is not known"),
+        ({"external_task_id": "reads"}, "DAG 'report' has no task 'reads'"),
         ({"logical_date": "2026-04-01"}, "DAG 'report' has no run of 2026-04-01T00:00:00+00:00"),
         ({"logical_date": "tomorrow"}, "its logical_date 'tomorrow' is no date"),
     ],

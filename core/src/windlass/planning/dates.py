@@ -3,7 +3,8 @@
 A task with a ``start_date`` or an ``end_date`` of its own gets no instance in a run whose logical date lies outside,
 but for the runs of a backfill: who fills the past wants all of it. A task that is left out lets through what stands
 before it: ``a >> late >> b`` is ``a >> b`` in a run that ``late`` is no part of, so that the order stays, and nothing
-waits for what never comes.
+waits for what never comes. Only a branch is not heard through it: where it would have skipped ``late``, what stands
+below sees that the branch itself succeeded.
 """
 
 from __future__ import annotations
