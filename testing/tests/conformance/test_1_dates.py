@@ -62,6 +62,14 @@ def test_a_failure_above_is_felt_below(windlass: VirtualInstallation) -> None:
     assert (run.state, windlass.states(run)) == ("failed", {"bad": "failed", "last": "upstream_failed"})
 
 
+def test_what_stands_above_is_no_end_of_the_graph(windlass: VirtualInstallation) -> None:
+    with DAG("d", schedule=None) as dag:
+        last = good.override(task_id="last", trigger_rule="all_done")()
+        bad() >> good.override(task_id="late", start_date=MONDAY + DAY)() >> last
+    run = windlass.run(dag, logical_date=MONDAY)
+    assert (run.state, windlass.states(run)) == ("success", {"bad": "failed", "last": "success"})
+
+
 def test_a_mapped_task_has_its_dates_too(windlass: VirtualInstallation) -> None:
     with DAG("d", schedule=None) as dag:
         mapped = times.override(task_id="times", end_date=MONDAY).expand(x=listed())
