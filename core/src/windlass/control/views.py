@@ -218,6 +218,7 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
 class ClearedTask(msgspec.Struct, frozen=True, kw_only=True):
     """A task instance that a clear takes, or with ``dry_run`` would take, with the state it is in."""
 
+    dag_id: str
     run_id: str
     task_id: str
     map_index: int
