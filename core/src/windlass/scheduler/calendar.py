@@ -40,7 +40,7 @@ class Calendar:
         self._due = dict.fromkeys(self._dags)
         #: DAGs with as many open runs of a kind as they may have: only the end of a run brings them on.
         self._full: set[str] = set()
-        self.backfills = Backfills(store, self.spec, self._dags.get)
+        self.backfills = Backfills(store, self.spec, self._dags.get, self._timetables)
         #: Whether anything has happened that may let a queued run start.
         self.may_start = True
 
@@ -136,7 +136,7 @@ class Calendar:
         return created is not None
 
     def _create_asset_run(self, dag: DagFacts, spec: DagSpec) -> bool:
-        """Create the run that the asset events which wait for the DAG call for, if they do; return whether there is one.
+        """Create the run that the asset events which wait for the DAG call for; return whether there is one.
 
         The events are read only when the condition is met, so an asset that is updated a thousand times while another
         is waited for costs a thousand small looks, and one long one.
@@ -183,6 +183,8 @@ class Calendar:
         for kind, name in self._timetables.under_way():
             if kind == "dag":
                 self.look_at(str(name))
+            elif kind == "backfill":
+                self.backfills.look_at(int(name))
             self.may_start = True
 
     def failures_limit(self, run: RunFacts) -> int:

@@ -127,7 +127,7 @@ class Scheduler:
             # The new runs start in this very step; whatever else has come meanwhile is as welcome.
             known = {signal.id for signal in signals}
             self._read([signal for signal in self._store.signals(_INBOX) if signal.id not in known], changes)
-        self._calendar.backfills.advance()
+        self._calendar.backfills.advance(now)
         self._start_runs(now, changes)
         self._plan(changes)
         self._admit(changes)
@@ -293,6 +293,8 @@ class Scheduler:
                 changes.misses += self._owned.deadlines.missed(key[1], now)
             elif key[0] == "interval":
                 self._calendar.may_start = True
+            elif key[0] == "backfill":
+                self._calendar.backfills.look_at(key[1])
             elif key[1] not in self._owned.running:
                 continue
             elif key[0] == "timeout":

@@ -71,7 +71,9 @@ class MemoryBackfills(ABC):
             self.create_run(new)
         for reuse in step.reused:
             self._run_again(reuse.run, step)
-        self._backfills[facts.id] = msgspec.structs.replace(facts, dealt=step.dealt, reached=step.reached)
+        self._backfills[facts.id] = msgspec.structs.replace(
+            facts, dealt=step.dealt, reached=step.reached, intervals=step.intervals
+        )
         return True
 
     def complete_backfill(self, backfill: int) -> bool:

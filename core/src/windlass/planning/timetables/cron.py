@@ -40,7 +40,7 @@ class CronGrid:
         # The DAGs that share an expression, and each of them when it is looked at again, ask the same a few times over.
         self._after = lru_cache(maxsize=_REMEMBERED)(self._search_after)
         self._before = lru_cache(maxsize=_REMEMBERED)(self._search_before)
-        #: A few runs, each the next after the one before: a schedule goes on, so the next question is about one of them.
+        #: A few runs, each the next after the one before: time goes on, so the next question is about one of them.
         self._known: tuple[datetime, ...] = ()
 
     def after(self, at: datetime) -> datetime | None:
