@@ -47,7 +47,7 @@ class InlineCallbacks:
         for (number, position), due in list(self._engine.store.missed.items()):
             if number == run.id and (number, position) not in self._told:
                 self._told.add((number, position))
-                self._call(run, None, f"{DEADLINE_PREFIX}{position}", miss_reason(spec.deadlines[position], due))
+                self._call(run, None, f"run_{DEADLINE_PREFIX}{position}", miss_reason(spec.deadlines[position], due))
 
     def run_ended(self, run: RunFacts) -> None:
         """Call the callbacks for the end of a run."""
