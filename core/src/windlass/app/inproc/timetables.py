@@ -43,14 +43,13 @@ def ask_in_child(settings: Settings, question: TimetableQuestion) -> TimetablePa
         raise UsageError(complaint(question, late)) from None
     if child.returncode == -signal.SIGALRM:
         raise UsageError(complaint(question, TOO_SLOW))
-    said: msgspec.Raw | None
-    reason: str | None
     try:
-        said, reason = msgspec.json.decode(child.stdout, type=tuple[msgspec.Raw | None, str | None])
+        said, reason = msgspec.json.decode(child.stdout, type=tuple[msgspec.Raw, str | None])
     except msgspec.MsgspecError:
         tail = child.stderr.decode(errors="replace").strip().rsplit("\n", 1)[-1]
-        said, reason = None, f"gave no answer: its process ended with code {child.returncode} ({tail})"
-    page, wrong = (None, reason) if said is None else judged_page(question, bytes(said))
+        problem = f"gave no answer: its process ended with code {child.returncode} ({tail})"
+        raise UsageError(complaint(question, problem)) from None
+    page, wrong = (None, reason) if reason is not None else judged_page(question, bytes(said))
     if page is None or wrong is not None:
         raise UsageError(complaint(question, wrong or "gave no answer"))
     return page
