@@ -8,6 +8,8 @@ database row and never a callable.
 
 from __future__ import annotations
 
+from windlass.ports.backfill import MOST_INTERVALS as MOST_INTERVALS
+from windlass.ports.backfill import UNCOUNTED as UNCOUNTED
 from windlass.ports.backfill import BackfillFacts as BackfillFacts
 from windlass.ports.backfill import BackfillState as BackfillState
 from windlass.ports.backfill import NewBackfill as NewBackfill

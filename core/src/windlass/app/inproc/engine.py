@@ -217,6 +217,8 @@ class InlineEngine:
         while True:
             pause = self._scheduler.step()
             now = self.store.run(run.id)
+            if now is not None:
+                self.callbacks.deadlines_missed(now)
             if now is not None and now.state.is_terminal:
                 self.callbacks.run_ended(now)
                 return now

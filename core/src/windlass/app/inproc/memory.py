@@ -228,7 +228,8 @@ class MemoryStore(MemoryBackfills):
         self._signals[number] = Signal(id=number, kind=kind, dag_id=dag_id, run=run, task=task)
 
     def _tell(self, question: TimetableQuestion) -> None:
-        self._signal(SignalKind.RUN if question.run else SignalKind.DAG, dag_id=question.dag_id, run=question.run)
+        kind = SignalKind.RUN if question.run else SignalKind.BACKFILL if question.backfill else SignalKind.DAG
+        self._signal(kind, dag_id=question.dag_id, run=question.run)
 
     # -- StorePort: reading -------------------------------------------------------------------------------------------
 

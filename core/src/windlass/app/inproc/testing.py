@@ -37,6 +37,7 @@ from windlass.protocol import AssetEvent, AttemptContext, Defer, Finish, Outcome
 from windlass.runtime.attempt import render_attempt
 from windlass.runtime.loader import add_root, load_dag_file, use_timezone
 from windlass.runtime.moments import use_provided_factory
+from windlass.runtime.timetables import declared_timetable
 from windlass.runtime.xcom import unpack
 from windlass.spec.params import check_conf
 from windlass.states import RunType, TaskState
@@ -250,8 +251,9 @@ def _start(
     use_provided_factory()
     clock = clock or VirtualClock(datetime.now(tz=UTC))
     date = utc(logical_date) if logical_date is not None else clock.now()
-    if isinstance(dag.schedule, Timetable):  # this process runs the author's code anyway
-        interval = dag.schedule.infer_manual_data_interval(run_after=date)
+    table = declared_timetable(dag)
+    if isinstance(table, Timetable):  # this process runs the author's code anyway
+        interval = table.infer_manual_data_interval(run_after=date)
     else:
         interval = manual_interval(spec, date)
     engine = InlineEngine([dag], _connections(connections), dict(variables or {}), clock)
