@@ -61,7 +61,12 @@ class HookSuite(Suite):
 
         Override it where a client is made without asking the server.
         """
-        hook.get_conn()
+        self.close(hook.get_conn())
+
+    def close(self, client: Any) -> None:  # noqa: ANN401 - whatever get_conn returns
+        """Let go of a client; by default by its ``close`` if it has one."""
+        if callable(close := getattr(client, "close", None)):
+            close()
 
     # --- How it is made
 
@@ -97,7 +102,9 @@ class HookSuite(Suite):
         """`get_conn` returns a client that can be used."""
         with _given(made(CONN_ID, working_connection)):
             hook = self.make()
-            assert hook.get_conn() is not None
+            client = hook.get_conn()
+            assert client is not None
+            self.close(client)
             self.use(hook)
 
     def test_a_connection_that_works_tests_well(self, working_connection: ConnectionLike) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distribution, packages_distributions
@@ -58,9 +59,15 @@ def installed(name: str) -> Installed:
     return Installed(found, entries[0], manifest)
 
 
+@cache
+def _packages() -> Mapping[str, list[str]]:
+    """Return the distributions by the top-level modules that they bring; reading that takes most of a second."""
+    return packages_distributions()
+
+
 def distributions_of(module: str) -> set[str]:
     """Return the canonical names of the distributions that bring a top-level module."""
-    known = packages_distributions().get(module, [])
+    known = _packages().get(module, [])
     # An editable installation lists no files, and its distribution is called like its package.
     return {canonicalize_name(name) for name in known} or {canonicalize_name(module)}
 
@@ -68,9 +75,5 @@ def distributions_of(module: str) -> set[str]:
 def modules_of(name: str) -> set[str]:
     """Return the top-level modules that an installed distribution brings, without private ones."""
     wanted = canonicalize_name(name)
-    found = {
-        module
-        for module, names in packages_distributions().items()
-        if wanted in {canonicalize_name(name) for name in names}
-    }
+    found = {module for module, names in _packages().items() if wanted in {canonicalize_name(name) for name in names}}
     return {module for module in found if module.isidentifier() and not module.startswith("_")}

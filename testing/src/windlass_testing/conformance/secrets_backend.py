@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
@@ -54,7 +54,7 @@ class SecretsBackendSuite(Suite):
         """Store what a setting refers to. Override it if ``has_config``."""
         must_give(self, "put_config(key, text), or has_config = False")
 
-    def unusable(self) -> dict[str, SecretsBackend]:
+    def unusable(self) -> Mapping[str, SecretsBackend]:
         """Return backends that cannot answer, by what is wrong: the store is down, the login is refused. Override it.
 
         Keep them quick to fail. An empty dict says that this backend cannot fail, as that of the environment.

@@ -98,7 +98,7 @@ class TriggerSuite(Suite):
         longest = 0.0
         with session_scope(_given(connections)):
             wait = asyncio.ensure_future(_first(trigger))
-            until = loop.time() + 1.0
+            until = loop.time() + 0.5
             while (before := loop.time()) < until:
                 await asyncio.sleep(0.01)
                 longest = max(longest, loop.time() - before - 0.01)
