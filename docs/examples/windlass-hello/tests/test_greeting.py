@@ -16,14 +16,16 @@ from windlass_hello.sensors import HelloSensor
 def test_it_greets_in_the_tone_of_the_connection(hello_server: Any, run_dag: RunDag) -> None:
     with DAG("greetings", schedule=None) as dag:
         HelloOperator(task_id="greet", name="{{ dag.dag_id }}")
-    result = run_dag(dag, connections={"hello_default": f"{hello_server.uri}?tone=formal"})
+    uri = f"{hello_server.uri}?tone=formal"
+    result = run_dag(dag, connections={"hello_default": uri})
     assert result.xcom("greet") == "Good day, greetings"
     assert "Good day, greetings" in result.log("greet")
 
 
 def test_it_greets_once_somebody_has_arrived(hello_server: Any, run_dag: RunDag) -> None:
     with DAG("greetings", schedule=None) as dag:
-        HelloSensor(task_id="wait", name="Ada", deferrable=True) >> HelloOperator(task_id="greet", name="Ada")
+        wait = HelloSensor(task_id="wait", name="Ada", deferrable=True)
+        wait >> HelloOperator(task_id="greet", name="Ada")
     result = run_dag(dag, connections={"hello_default": hello_server.uri})
     assert result.states == {"wait": "success", "greet": "success"}
 
@@ -35,6 +37,6 @@ def test_names_are_taken_as_they_are(hello_server: Any, connection: SetConnectio
 
 def test_a_wrong_password_is_refused_by_name(hello_server: Any, connection: SetConnection) -> None:
     connection("door", hello_server.uri.replace("lovelace", "wrong"))
-    with pytest.raises(HelloError, match=r"^connection `door`: the service refuses with 401 Unauthorized$"):
+    with pytest.raises(HelloError, match="connection `door`: the service refuses with 401"):
         HelloHook("door").greet("Ada")
     assert HelloHook("door").test_connection()[0] is False

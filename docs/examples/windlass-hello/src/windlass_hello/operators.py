@@ -13,7 +13,13 @@ class HelloOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("name",)
 
-    def __init__(self, *, name: str, hello_conn_id: str = "hello_default", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        name: str,
+        hello_conn_id: str = "hello_default",
+        **kwargs: Any,
+    ) -> None:
         """Declare the task.
 
         Args:

@@ -26,8 +26,16 @@ def windlass_provider() -> Provider:
                 ),
             ),
         ),
-        hooks={"HelloHook": "windlass_hello.hook:HelloHook"},
-        operators={"HelloOperator": "windlass_hello.operators:HelloOperator"},
-        sensors={"HelloSensor": "windlass_hello.sensors:HelloSensor"},
-        triggers={"windlass_hello.triggers.HelloTrigger": "windlass_hello.triggers:HelloTrigger"},
+        hooks={
+            "HelloHook": "windlass_hello.hook:HelloHook",
+        },
+        operators={
+            "HelloOperator": "windlass_hello.operators:HelloOperator",
+        },
+        sensors={
+            "HelloSensor": "windlass_hello.sensors:HelloSensor",
+        },
+        triggers={
+            "windlass_hello.triggers.HelloTrigger": "windlass_hello.triggers:HelloTrigger",
+        },
     )

@@ -48,5 +48,6 @@ class HelloSensor(BaseSensorOperator):
         if not self.deferrable:
             return super().execute(context)
         if not self.poke(context):
-            self.defer_to(HelloTrigger(self.name, self.hello_conn_id, self.poke_interval))
+            wait = HelloTrigger(self.name, self.hello_conn_id, self.poke_interval)
+            self.defer_to(wait)
         return None
