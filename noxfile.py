@@ -421,7 +421,7 @@ def matrix(session: nox.Session) -> None:
         page.write_text(f"{before}{begin}\n{table}\n\n{end}{after}", encoding="utf-8")
 
 
-MATRIX_BEGIN, MATRIX_END = "<!-- begin: matrix -->", "<!-- end: matrix -->"
+MATRIX_BEGIN, MATRIX_END = "<!-- the matrix begins -->", "<!-- the matrix ends -->"
 
 
 def matrix_table(notes: list[dict[str, Any]]) -> str:

