@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import Any, Final, Literal, TypeVar
 
-from windlass_testing.fakes.vault.auth import AppRole, Kubernetes, Login, Method, ServiceAccounts, Userpass
+from windlass_testing.fakes.vault.auth import AppRole, Jwt, Kubernetes, Login, Method, ServiceAccounts, Userpass
 from windlass_testing.fakes.vault.kv import KV1, KV2, Engine
 from windlass_testing.fakes.vault.policies import DEFAULT, Rules, allowed, mentions, parse_policy
 from windlass_testing.fakes.vault.tokens import Token, Tokens
@@ -222,7 +222,9 @@ class State:
                     raise VaultFailure(400, f"path is already in use at {name}/")
                 makers: dict[str, Callable[[], Method]] = {
                     "approle": lambda: AppRole(self.now),
+                    "jwt": lambda: Jwt(self.service_accounts),
                     "kubernetes": lambda: Kubernetes(self.service_accounts),
+                    "ldap": lambda: Userpass("ldap"),
                     "userpass": Userpass,
                 }
                 kind = str(request.body.get("type"))

@@ -1,0 +1,117 @@
+"""The sentences for what goes wrong between us and Vault: which Vault, which path, why, and what to do about it.
+
+Vault's own words are quoted, without what is secret of the credentials. Those of the network's libraries never are,
+since they quote headers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+import requests
+from hvac.exceptions import VaultError
+
+from windlass.errors import SecretsError
+from windlass_vault.adapter import status_of, was_refused
+from windlass_vault.credentials import Credentials
+
+_HIDDEN: Final = "***"
+
+#: What to do about a login that Vault refused.
+_LOGIN_REMEDY: Final[Mapping[str, str]] = {
+    "approle": "check role_id and secret_id; a secret id may have ended, or be used up",
+    "jwt": "check jwt_role and the JWT, which may have ended",
+    "kubernetes": "check kubernetes_role, and that it is bound to the service account and namespace of this pod",
+    "ldap": "check username and password",
+    "token": "make another token and give that one",
+    "userpass": "check username and password",
+}
+
+
+class Failures:
+    """Writes the sentences of one client."""
+
+    def __init__(self, url: str, credentials: Credentials, namespace: str | None = None) -> None:
+        self._vault = f"Vault at {url}" + (f" (namespace {namespace})" if namespace else "")
+        self._credentials = credentials
+        self._secrets: Collection[str] = credentials.secrets()
+
+    def of_login(self, error: Exception) -> SecretsError:
+        """Return what to raise when a login failed."""
+        method = self._credentials.auth_type
+        if isinstance(error, VaultError) and status_of(error) in {400, 401, 403, 404}:
+            where = f"auth/{self._credentials.mount}"
+            if status_of(error) == 404 or "no handler for route" in self._words(error):
+                why = f"no method answers there ({self._words(error)})"
+                return SecretsError(
+                    f"{self._vault} has no login {method} at {where}: {why}; enable it, or set auth_mount_point"
+                )
+            return SecretsError(
+                f"{self._vault} refused the login {method} at {where}: {self._words(error)}; {_LOGIN_REMEDY[method]}"
+            )
+        return self.of(error, f"log in with {method}")
+
+    def of(self, error: Exception, doing: str) -> SecretsError:
+        """Return what to raise when ``doing``, for example ``read `x` in mount `secret```, failed by no refusal."""
+        if isinstance(error, VaultError):
+            return SecretsError(f"{self._vault} did not {doing}: {self._reason(error)}")
+        if isinstance(error, requests.exceptions.SSLError):
+            return SecretsError(
+                f"{self._vault} cannot be trusted: its certificate is not signed by a known authority, or is for "
+                "another host; give the authority's certificate as ca_cert"
+            )
+        if isinstance(error, requests.Timeout):
+            return SecretsError(self.too_late(f"to {doing}"))
+        if isinstance(error, requests.exceptions.InvalidHeader):
+            return SecretsError(
+                f"{self._vault} was not asked to {doing}: the token or the namespace has a character that no header "
+                "may hold; look for a line break in it"
+            )
+        if isinstance(error, requests.ConnectionError):
+            why = (
+                "the connection was refused or its name is not known" if was_refused(error) else "the connection broke"
+            )
+            return SecretsError(
+                f"{self._vault} cannot be reached to {doing}: {why}; check the address, and that it runs"
+            )
+        return SecretsError(f"{self._vault} cannot be asked to {doing}: {type(error).__name__}; check the address")
+
+    def too_late(self, doing: str) -> str:
+        """Return the sentence for an answer that did not come in time."""
+        return f"{self._vault} did not answer in time {doing}; check that it is well, and the network to it"
+
+    def denied(self, doing: str, api_path: str, capability: str, *, token_is_good: bool) -> SecretsError:
+        """Return what to raise after a 403 that no other token could avoid."""
+        method = self._credentials.auth_type
+        if token_is_good:
+            return SecretsError(
+                f"{self._vault} does not let the login {method} {doing}: permission denied; give it a policy with "
+                f'path "{api_path}" {{ capabilities = ["{capability}"] }}'
+            )
+        return SecretsError(
+            f"{self._vault} refuses the token of {method} to {doing}: it has ended, was revoked or is wrong; "
+            f"{_LOGIN_REMEDY[method]}"
+        )
+
+    def _reason(self, error: VaultError) -> str:
+        words, status = self._words(error), status_of(error)
+        if "sealed" in words:
+            return f"it is sealed ({status}); unseal it"
+        if "no active" in words or status in {472, 473}:
+            return f"no active node answers ({status}: {words}); wait for the election of a leader, or ask that one"
+        if status == 429:
+            return f"it has too many requests (429: {words}); raise its rate limit, or ask less often"
+        if status is not None and status >= 500:
+            return f"it failed ({status}: {words}); look at its log"
+        if "namespace not found" in words:
+            return "there is no such namespace; check namespace"
+        return f"it answered {status}: {words}"
+
+    def _words(self, error: VaultError) -> str:
+        """Vault's errors on one line."""
+        errors = error.errors if isinstance(error.errors, list) else []
+        text = " ".join(" ".join(str(entry).split()) for entry in errors) or str(error.args[0] or "no reason given")
+        for secret in self._secrets:
+            text = text.replace(secret, _HIDDEN)
+        return text
