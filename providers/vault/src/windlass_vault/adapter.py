@@ -33,7 +33,6 @@ _BROKEN: Final = frozenset({500, 502, 504})
 _KEEPERS_OWN: Final = re.compile(r"/v1/auth/(?:.+/login(?:/[^/]+)?|token/(?:lookup|renew)-self)")
 #: Below this many seconds another try makes no sense.
 _LEAST: Final = 0.05
-_FIRST_PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 2.0
 
 
@@ -74,6 +73,8 @@ class PatientAdapter(JSONAdapter):
     timeout: float = 10.0
     #: Seconds for a request with all its tries.
     patience: float = 30.0
+    #: Seconds before the second try; the pauses after it are longer.
+    pause: float = 0.2
     #: None until there is a client to log in with.
     keeper: Keeper | None = None
 
@@ -111,7 +112,7 @@ class PatientAdapter(JSONAdapter):
         kwargs: dict[str, Any],
     ) -> Any:  # noqa: ANN401 - as hvac has it
         repeatable = method.lower() in {"get", "list", "head"} or _KEEPERS_OWN.fullmatch(url) is not None
-        pause = _FIRST_PAUSE
+        pause = self.pause
         while True:
             limit = min(self.timeout, remaining(self.patience))
             try:

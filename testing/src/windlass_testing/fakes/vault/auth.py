@@ -1,4 +1,4 @@
-"""Ways to log in: AppRole, Kubernetes, JWT, userpass and LDAP, each mounted below ``auth/`` and set up through Vault's own API."""
+"""Ways to log in, each mounted below ``auth/`` and set up through Vault's own API."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class _Roles:
 class Userpass:
     """A name and a password."""
 
-    def __init__(self, type: str = "userpass") -> None:  # noqa: A002 - Vault's word
+    def __init__(self, type: str = "userpass") -> None:
         """Make one; ``ldap`` has the same requests, and here the same users."""
         self.type = type
         self._users = _Roles()
