@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import random
-import re
 import time
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
@@ -24,15 +23,15 @@ from hvac.exceptions import VaultError
 
 #: Seconds on ``time.monotonic`` until which the requests of this thread must have ended.
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+#: Whether the keeper itself asks.
+_keeping: ContextVar[bool] = ContextVar("keeping", default=False)
 
 #: Sealed, no leader, overloaded, or a node that has not caught up: nothing was done.
 _NOT_DONE: Final = frozenset({412, 429, 472, 473, 503})
 #: Something broke on the way, so a write may have been done.
 _BROKEN: Final = frozenset({500, 502, 504})
-#: What the keeper itself asks: it needs no token that is good, and may be asked twice.
-_KEEPERS_OWN: Final = re.compile(r"/v1/auth/(?:.+/login(?:/[^/]+)?|token/(?:lookup|renew)-self)")
-#: Below this many seconds another try makes no sense.
-_LEAST: Final = 0.05
+#: With fewer seconds another try makes no sense.
+_LEAST: Final = 0.2
 _LONGEST_PAUSE: Final = 2.0
 
 
@@ -58,6 +57,16 @@ def deadline(seconds: float) -> Iterator[None]:
         yield
     finally:
         _deadline.reset(token)
+
+
+@contextlib.contextmanager
+def keeping() -> Iterator[None]:
+    """Let the requests of the block be logins, renewals and look-ups: they wait for no login, and may be done twice."""
+    token = _keeping.set(True)
+    try:
+        yield
+    finally:
+        _keeping.reset(token)
 
 
 def remaining(otherwise: float) -> float:
@@ -92,7 +101,7 @@ class PatientAdapter(JSONAdapter):
         :raises requests.RequestException: if there was none.
         """
         with deadline(self.patience):
-            if self.keeper is None or _KEEPERS_OWN.fullmatch(url):
+            if self.keeper is None or _keeping.get():
                 return self._tried(method, url, headers, raise_exception, kwargs)
             self.keeper.ensure()
             token = self.token or ""
@@ -111,13 +120,13 @@ class PatientAdapter(JSONAdapter):
         raise_exception: bool,  # noqa: FBT001 - hvac's
         kwargs: dict[str, Any],
     ) -> Any:  # noqa: ANN401 - as hvac has it
-        repeatable = method.lower() in {"get", "list", "head"} or _KEEPERS_OWN.fullmatch(url) is not None
+        repeatable = method.lower() in {"get", "list", "head"} or _keeping.get()
         pause = self.pause
         while True:
             limit = min(self.timeout, remaining(self.patience))
             try:
                 # Without time there is still one try, which fails as one that took too long does.
-                arguments = {"timeout": max(limit, _LEAST), **kwargs}
+                arguments = {"timeout": max(limit, 0.01), **kwargs}
                 answer = super().request(method, url, headers=dict(headers or {}), raise_exception=False, **arguments)
             except requests.RequestException as error:
                 if not _may_repeat(error, repeatable=repeatable) or not _slept(pause):
@@ -168,8 +177,8 @@ def was_refused(error: Exception) -> bool:
 
 def _slept(pause: float) -> bool:
     """Wait before the next try, if there will be time for it; never quite as long, so that clients get out of step."""
-    pause *= random.uniform(0.75, 1.25)  # noqa: S311 - no secret
-    if remaining(pause) <= pause + _LEAST:
+    left = remaining(0.0)
+    if left < _LEAST:
         return False
-    time.sleep(pause)
+    time.sleep(min(pause * random.uniform(0.75, 1.25), left / 2))  # noqa: S311 - no secret
     return True

@@ -6,7 +6,7 @@ since they quote headers.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import requests
@@ -17,12 +17,13 @@ from windlass_vault.adapter import status_of, was_refused
 from windlass_vault.credentials import Credentials
 
 _HIDDEN: Final = "***"
+_LEAST: Final = 4
 
 #: What to do about a login that Vault refused.
 _LOGIN_REMEDY: Final[Mapping[str, str]] = {
-    "approle": "check role_id and secret_id; a secret id may have ended, or be used up",
+    "approle": "check role_id and secret_id, which may have ended or be used up",
     "jwt": "check jwt_role and the JWT, which may have ended",
-    "kubernetes": "check kubernetes_role, and that it is bound to the service account and namespace of this pod",
+    "kubernetes": "check kubernetes_role and that it is bound to the service account and namespace of this pod",
     "ldap": "check username and password",
     "token": "make another token and give that one",
     "userpass": "check username and password",
@@ -35,22 +36,24 @@ class Failures:
     def __init__(self, url: str, credentials: Credentials, namespace: str | None = None) -> None:
         self._vault = f"Vault at {url}" + (f" (namespace {namespace})" if namespace else "")
         self._credentials = credentials
-        self._secrets: Collection[str] = credentials.secrets()
+        method = credentials.auth_type
+        self._who = "the token" if method == "token" else f"the {method} login"
+        # A shorter text is no secret, and would be found inside of words.
+        self._secrets = [secret for secret in credentials.secrets() if len(secret) >= _LEAST]
 
     def of_login(self, error: Exception) -> SecretsError:
         """Return what to raise when a login failed."""
         method = self._credentials.auth_type
-        if isinstance(error, VaultError) and status_of(error) in {400, 401, 403, 404}:
-            where = f"auth/{self._credentials.mount}"
-            if status_of(error) == 404 or "no handler for route" in self._words(error):
-                why = f"no method answers there ({self._words(error)})"
-                return SecretsError(
-                    f"{self._vault} has no login {method} at {where}: {why}; enable it, or set auth_mount_point"
-                )
-            return SecretsError(
-                f"{self._vault} refused the login {method} at {where}: {self._words(error)}; {_LOGIN_REMEDY[method]}"
-            )
-        return self.of(error, f"log in with {method}")
+        words = self._words(error) if isinstance(error, VaultError) else ""
+        if not isinstance(error, VaultError) or status_of(error) not in {400, 401, 403, 404} or "namespace" in words:
+            return self.of(error, f"log in with {method}")
+        remedy = _LOGIN_REMEDY[method]
+        if (
+            status_of(error) in {403, 404} or "missing client token" in words
+        ):  # so Vault also hides that nothing is there
+            remedy += ", and that the method is mounted there, else set auth_mount_point"
+        where = f"auth/{self._credentials.mount}"
+        return SecretsError(f"{self._vault} refused {self._who} at {where}: {words}; {remedy}")
 
     def of(self, error: Exception, doing: str) -> SecretsError:
         """Return what to raise when ``doing``, for example ``read `x` in mount `secret```, failed by no refusal."""
@@ -83,15 +86,15 @@ class Failures:
 
     def denied(self, doing: str, api_path: str, capability: str, *, token_is_good: bool) -> SecretsError:
         """Return what to raise after a 403 that no other token could avoid."""
-        method = self._credentials.auth_type
         if token_is_good:
             return SecretsError(
-                f"{self._vault} does not let the login {method} {doing}: permission denied; give it a policy with "
+                f"{self._vault} does not let {self._who} {doing}: permission denied; give it a policy with "
                 f'path "{api_path}" {{ capabilities = ["{capability}"] }}'
             )
+        token = self._who if self._who == "the token" else f"the token of {self._who}"
+        remedy = _LOGIN_REMEDY[self._credentials.auth_type]
         return SecretsError(
-            f"{self._vault} refuses the token of {method} to {doing}: it has ended, was revoked or is wrong; "
-            f"{_LOGIN_REMEDY[method]}"
+            f"{self._vault} refuses {token} to {doing}: it has ended, was revoked or is wrong; {remedy}"
         )
 
     def _reason(self, error: VaultError) -> str:

@@ -23,7 +23,7 @@ import requests
 from hvac.exceptions import VaultError
 
 from windlass.errors import SecretsError, WindlassError
-from windlass_vault.adapter import deadline, remaining, status_of
+from windlass_vault.adapter import deadline, keeping, remaining, status_of
 from windlass_vault.credentials import Credentials
 from windlass_vault.failures import Failures
 
@@ -105,7 +105,8 @@ class TokenKeeper:
     def is_good(self) -> bool:
         """Return whether Vault knows the present token."""
         try:
-            self._client.auth.token.lookup_self()
+            with keeping():
+                self._client.auth.token.lookup_self()
         except VaultError as error:
             if status_of(error) == 403:
                 return False
@@ -124,7 +125,8 @@ class TokenKeeper:
         if not self._lock.acquire(timeout=remaining(30.0)):
             raise SecretsError(self._failures.too_late("another thread was logging in"))
         try:
-            yield
+            with keeping():
+                yield
         finally:
             self._lock.release()
 
