@@ -159,8 +159,9 @@ def test_airflows_client_kwargs_are_read_one_by_one(vault: FakeVault, hook: Make
         ({"auth_type": "approle"}, "auth_type approle of Vault needs role_id"),
         ({"auth_type": "magic"}, "auth_type 'magic' is not supported"),
         ({"password": None}, "auth_type token of Vault needs token or token_path"),
-        ({"kv_engine_version": "two"}, "kv_engine_version must be a whole number, and 'two' is none"),
+        ({"kv_engine_version": "two"}, "kv_engine_version must be a number above 0, and 'two' is none"),
         ({"kv_engine_version": "3"}, "kv_engine_version of Vault must be 1 or 2, not 3"),
+        ({"timeout": -1}, "timeout must be a number above 0, and -1 is none"),
         ({"ca_cert": "/nowhere.pem"}, "ca_cert '/nowhere.pem' of Vault does not exist"),
     ],
 )
@@ -199,23 +200,16 @@ def test_its_test_says_what_is_wrong(hook: Make, vault: FakeVault) -> None:
     works, message = hook(password="hvs.s3cret").test_connection()
     assert not works
     assert message == (
-        f"Vault at {vault.url} refuses the token to log in: it has ended, was revoked or is wrong; make another token "
-        "and give that one"
+        f"Vault at {vault.url} (connection `my_vault`) refuses the token to log in: it has ended, was revoked or is "
+        "wrong; make another token and give that one"
     )
     works, message = hook(schema="old").test_connection()
     assert not works
     assert "set kv_engine_version to 1" in message
     vault.faults.order(1000, status=503, errors=["Vault is sealed"])
-    secrets = hook()
-    secrets._client = _impatient(secrets)  # type: ignore[method-assign]
-    works, message = secrets.test_connection()
+    works, message = hook(timeout=0.1).test_connection()
     assert not works
     assert "it is sealed (503); unseal it" in message
-
-
-def _impatient(hook: VaultHook) -> Callable[..., Any]:
-    real = hook._client
-    return lambda patience=0.0: real(patience=0.2)
 
 
 # --- What it costs

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from windlass.app.clocks import VirtualClock
 from windlass.config import Settings
-from windlass.errors import ConnectionNotDefined, SecretsError
+from windlass.errors import ConnectionNotDefined, SecretsError, VariableNotDefined
 from windlass.secrets.chain import Chain, Place
 from windlass.secrets.client import HelperClient
 from windlass.secrets.resolver import Resolver, resolve_settings
@@ -124,11 +126,15 @@ def test_a_vault_connection_can_be_tested_and_its_fields_are_checked(
         text = json.dumps(vault_connection(vault, **more))
         return installation.windlass("connections", "add", conn_id, "--conn-json", text, code=code)
 
+    installation.windlass("db", "migrate")
     add("good")
     assert f"Vault at {vault.url} lets it log in with token" in installation.windlass("connections", "test", "good")
     add("bad", password="hvs.s3cret")
     answer = installation.windlass("connections", "test", "bad", code=1)
-    assert f"Vault at {vault.url} refuses the token to log in: it has ended, was revoked or is wrong" in answer
+    assert (
+        f"Vault at {vault.url} (connection `bad`) refuses the token to log in: it has ended, was revoked or is wrong"
+        in answer
+    )
     assert "hvs.s3cret" not in answer
     assert "auth_type is none of approle, jwt" in add("other", 2, extra={"auth_type": "magic"})
     assert "has no field 'kv_version'" in add("other", 2, extra={"kv_version": 1})
@@ -137,46 +143,53 @@ def test_a_vault_connection_can_be_tested_and_its_fields_are_checked(
 # --- The cache of the core before the backend, with the real helper process
 
 
+class Lookups(Resolver):
+    """A resolver whose only place is Vault, in a helper process, and whose cache goes by the clock of the test."""
+
+    def __init__(self, arguments: dict[str, str]) -> None:
+        self.clock = VirtualClock(datetime(2026, 3, 1, tzinfo=UTC))
+        chain = Chain([Place("backend vault", None, "vault")], ttl=60.0, now=self.clock.monotonic)
+        super().__init__(chain, HelperClient({"vault": arguments}))
+
+
 @pytest.fixture
-def lookups(vault: FakeVault, arguments: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
-    """A resolver whose only place is Vault; ``lookups.wait`` lets time pass for its cache."""
+def lookups(arguments: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Lookups]:
     monkeypatch.setenv("WINDLASS_HOME", str(tmp_path))
-    passed = [0.0]
-    chain = Chain([Place("backend vault", None, "vault")], ttl=60.0, now=lambda: passed[0])
-    resolver = Resolver(chain, HelperClient({"vault": arguments}))
-    resolver.wait = lambda seconds: passed.__setitem__(0, passed[0] + seconds)  # type: ignore[attr-defined]
-    yield resolver
-    resolver.close()
+    made = Lookups(arguments)
+    yield made
+    made.close()
 
 
 def reads(vault: FakeVault) -> int:
     return len([path for method, path in vault.seen if method == "READ" and path.startswith("secret/data/")])
 
 
-def test_answers_are_kept_for_a_while(vault: FakeVault, lookups: Any) -> None:
+def test_answers_are_kept_for_a_while(vault: FakeVault, lookups: Lookups) -> None:
     vault.write("secret/data/connections/db", data={"conn_uri": "postgres://first"})
     vault.write("secret/data/variables/colour", data={"value": "first"})
     vault.write("secret/data/config/key", data={"value": "first"})
 
-    def ask() -> list[str]:
+    def ask() -> list[str | None]:
         return [lookups.get_connection("db").host, lookups.get_variable("colour"), lookups.get_config("key")]
 
     assert ask() == ["first"] * 3
     vault.write("secret/data/connections/db", data={"conn_uri": "postgres://second"})
     vault.write("secret/data/variables/colour", data={"value": "second"})
     vault.write("secret/data/config/key", data={"value": "second"})
-    lookups.wait(59)
+    lookups.clock.advance(59)
     assert ask() == ["first"] * 3
     assert reads(vault) == 3
-    lookups.wait(2)
+    lookups.clock.advance(2)
     assert ask() == ["second"] * 3
     assert reads(vault) == 6
 
 
-def test_misses_are_kept_too(vault: FakeVault, lookups: Any) -> None:
+def test_misses_are_kept_too(vault: FakeVault, lookups: Lookups) -> None:
     def ask() -> None:
         for missing in (lookups.get_connection, lookups.get_variable):
-            with pytest.raises((ConnectionNotDefined, LookupError, Exception), match="is not defined; looked in: backend"):
+            with pytest.raises(
+                (ConnectionNotDefined, LookupError, Exception), match="is not defined; looked in: backend"
+            ):
                 missing("new")
         assert lookups.get_config("new") is None
 
@@ -184,20 +197,19 @@ def test_misses_are_kept_too(vault: FakeVault, lookups: Any) -> None:
     ask()
     assert reads(vault) == 3
     vault.write("secret/data/variables/new", data={"value": "there"})
-    lookups.wait(61)
+    lookups.clock.advance(61)
     assert lookups.get_variable("new") == "there"
 
 
-def test_refusals_and_outages_are_not_kept(vault: FakeVault, lookups: Any) -> None:
+def test_refusals_and_failures_are_not_kept(vault: FakeVault, lookups: Lookups) -> None:
     for _ in range(2):
         with pytest.raises(SecretsError, match="backend vault refused connection `forbidden`: Vault at"):
             lookups.get_connection("forbidden")
     assert reads(vault) == 2
     vault.write("secret/data/connections/db", data={"conn_uri": "postgres://host"})
-    vault.stop()
-    with pytest.raises(SecretsError, match="Vault at .* cannot be reached to read `connections/db`"):
+    vault.faults.order(status=400, errors=["no such luck"], path="secret/")
+    with pytest.raises(SecretsError, match="did not read `connections/db` in mount `secret`: it answered 400: no such"):
         lookups.get_connection("db")
-    vault.start()
     assert lookups.get_connection("db").host == "host"
 
 

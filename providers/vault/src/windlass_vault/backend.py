@@ -12,7 +12,7 @@ import json
 from typing import Any, Final
 
 from windlass.backends import SecretsBackend
-from windlass.errors import ConfigError, UsageError
+from windlass.errors import ConfigError
 from windlass_vault.client import VaultClient
 from windlass_vault.credentials import DEFAULT_KUBERNETES_JWT_PATH, Credentials
 
@@ -170,8 +170,8 @@ class VaultBackend(SecretsBackend):
             mount, slash, name = key.partition("/")
             if not slash:
                 return None  # it names no mount, so no secret either
-        if not name or any(part in {"", ".", ".."} for part in name.split("/")):
-            raise UsageError(f"{kind} {key!r} cannot be in Vault: no part of it between slashes may be empty, . or ..")
+        if any(part in {"", ".", ".."} for part in name.split("/")):
+            return None  # Vault has no such paths, and as a URL they would lead to secrets of another kind
         answer = self._client.read_secret("/".join(filter(None, (base.strip("/"), name))), mount=mount)
         if answer is None:
             return None

@@ -20,7 +20,7 @@ from hvac.exceptions import InvalidPath, VaultError
 
 from windlass.errors import ConfigError, SecretsError, UsageError
 from windlass_vault.adapter import PatientAdapter, deadline, status_of
-from windlass_vault.credentials import Credentials
+from windlass_vault.credentials import Credentials, check_header
 from windlass_vault.failures import Failures
 from windlass_vault.keeper import TokenKeeper
 
@@ -42,6 +42,7 @@ class VaultClient:
         ca_cert: str | None = None,
         timeout: float = 10.0,
         patience: float = 30.0,
+        conn_id: str | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """Make a client. It logs in when it is first used.
@@ -56,6 +57,7 @@ class VaultClient:
             ca_cert: the file of the authorities to trust.
             timeout: seconds for each try of a request.
             patience: seconds for a request with all its tries, and for :meth:`read_secret` as a whole.
+            conn_id: the connection that error sentences name.
             now: tells the time for the token, in seconds.
 
         :raises ConfigError: if an argument cannot be.
@@ -65,11 +67,13 @@ class VaultClient:
         url = (url or os.environ.get("VAULT_ADDR") or DEFAULT_URL).rstrip("/")
         if not url.startswith(("http://", "https://")):
             raise ConfigError(f"the url of Vault must begin with http:// or https://, and {url!r} does not")
+        if namespace is not None:
+            check_header(namespace, "the namespace of Vault")
         self.url = url
         self.mount_point = mount_point.strip("/")
         self.kv_engine_version = kv_engine_version
         self.patience = patience
-        self._failures = Failures(url, credentials, namespace)
+        self._failures = Failures(url, credentials, namespace, conn_id)
         self._raw = hvac.Client(
             url,
             token="",  # none yet: without this, hvac takes one from ~/.vault-token
@@ -201,7 +205,7 @@ class VaultClient:
         """Raise if a 404 means something else than a secret that is not there."""
         json = error.json if isinstance(error.json, dict) else {}
         if any("no handler for route" in str(text) for text in error.errors or ()):
-            raise SecretsError(f"Vault at {self.url} has no secrets engine at mount `{mount}`; check mount_point")
+            raise SecretsError(f"{self._failures.vault} has no secrets engine at mount `{mount}`; check mount_point")
         if error.errors:
             raise error
         if any("versioned K/V" in str(warning) for warning in json.get("warnings") or ()):
@@ -231,7 +235,7 @@ class VaultClient:
 
     def _other_version(self, mount: str, version: str) -> SecretsError:
         return SecretsError(
-            f"mount `{mount}` of Vault at {self.url} is a KV engine of version {version}, and it is asked as one of "
+            f"mount `{mount}` of {self._failures.vault} is a KV engine of version {version}, and it is asked as one of "
             f"version {self.kv_engine_version}; set kv_engine_version to {version}"
         )
 

@@ -91,13 +91,15 @@ class Credentials:
     def read_token(self) -> str:
         """Return the token that was given, for ``auth_type`` token. A file is read each time: others may renew it.
 
-        :raises ConfigError: if the file cannot be read.
+        :raises ConfigError: if the file cannot be read, or this is no token.
         """
         if self.token:
-            return self.token.strip()
-        if self.token_path:
-            return _text_of(self.token_path, "token_path")
-        return os.environ.get("VAULT_TOKEN", "").strip()
+            token = self.token.strip()
+        elif self.token_path:
+            token = _text_of(self.token_path, "token_path")
+        else:
+            token = os.environ.get("VAULT_TOKEN", "").strip()
+        return check_header(token, "the token")
 
     def log_in(self, client: hvac.Client) -> Mapping[str, Any]:
         """Log in with ``client`` and return Vault's answer; the client's token stays as it is.
@@ -122,6 +124,16 @@ class Credentials:
                 answer = client.auth.userpass.login(quote(self.username or "", safe=""), self.password, **place)
         found: Mapping[str, Any] = answer["auth"]
         return found
+
+
+def check_header(text: str, what: str) -> str:
+    """Return a text that a header can hold, as it is.
+
+    :raises ConfigError: if it cannot, not quoting it: it may be a secret.
+    """
+    if not (text.isascii() and text.isprintable()):
+        raise ConfigError(f"{what} has a character that none can have, for example a line break; give it again")
+    return text
 
 
 def _text_of(path: str, argument: str) -> str:

@@ -12,7 +12,7 @@ from typing import Final
 import requests
 from hvac.exceptions import VaultError
 
-from windlass.errors import SecretsError
+from windlass.errors import ConfigError, SecretsError, WindlassError
 from windlass_vault.adapter import status_of, was_refused
 from windlass_vault.credentials import Credentials
 
@@ -33,16 +33,21 @@ _LOGIN_REMEDY: Final[Mapping[str, str]] = {
 class Failures:
     """Writes the sentences of one client."""
 
-    def __init__(self, url: str, credentials: Credentials, namespace: str | None = None) -> None:
-        self._vault = f"Vault at {url}" + (f" (namespace {namespace})" if namespace else "")
+    def __init__(self, url: str, credentials: Credentials, namespace: str | None, conn_id: str | None) -> None:
+        about = [f"connection `{conn_id}`"] if conn_id else []
+        about += [f"namespace {namespace}"] if namespace else []
+        #: How the sentences name the one that was asked.
+        self.vault = f"Vault at {url}" + (f" ({', '.join(about)})" if about else "")
         self._credentials = credentials
         method = credentials.auth_type
         self._who = "the token" if method == "token" else f"the {method} login"
         # A shorter text is no secret, and would be found inside of words.
         self._secrets = [secret for secret in credentials.secrets() if len(secret) >= _LEAST]
 
-    def of_login(self, error: Exception) -> SecretsError:
+    def of_login(self, error: Exception) -> WindlassError:
         """Return what to raise when a login failed."""
+        if isinstance(error, ConfigError):
+            return ConfigError(f"{self.vault} was not asked to log in: {error}")
         method = self._credentials.auth_type
         words = self._words(error) if isinstance(error, VaultError) else ""
         if not isinstance(error, VaultError) or status_of(error) not in {400, 401, 403, 404} or "namespace" in words:
@@ -53,49 +58,42 @@ class Failures:
         ):  # so Vault also hides that nothing is there
             remedy += ", and that the method is mounted there, else set auth_mount_point"
         where = f"auth/{self._credentials.mount}"
-        return SecretsError(f"{self._vault} refused {self._who} at {where}: {words}; {remedy}")
+        return SecretsError(f"{self.vault} refused {self._who} at {where}: {words}; {remedy}")
 
     def of(self, error: Exception, doing: str) -> SecretsError:
         """Return what to raise when ``doing``, for example ``read `x` in mount `secret```, failed by no refusal."""
         if isinstance(error, VaultError):
-            return SecretsError(f"{self._vault} did not {doing}: {self._reason(error)}")
+            return SecretsError(f"{self.vault} did not {doing}: {self._reason(error)}")
         if isinstance(error, requests.exceptions.SSLError):
             return SecretsError(
-                f"{self._vault} cannot be trusted: its certificate is not signed by a known authority, or is for "
+                f"{self.vault} cannot be trusted: its certificate is not signed by a known authority, or is for "
                 "another host; give the authority's certificate as ca_cert"
             )
         if isinstance(error, requests.Timeout):
             return SecretsError(self.too_late(f"to {doing}"))
-        if isinstance(error, requests.exceptions.InvalidHeader):
-            return SecretsError(
-                f"{self._vault} was not asked to {doing}: the token or the namespace has a character that no header "
-                "may hold; look for a line break in it"
-            )
         if isinstance(error, requests.ConnectionError):
             why = (
                 "the connection was refused or its name is not known" if was_refused(error) else "the connection broke"
             )
             return SecretsError(
-                f"{self._vault} cannot be reached to {doing}: {why}; check the address, and that it runs"
+                f"{self.vault} cannot be reached to {doing}: {why}; check the address, and that it runs"
             )
-        return SecretsError(f"{self._vault} cannot be asked to {doing}: {type(error).__name__}; check the address")
+        return SecretsError(f"{self.vault} cannot be asked to {doing}: {type(error).__name__}; check the address")
 
     def too_late(self, doing: str) -> str:
         """Return the sentence for an answer that did not come in time."""
-        return f"{self._vault} did not answer in time {doing}; check that it is well, and the network to it"
+        return f"{self.vault} did not answer in time {doing}; check that it is well, and the network to it"
 
     def denied(self, doing: str, api_path: str, capability: str, *, token_is_good: bool) -> SecretsError:
         """Return what to raise after a 403 that no other token could avoid."""
         if token_is_good:
             return SecretsError(
-                f"{self._vault} does not let {self._who} {doing}: permission denied; give it a policy with "
+                f"{self.vault} does not let {self._who} {doing}: permission denied; give it a policy with "
                 f'path "{api_path}" {{ capabilities = ["{capability}"] }}'
             )
         token = self._who if self._who == "the token" else f"the token of {self._who}"
         remedy = _LOGIN_REMEDY[self._credentials.auth_type]
-        return SecretsError(
-            f"{self._vault} refuses {token} to {doing}: it has ended, was revoked or is wrong; {remedy}"
-        )
+        return SecretsError(f"{self.vault} refuses {token} to {doing}: it has ended, was revoked or is wrong; {remedy}")
 
     def _reason(self, error: VaultError) -> str:
         words, status = self._words(error), status_of(error)

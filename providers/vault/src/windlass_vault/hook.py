@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
-from windlass.errors import ConfigError, SecretsError
+from windlass.errors import ConfigError, WindlassError
 from windlass.hooks import BaseHook, Connection
 from windlass_vault.credentials import DEFAULT_KUBERNETES_JWT_PATH, Credentials
 
@@ -76,7 +76,7 @@ class VaultHook(BaseHook):
             namespace: of Vault Enterprise, or OpenBao.
             verify: whether to check Vault's certificate, or the file of the authorities to trust.
             ca_cert: the file of the authorities to trust.
-            timeout: seconds for each try of a request, by default 10.
+            timeout: seconds for each try of a request, by default 10; with all its tries it has three times that.
             **kwargs: there are no others.
 
         :raises TypeError: for any other argument.
@@ -165,13 +165,13 @@ class VaultHook(BaseHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """Log in, and look whether the engine is of the version that the connection says."""
-        client = self._client(patience=_TEST_PATIENCE)
+        client = self._client(most=_TEST_PATIENCE)
         try:
             client.raw()
             if not client.keeper.is_good():
                 return False, client.refused_token()
             client.check_mount()
-        except SecretsError as error:
+        except WindlassError as error:
             return False, str(error)
         finally:
             client.close()
@@ -179,13 +179,15 @@ class VaultHook(BaseHook):
 
     # --- From the connection -------------------------------------------------------------------------------------
 
-    def _client(self, patience: float = 30.0) -> VaultClient:
+    def _client(self, most: float | None = None) -> VaultClient:
+        """Make a client, with a patience of at most so many seconds."""
         from windlass_vault.client import VaultClient
 
         connection = self.connection
         login, password = connection.login, connection.password
         auth_type = self._setting("auth_type") or "token"
         try:
+            timeout = _number("timeout", self._setting("timeout"), 10.0)
             credentials = Credentials(
                 auth_type=auth_type,
                 auth_mount_point=self._setting("auth_mount_point"),
@@ -205,12 +207,13 @@ class VaultHook(BaseHook):
                 credentials,
                 url=_url_of(connection, self._setting("use_tls")),
                 mount_point=self._setting("mount_point") or connection.schema or "secret",
-                kv_engine_version=_number("kv_engine_version", self._setting("kv_engine_version") or 2),
+                kv_engine_version=int(_number("kv_engine_version", self._setting("kv_engine_version"), 2)),
                 namespace=self._setting("namespace"),
                 verify=_truth_or_path(self._setting("verify")),
                 ca_cert=self._setting("ca_cert"),
-                timeout=float(_number("timeout", self._setting("timeout") or 10)),
-                patience=patience,
+                timeout=timeout,
+                patience=min(3 * timeout, most or 3 * timeout),
+                conn_id=connection.conn_id,
             )
         except ConfigError as error:
             raise ConfigError(f"connection `{connection.conn_id}`: {error}") from None
@@ -247,8 +250,13 @@ def _truth_or_path(value: object) -> bool | str | None:
     return words.get(str(value).lower(), str(value)) if str(value) else None
 
 
-def _number(name: str, value: object) -> int:
+def _number(name: str, value: object, otherwise: float) -> float:
+    if value is None or value == "":
+        return otherwise
     try:
-        return int(str(value))
+        found = float(str(value))
     except ValueError:
-        raise ConfigError(f"{name} must be a whole number, and {value!r} is none") from None
+        found = 0.0
+    if not 0 < found < float("inf"):
+        raise ConfigError(f"{name} must be a number above 0, and {value!r} is none")
+    return found

@@ -22,7 +22,7 @@ import hvac
 import requests
 from hvac.exceptions import VaultError
 
-from windlass.errors import SecretsError, WindlassError
+from windlass.errors import ConfigError, SecretsError, WindlassError
 from windlass_vault.adapter import deadline, keeping, remaining, status_of
 from windlass_vault.credentials import Credentials
 from windlass_vault.failures import Failures
@@ -74,6 +74,7 @@ class TokenKeeper:
         """Log in if nobody has, and renew the token if it is time to.
 
         :raises SecretsError: if Vault refuses the login, or cannot be reached.
+        :raises ConfigError: if a file that the login needs cannot be read.
         """
         lease = self._lease
         if lease is not None and not lease.is_due(self._now()):
@@ -139,7 +140,7 @@ class TokenKeeper:
         since = self._now()
         try:
             auth = self._credentials.log_in(self._client)
-        except (VaultError, requests.RequestException) as error:
+        except (VaultError, requests.RequestException, ConfigError) as error:
             raise self._failures.of_login(error) from None
         self._client.token = auth["client_token"]
         self._keep(auth, since)
@@ -147,14 +148,14 @@ class TokenKeeper:
     def _adopt(self) -> None:
         """Take the token that was given, and learn how long it is good."""
         since = self._now()
-        self._client.token = self._credentials.read_token()
         try:
+            self._client.token = self._credentials.read_token()
             found = self._client.auth.token.lookup_self()["data"]
         except VaultError as error:
             if status_of(error) != 403:
                 raise self._failures.of_login(error) from None
             found = {}  # what it is used for will tell whether it is no good, or may not ask this alone
-        except requests.RequestException as error:
+        except (requests.RequestException, ConfigError) as error:
             raise self._failures.of_login(error) from None
         self._keep({"lease_duration": found.get("ttl", 0), "renewable": found.get("renewable", False)}, since)
         self._watch()

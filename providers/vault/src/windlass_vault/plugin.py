@@ -23,7 +23,7 @@ _FIELDS = (
     ),
     ConnectionField(name="auth_mount_point", description="Of the method below auth/; by default its own name."),
     ConnectionField(name="mount_point", description="Of the KV engine, if not as schema."),
-    ConnectionField(name="kv_engine_version", kind="int", choices=("1", "2"), default=2),
+    ConnectionField(name="kv_engine_version", choices=("1", "2"), default="2"),
     ConnectionField(name="role_id", description="For approle, if not as login."),
     ConnectionField(name="kubernetes_role", description="For kubernetes."),
     ConnectionField(name="kubernetes_jwt_path", description="A file with the token of the service account."),
@@ -35,7 +35,7 @@ _FIELDS = (
     ConnectionField(name="use_tls", kind="bool", description="Whether to ask by https."),
     ConnectionField(name="verify", description="true, false, or the file of the authorities to trust."),
     ConnectionField(name="ca_cert", description="The file of the authorities to trust."),
-    ConnectionField(name="timeout", kind="int", default=10, description="Seconds for each try of a request."),
+    ConnectionField(name="timeout", kind="float", default=10.0, description="Seconds for each try of a request."),
     ConnectionField(name="client_kwargs", kind="json", description="As in Airflow: namespace, verify and timeout."),
 )
 
@@ -49,13 +49,6 @@ def windlass_provider() -> Provider:
         connection_types=(
             ConnectionType(
                 conn_type="vault", label="HashiCorp Vault", hook="windlass_vault.hook:VaultHook", fields=_FIELDS
-            ),
-            ConnectionType(
-                conn_type="vaults",
-                label="HashiCorp Vault",
-                hook="windlass_vault.hook:VaultHook",
-                description="As vault, by https.",
-                fields=_FIELDS,
             ),
         ),
         hooks={"VaultHook": "windlass_vault.hook:VaultHook"},

@@ -108,7 +108,9 @@ class TestImportsItsLibraryWhereADagFileDoes(Kit):
 
 class TestReachesPastTheFacades(Kit):
     breaks = {"test_it_imports_only_the_facades"}
-    distribution = provider("reaching", (OPERATORS, "from windlass.operators import", "from windlass.authoring.operator import"))
+    distribution = provider(
+        "reaching", (OPERATORS, "from windlass.operators import", "from windlass.authoring.operator import")
+    )
 
 
 class TestReachesPastTheFacadesByName(Kit):
