@@ -190,6 +190,20 @@ def test_a_token_that_no_header_can_hold_is_not_shown(vault: FakeVault, connect:
         connect(namespace=token)
 
 
+@pytest.mark.parametrize("version", [1, 2])
+def test_what_is_no_vault_is_told(vault: FakeVault, connect: Connect, role: Role, version: int) -> None:
+    client = connect(kv_engine_version=version)
+    client.raw()
+    vault.faults.order(status=200, errors=["welcome"])
+    assert "what it answered holds no secret; check the address" in told(lambda: client.read_values("x"))
+    vault.faults.order(status=204)
+    assert "what it answered holds no secret; check the address" in told(lambda: client.read_values("x"))
+    vault.faults.order(status=200)
+    assert told(connect(role()).raw).startswith(
+        f"Vault at {vault.url} gave no token for the approle login: it wants a "
+    )
+
+
 # --- Patience
 
 

@@ -40,6 +40,7 @@ def test_the_token_that_somebody_left_in_their_home_is_not_taken(
     ):
         Credentials()
     client = connect({"token": "hvs.other"})
+    assert client._raw.token == ""
     with pytest.raises(SecretsError, match="refuses the token"):
         client.read_secret("missing")
 

@@ -81,6 +81,17 @@ def test_it_logs_in_again_when_a_renewal_gains_nothing_any_more(
     assert vault.seen[0] == READ
 
 
+def test_it_logs_in_again_before_a_token_ends_that_cannot_be_renewed(
+    vault: FakeVault, connect: Connect, role: Role, clock: VirtualClock
+) -> None:
+    client = connect(role(token_ttl="1h", token_type="batch"), now=clock.monotonic)
+    client.read_secret("x")
+    clock.advance(3000)
+    client.read_secret("x")
+    assert RENEWAL not in vault.seen
+    assert vault.seen.count(LOGIN) == 2
+
+
 def test_it_logs_in_again_when_the_token_has_ended(
     vault: FakeVault, connect: Connect, role: Role, clock: VirtualClock
 ) -> None:
@@ -99,6 +110,15 @@ def test_it_logs_in_again_when_somebody_has_revoked_the_token(vault: FakeVault, 
     assert vault.seen.count(LOGIN) == 2
 
 
+def test_a_token_that_another_thread_has_replaced_meanwhile_is_reason_to_ask_again(
+    vault: FakeVault, connect: Connect, role: Role
+) -> None:
+    client = connect(role())
+    client.raw()
+    assert client.keeper.replace("the token before")
+    assert vault.seen.count(LOGIN) == 1
+
+
 def test_a_user_of_the_raw_client_is_kept_logged_in_as_well(
     vault: FakeVault, connect: Connect, role: Role, clock: VirtualClock
 ) -> None:
@@ -110,15 +130,21 @@ def test_a_user_of_the_raw_client_is_kept_logged_in_as_well(
 
 
 def test_an_outage_while_renewing_does_not_matter_as_long_as_the_token_is_good(
-    vault: FakeVault, connect: Connect, role: Role, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+    vault: FakeVault,
+    connect: Connect,
+    role: Role,
+    clock: VirtualClock,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr("windlass_vault.keeper._RENEWAL", 0.05)
     client = connect(role(token_ttl="1h"), now=clock.monotonic)
     client.read_secret("x")
     clock.advance(2500)
-    vault.faults.order(100, status=500, path="auth/token/renew-self")
+    vault.faults.order(100, status=500, errors=["disk full"], path="auth/token/renew-self")
     assert client.read_secret("x") is None
     assert vault.seen.count(LOGIN) == 1
+    assert "did not renew the token: it failed (500: disk full)" in caplog.text
 
 
 def test_many_threads_log_in_once(vault: FakeVault, connect: Connect, role: Role) -> None:

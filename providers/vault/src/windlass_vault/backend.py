@@ -172,11 +172,7 @@ class VaultBackend(SecretsBackend):
                 return None  # it names no mount, so no secret either
         if any(part in {"", ".", ".."} for part in name.split("/")):
             return None  # Vault has no such paths, and as a URL they would lead to secrets of another kind
-        answer = self._client.read_secret("/".join(filter(None, (base.strip("/"), name))), mount=mount)
-        if answer is None:
-            return None
-        found: dict[str, Any] = answer["data"] if self._client.kv_engine_version == 1 else answer["data"]["data"]
-        return found
+        return self._client.read_values("/".join(filter(None, (base.strip("/"), name))), mount=mount)
 
 
 def _unknown(name: str) -> ConfigError:

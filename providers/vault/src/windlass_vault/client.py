@@ -120,6 +120,22 @@ class VaultClient:
             )
         return self._asked(ask, path, mount)
 
+    def read_values(self, path: str, version: int | None = None, mount: str | None = None) -> dict[str, Any] | None:
+        """Return the keys and values of a secret, as :meth:`read_secret` finds it.
+
+        :raises SecretsError: if Vault refuses it, cannot be reached, or is none.
+        :raises UsageError: as there.
+        """
+        answer = self.read_secret(path, version, mount)
+        if answer is None:
+            return None
+        values = answer.get("data")
+        if self.kv_engine_version == 2 and isinstance(values, dict):
+            values = values.get("data")
+        if not isinstance(values, dict):
+            raise self._failures.no_secret(f"read `{path}` in mount `{self._mount(mount)}`")
+        return values
+
     def read_metadata(self, path: str) -> dict[str, Any] | None:
         """Return what Vault knows of a secret and its versions, None if there is no such secret.
 
@@ -163,11 +179,13 @@ class VaultClient:
         check_path(path)
         with self._explained("read", path, mount, part):
             try:
-                answer: dict[str, Any] = ask()
+                answer = ask()
             except InvalidPath as error:
                 self._check_absence(error, path, mount)
                 return None
-            return answer
+        if not isinstance(answer, dict):
+            raise self._failures.no_secret(f"read `{path}` in mount `{mount}`")
+        return answer
 
     def _mount(self, mount: str | None) -> str:
         return self.mount_point if mount is None else mount.strip("/")

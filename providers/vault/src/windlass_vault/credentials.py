@@ -102,7 +102,7 @@ class Credentials:
         return check_header(token, "the token")
 
     def log_in(self, client: hvac.Client) -> Mapping[str, Any]:
-        """Log in with ``client`` and return Vault's answer; the client's token stays as it is.
+        """Log in with ``client`` and return what Vault grants, empty if nothing; the client keeps its token.
 
         Not for ``auth_type`` token, which has nothing to log in with.
 
@@ -122,8 +122,7 @@ class Credentials:
                 answer = client.auth.ldap.login(self.username, self.password, **place)
             case _:  # hvac writes this name into the URL as it is
                 answer = client.auth.userpass.login(quote(self.username or "", safe=""), self.password, **place)
-        found: Mapping[str, Any] = answer["auth"]
-        return found
+        return (answer.get("auth") or {}) if isinstance(answer, Mapping) else {}
 
 
 def check_header(text: str, what: str) -> str:

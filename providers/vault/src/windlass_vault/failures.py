@@ -80,6 +80,20 @@ class Failures:
             )
         return SecretsError(f"{self.vault} cannot be asked to {doing}: {type(error).__name__}; check the address")
 
+    def without_token(self) -> SecretsError:
+        """Return what to raise when a login was answered, but not with a token."""
+        return SecretsError(
+            f"{self.vault} gave no token for {self._who}: it wants a second factor, which nobody can give here, or it is "
+            "no Vault; use another method, or check the address"
+        )
+
+    def no_secret(self, doing: str) -> SecretsError:
+        """Return what to raise when an answer is none of Vault's."""
+        return SecretsError(
+            f"{self.vault} did not {doing}: what it answered holds no secret; check the address, and that a KV engine "
+            "is mounted there"
+        )
+
     def too_late(self, doing: str) -> str:
         """Return the sentence for an answer that did not come in time."""
         return f"{self.vault} did not answer in time {doing}; check that it is well, and the network to it"

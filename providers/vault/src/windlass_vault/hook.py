@@ -122,11 +122,7 @@ class VaultHook(BaseHook):
 
         :raises SecretsError: if Vault refuses it, or cannot be reached.
         """
-        answer = self.vault_client.read_secret(secret_path, secret_version)
-        if answer is None:
-            return None
-        found: dict[str, Any] = answer["data"] if self.vault_client.kv_engine_version == 1 else answer["data"]["data"]
-        return found
+        return self.vault_client.read_values(secret_path, secret_version)
 
     def get_secret_metadata(self, secret_path: str) -> dict[str, Any] | None:
         """Return Vault's answer about a secret's versions, in ``["data"]["versions"]``; None if it does not exist.

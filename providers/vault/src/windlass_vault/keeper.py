@@ -124,7 +124,7 @@ class TokenKeeper:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         if not self._lock.acquire(timeout=remaining(30.0)):
-            raise SecretsError(self._failures.too_late("another thread was logging in"))
+            raise SecretsError(self._failures.too_late("for another thread to log in"))
         try:
             with keeping():
                 yield
@@ -142,6 +142,8 @@ class TokenKeeper:
             auth = self._credentials.log_in(self._client)
         except (VaultError, requests.RequestException, ConfigError) as error:
             raise self._failures.of_login(error) from None
+        if not auth.get("client_token"):
+            raise self._failures.without_token()
         self._client.token = auth["client_token"]
         self._keep(auth, since)
 
@@ -180,15 +182,22 @@ class TokenKeeper:
             with deadline(_RENEWAL):
                 auth = self._client.auth.token.renew_self()["auth"]
         except VaultError as error:
-            # Vault says no: ask for another token. Vault is down: the old one is good for a while.
-            return (status_of(error) or 0) >= 500
-        except requests.RequestException:
+            if (status_of(error) or 0) < 500:
+                return False
+            self._told(error)
+            return True
+        except requests.RequestException as error:
+            self._told(error)
             return True
         lease = Lease(float(auth["lease_duration"]), bool(auth["renewable"]), since)
         if lease.ttl <= self._granted / 3 and self._credentials.can_log_in_again:
             return False
         self._lease = lease
         return True
+
+    def _told(self, error: Exception) -> None:
+        """Log that Vault is down; the old token is good for a while."""
+        log.warning("%s", self._failures.of(error, "renew the token"))
 
     # --- While nothing is asked ----------------------------------------------------------------------------------
 
@@ -209,7 +218,7 @@ class TokenKeeper:
             with deadline(_RENEWAL):
                 self.ensure()
         except (WindlassError, VaultError, requests.RequestException) as error:
-            log.warning("the token of Vault could not be renewed: %s", type(error).__name__)
+            log.warning("%s", error if isinstance(error, WindlassError) else type(error).__name__)
         with self._lock:
             if self._lease is not None and self._lease.left(self._now()) > 0:
                 self._watch()

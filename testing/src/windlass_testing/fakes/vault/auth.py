@@ -40,7 +40,8 @@ class Login:
     @property
     def asked(self) -> dict[str, Any]:
         """What the role says of its tokens."""
-        return {ours: self.role[theirs] for ours, theirs in _TOKEN_ARGUMENTS.items() if theirs in self.role}
+        asked = {ours: self.role[theirs] for ours, theirs in _TOKEN_ARGUMENTS.items() if theirs in self.role}
+        return asked | {"renewable": self.role.get("token_type") != "batch"}
 
 
 class Method(Protocol):

@@ -174,6 +174,18 @@ def test_a_policy_in_hcl_says_the_same(real_or_fake: hvac.Client, mount: str) ->
             user.secrets.kv.v1.read_secret(path, mount)
 
 
+def test_what_one_policy_denies_no_other_grants(real_or_fake: hvac.Client, mount: str) -> None:
+    enable(real_or_fake, mount, 1)
+    real_or_fake.secrets.kv.v1.create_or_update_secret("db", {"x": "1"}, mount_point=mount)
+    for name, capability in ((f"{mount}-may", "read"), (f"{mount}-may-not", "deny")):
+        real_or_fake.sys.create_or_update_policy(name, f'path "{mount}/db" {{ capabilities = ["{capability}"] }}')
+    token = real_or_fake.auth.token.create(policies=[f"{mount}-may"])["auth"]["client_token"]
+    assert user_of(real_or_fake, token).secrets.kv.v1.read_secret("db", mount)["data"] == {"x": "1"}
+    token = real_or_fake.auth.token.create(policies=[f"{mount}-may", f"{mount}-may-not"])["auth"]["client_token"]
+    with pytest.raises(Forbidden, match="permission denied"):
+        user_of(real_or_fake, token).secrets.kv.v1.read_secret("db", mount)
+
+
 def test_a_token_that_vault_does_not_know_may_nothing(real_or_fake: hvac.Client) -> None:
     stranger = user_of(real_or_fake, "hvs.unknown")
     assert not stranger.is_authenticated()
