@@ -1,8 +1,8 @@
 """What `windlass providers new` writes: the example provider, under another name.
 
-The template is the tested example itself, `docs/examples/windlass-hello`; wheels of this distribution hold a copy. A new
-package is that example with its name replaced everywhere, so what passes there passes here, and no second template can
-fall behind. Nothing is written here: files are values, and the command line puts them in place.
+The template is the tested example itself, `docs/examples/windlass-hello`; wheels of this distribution hold a copy. A
+new package is that example with its name replaced everywhere, so what passes there passes here, and no second template
+can fall behind. Nothing is written here: files are values, and the command line puts them in place.
 """
 
 from __future__ import annotations

@@ -11,23 +11,19 @@ import os
 import subprocess
 import sys
 from collections import defaultdict
-from functools import cache
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
 EXAMPLES = Path(__file__).parent / "examples"
 
 
-def expectations() -> list[tuple[str, str, frozenset[str]]]:
-    """Return (file, class, names of tests that must fail) of every example."""
-    return [
-        (file.stem, node.name, _breaks(node))
-        for file in sorted(EXAMPLES.glob("*_examples.py"))
-        for node in ast.parse(file.read_text("utf-8")).body
-        if isinstance(node, ast.ClassDef) and node.name.startswith("Test")
-    ]
+def expectations(file: Path) -> dict[str, frozenset[str]]:
+    """Return the names of the tests that must fail by the class of the example."""
+    tree = ast.parse(file.read_text("utf-8"))
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name.startswith("Test")]
+    return {node.name: _breaks(node) for node in classes}
 
 
 def _breaks(node: ast.ClassDef) -> frozenset[str]:
@@ -40,36 +36,24 @@ def _breaks(node: ast.ClassDef) -> frozenset[str]:
     raise AssertionError(f"{node.name} does not say what it breaks")
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("kit")
-
-
-@cache
-def run(stem: str, folder: Path) -> tuple[int, str]:
-    """Run the examples of a file; return pytest's exit code and what it said."""
-    site = folder / stem
+def failures(file: Path, folder: Path) -> dict[str, dict[str, str]]:
+    """Run the examples of a file; return by class what failed, without parameters, with the first message of each."""
+    report, site = folder / "report.xml", folder / "site"
     site.mkdir()
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "-W", "error"]
     command += ["--import-mode=prepend", "-o", "markers=budget\nprocesses", f"--rootdir={EXAMPLES}"]
-    command += [f"--junitxml={folder / stem}.xml", f"{EXAMPLES / stem}.py"]
+    command += [f"--junitxml={report}", str(file)]
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("WINDLASS_", "PYTEST_"))}
     environ |= {
         "KIT_SITE": str(site),
-        "PYTHONPATH": str(site),
+        "PYTHONPATH": os.pathsep.join([str(site), str(EXAMPLES)]),
         "PYTHONDONTWRITEBYTECODE": "1",
         "WINDLASS_HOME": str(folder / "home"),
     }
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=100, check=False)
-    return done.returncode, done.stdout + done.stderr
-
-
-def failures(stem: str, folder: Path) -> dict[str, dict[str, str]]:
-    """Return by class what failed: the tests without their parameters, with the first message of each."""
-    code, output = run(stem, folder)
-    assert code in {0, 1}, output
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode in {0, 1}, done.stdout + done.stderr
     found: dict[str, dict[str, str]] = defaultdict(dict)
-    for case in ElementTree.parse(folder / f"{stem}.xml").iter("testcase"):  # noqa: S314 - of our own making
+    for case in ET.parse(report).iter("testcase"):  # noqa: S314 - of our own making
         failed = [child for child in case if child.tag in {"failure", "error"}]
         tests = found[str(case.get("classname")).rpartition(".")[2]]
         if failed:
@@ -77,13 +61,16 @@ def failures(stem: str, folder: Path) -> dict[str, dict[str, str]]:
     return found
 
 
-@pytest.mark.parametrize(
-    ("stem", "name", "breaks"),
-    expectations(),
-    ids=[f"{stem.removesuffix('_examples')}-{name}" for stem, name, _ in expectations()],
-)
-def test_exactly_the_intended_tests_fail(folder: Path, stem: str, name: str, breaks: frozenset[str]) -> None:
-    found = failures(stem, folder)
-    assert name in found, "pytest has not run it"
-    failed = found[name]
-    assert failed.keys() == breaks, "\n".join(f"{test}: {message}" for test, message in failed.items())
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*_examples.py")), ids=lambda file: file.stem)
+def test_exactly_the_intended_tests_reject_each_example(tmp_path: Path, file: Path) -> None:
+    found = failures(file, tmp_path)
+    expected = expectations(file)
+    assert found.keys() == expected.keys()
+    wrong = [
+        f"{name}, {test}: {message or 'passes'}"
+        for name, tests in found.items()
+        for test, message in (dict.fromkeys(expected[name], "") | tests).items()
+        if (test in tests) != (test in expected[name])
+    ]
+    assert not wrong, "\n".join(wrong)

@@ -12,13 +12,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from typing import IO, Any, Final, Self
+from typing import IO, Any, Self
 
 from windlass.operators import BaseOperator
 from windlass_testing.fixtures import ConnectionLike, made
-
-#: Seconds to wait for what should happen at once on a machine that is not busy.
-PATIENCE: Final = 30.0
 
 
 class Killed:
@@ -57,23 +54,23 @@ class Killed:
             self._process.kill()
         self._stack.close()
 
-    def wait(self, condition: Callable[[], bool], what: str) -> None:
-        """Wait until ``condition`` holds.
+    def wait(self, condition: Callable[[], bool], what: str, patience: float) -> None:
+        """Wait until ``condition`` holds, ``patience`` seconds at most.
 
         :raises AssertionError: if it does not in time, or the process ends while the work should begin.
         """
         assert self._process is not None
         was_running = self._process.poll() is None
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + patience
         while not condition():
             if was_running and self._process.poll() is not None:
                 raise AssertionError(f"waited for {what}, but the task ended:\n{_pipe(self._process.stdout).read()}")
             if time.monotonic() > deadline:
-                raise AssertionError(f"waited {PATIENCE:.0f} s for {what}")
+                raise AssertionError(f"waited {patience:g} s for {what}")
             time.sleep(0.02)
 
-    def kill(self) -> None:
-        """Send SIGTERM and wait for the end.
+    def kill(self, patience: float) -> None:
+        """Send SIGTERM and wait for the end, ``patience`` seconds at most.
 
         :raises AssertionError: if the task does not end, or ended before by itself.
         """
@@ -82,9 +79,9 @@ class Killed:
             raise AssertionError(f"the task ended before it was killed:\n{_pipe(self._process.stdout).read()}")
         self._process.terminate()
         try:
-            self._process.wait(PATIENCE)
+            self._process.wait(patience)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"the task did not end within {PATIENCE:.0f} s of SIGTERM") from None
+            raise AssertionError(f"the task did not end within {patience:g} s of SIGTERM") from None
 
 
 def _pipe(stream: IO[str] | None) -> IO[str]:

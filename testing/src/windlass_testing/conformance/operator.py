@@ -19,7 +19,8 @@ from windlass_testing.conformance.suite import Suite, must_give
 from windlass_testing.fixtures import ConnectionLike, RunTask, made
 
 _WORD: Final = "rendered-by-conformance"
-_TEMPLATE: Final = "{{ params.conformance }}"
+#: With space around it, so that an ``__init__`` that strips a text is found out.
+_TEMPLATE: Final = " {{ params.conformance }} "
 
 
 class OperatorSuite(Suite):
@@ -45,6 +46,8 @@ class OperatorSuite(Suite):
     result: Any = ...
     #: Template field -> a value to try it with that holds ``{{ params.conformance }}``, where a text does not do.
     template_values: Mapping[str, Any] = {}
+    #: Seconds within which its work must begin, and be gone once it was killed.
+    patience: float = 30.0
     #: The argument that names its connection, by which ``failing_connection`` is handed in. None: it has none.
     conn_id_argument: str | None = None
 
@@ -138,10 +141,11 @@ class OperatorSuite(Suite):
                 operator = _until_execute(self.operator_class)(
                     **{"task_id": "under_test", **self.arguments, name: self._template_of(name)}
                 )
-            run_task(operator)
+            done = run_task(operator)
+            assert done.state == "success", done.reason
             seen = repr(operator.seen[name])
             assert _WORD in seen, f"{name} is {seen} in execute"
-            assert _TEMPLATE not in seen, f"{name} is {seen} in execute"
+            assert "{{" not in seen, f"{name} is {seen} in execute"
 
     def test_a_template_field_takes_the_result_of_another_task(self) -> None:
         """Given `other.output`, the operator depends on that task and waits with looking at the value."""
@@ -194,9 +198,9 @@ class OperatorSuite(Suite):
         if endless_arguments is None:
             pytest.skip("it leaves nothing outside its process: endless_arguments is None")
         with Killed(self.operator_class, {**self.arguments, **endless_arguments}, connections) as task:
-            task.wait(self.is_at_work, "the work to begin")
-            task.kill()
-            task.wait(self.is_gone, "the work to be gone")
+            task.wait(self.is_at_work, "the work to begin", self.patience)
+            task.kill(self.patience)
+            task.wait(self.is_gone, "the work to be gone", self.patience)
 
     def _settable_fields(self) -> list[str]:
         """The template fields that are arguments as well; what an operator makes itself is rendered the same."""
@@ -217,6 +221,6 @@ def _until_execute(cls: type[BaseOperator]) -> Any:  # noqa: ANN401 - a class ma
     """Return the class with an ``execute`` that only remembers its template fields, rendered by then."""
 
     def execute(self: Any, _context: Mapping[str, Any]) -> None:  # noqa: ANN401 - of the class made below
-        self.seen.update({name: getattr(self, name) for name in self.template_fields})
+        self.seen.update({name: getattr(self, name, None) for name in self.template_fields})
 
     return OperatorMeta(cls.__name__, (cls,), {"execute": execute, "seen": {}, "__module__": cls.__module__})

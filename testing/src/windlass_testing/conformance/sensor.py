@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from windlass.authoring.operator import OperatorMeta, argument_names
 from windlass.errors import TaskDeferred
 from windlass.operators import BaseOperator
 from windlass.registry import registry
@@ -79,6 +80,18 @@ class SensorSuite(OperatorSuite):
         assert late.state == "failed", late.log
         assert "timed out" in (late.reason or ""), late.reason
 
+    def test_deferred_it_goes_on_when_its_trigger_fires(
+        self, run_task: RunTask, connections: Mapping[str, ConnectionLike]
+    ) -> None:
+        """What it waits for comes only after it has deferred: the trigger sees it and the sensor succeeds."""
+        if not _is_deferrable(self.operator_class):
+            pytest.skip("it has no argument deferrable")
+        sensor = _blind(self.operator_class)(**{"task_id": "under_test", **self.arguments, "deferrable": True})
+        done = run_task(sensor, connections=connections)
+        assert done.state == "success", done.log
+        if self.result is not ...:
+            assert done.result == self.result
+
     def test_it_defers_to_a_trigger_that_its_provider_lists(
         self, run_task: RunTask, connections: Mapping[str, ConnectionLike]
     ) -> None:
@@ -98,14 +111,16 @@ class SensorSuite(OperatorSuite):
 
 
 def _is_deferrable(cls: type[BaseOperator]) -> bool:
-    from windlass.authoring.operator import argument_names
-
     return "deferrable" in argument_names(cls)
+
+
+def _blind(cls: type[BaseOperator]) -> Any:  # noqa: ANN401 - a class made here has no static name
+    """Return the class with a ``poke`` that finds nothing, so that only a trigger can."""
+    return OperatorMeta(cls.__name__, (cls,), {"poke": lambda _self, _context: False, "__module__": cls.__module__})
 
 
 def _catching(cls: type[BaseOperator]) -> Any:  # noqa: ANN401 - a class made here has no static name
     """Return the class with an ``execute`` that keeps its deferral instead of leaving."""
-    from windlass.authoring.operator import OperatorMeta
 
     def execute(self: Any, context: Mapping[str, Any]) -> None:  # noqa: ANN401 - of the class made below
         try:

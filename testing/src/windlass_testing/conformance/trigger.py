@@ -83,8 +83,8 @@ class TriggerSuite(Suite):
         trigger = self.waiting()
         with session_scope(_given(connections)):
             wait = asyncio.ensure_future(_first(trigger))
-            for _ in range(20):
-                await asyncio.sleep(0.01)
+            for _ in range(5):
+                await asyncio.sleep(0.02)
                 assert not wait.done(), f"it fired before make_it_fire(): {wait.result()!r}"
             self.make_it_fire()
             try:

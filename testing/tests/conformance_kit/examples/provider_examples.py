@@ -11,6 +11,7 @@ library("lostlib")
 OPERATORS = "operators.py"
 PLUGIN = "plugin.py"
 FUTURE = "from __future__ import annotations\n"
+TONE = 'ConfigOption(section="settings", key="tone", default="warm", description="")'
 REQUIRES = "Requires-Dist: windlass<1,>=0.1\n"
 
 
@@ -81,10 +82,10 @@ class TestTakesANameOfTheCore(Kit):
     breaks = {"test_it_claims_no_name_of_the_core"}
     distribution = provider(
         "greedy",
-        (PLUGIN, '"GreedyOperator": "windlass_greedy.operators:GreedyOperator"', '"PythonOperator": "windlass_greedy.operators:PythonOperator"'),
+        (PLUGIN, "GreedyOperator", "PythonOperator"),
         (OPERATORS, "class GreedyOperator", "class PythonOperator"),
         ("docs/index.md", "GreedyOperator", "PythonOperator"),
-    )  # fmt: skip
+    )
 
 
 class TestImportsALibraryInItsManifest(Kit):
@@ -108,9 +109,7 @@ class TestImportsItsLibraryWhereADagFileDoes(Kit):
 
 class TestReachesPastTheFacades(Kit):
     breaks = {"test_it_imports_only_the_facades"}
-    distribution = provider(
-        "reaching", (OPERATORS, "from windlass.operators import", "from windlass.authoring.operator import")
-    )
+    distribution = provider("reaching", (OPERATORS, "from windlass.operators", "from windlass.authoring.operator"))
 
 
 class TestReachesPastTheFacadesByName(Kit):
@@ -173,8 +172,9 @@ class TestHasASettingThatNobodyExplains(Kit):
     distribution = provider(
         "settings",
         (PLUGIN, "import ConnectionField", "import ConfigOption, ConnectionField"),
-        (PLUGIN, "connection_types=(", 'config_options=(ConfigOption(section="settings", key="tone", default="warm", description=""),),\n        connection_types=('),
-    )  # fmt: skip
+        (PLUGIN, "connection_types=(", "config_options=(TONE,),\n        connection_types=("),
+        (PLUGIN, "@hookimpl", f"TONE = {TONE}\n\n\n@hookimpl"),
+    )
 
 
 class TestDoesNotDescribeItsOperator(Kit):

@@ -1,11 +1,14 @@
-"""Providers made from the example, each with one thing wrong, installed where the interpreter of the test finds them."""
+"""Providers made from the example, with something wrong, installed where the interpreter of a test finds them."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
+import threading
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from windlass_testing.scaffold import provider_files
 
@@ -62,3 +65,13 @@ def library(name: str) -> None:
 def _write(file: Path, text: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
+
+
+def server(name: str) -> Any:
+    """Return a running server of the example's, for the tests of the example installed as ``name``."""
+    path = SITE / f"server_of_{name}.py"
+    _write(path, provider_files(name)["tests/conftest.py"].decode())
+    module = importlib.import_module(path.stem)
+    made = getattr(module, f"{name.capitalize()}Server")()
+    threading.Thread(target=made.serve_forever, args=(0.01,), daemon=True).start()
+    return made
