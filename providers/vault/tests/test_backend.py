@@ -147,7 +147,7 @@ def test_what_is_there_and_no_entry_is_an_error_that_quotes_nothing(vault: FakeV
             "the secret of connection `v` in Vault has conn_uri and host, login; keep one or the other",
         ),
         ("connections/v", {"conn_uri": "s3cret"}, "connection `v`: a URI looks like type://"),
-        ("connections/v", {"pasword": "s3cret"}, "connection `v` has no field 'pasword'; did you mean password?"),
+        ("connections/v", {"loginn": "s3cret"}, "connection `v` has no field 'loginn'; did you mean login?"),
     ):
         vault.write(f"secret/data/{path}", data=data)
         kind = path.partition("/")[0]
