@@ -83,8 +83,8 @@ class Failures:
     def without_token(self) -> SecretsError:
         """Return what to raise when a login was answered, but not with a token."""
         return SecretsError(
-            f"{self.vault} gave no token for {self._who}: it wants a second factor, which nobody can give here, or it is "
-            "no Vault; use another method, or check the address"
+            f"{self.vault} gave no token for {self._who}: it wants a second factor, which nobody can give here, or it "
+            "is no Vault; use another method, or check the address"
         )
 
     def no_secret(self, doing: str) -> SecretsError:
