@@ -198,10 +198,25 @@ def test_what_is_no_vault_is_told(vault: FakeVault, connect: Connect, role: Role
     assert "what it answered holds no secret; check the address" in told(lambda: client.read_values("x"))
     vault.faults.order(status=204)
     assert "what it answered holds no secret; check the address" in told(lambda: client.read_values("x"))
+    for status, text in (
+        (200, "<h1>welcome</h1>"),
+        (404, "<h1>no such service</h1>"),
+        (404, '{"message": "not here"}'),
+    ):
+        vault.faults.order(status=status, text=text, path="secret")
+        assert "what it answered holds no secret; check the address" in told(lambda: client.read_values("x"))
     vault.faults.order(status=200)
     assert told(connect(role()).raw).startswith(
         f"Vault at {vault.url} gave no token for the approle login: it wants a "
     )
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "<h1>oh</h1>", '{"errors": "oh"}', '{"errors": [{"message": "oh"}]}'])
+def test_a_failure_of_something_that_is_no_vault_is_told_as_well(vault: FakeVault, connect: Connect, text: str) -> None:
+    client = connect()
+    client.raw()
+    vault.faults.order(status=418, text=text)
+    assert "it answered 418" in told(lambda: client.read_secret("x"))
 
 
 # --- Patience

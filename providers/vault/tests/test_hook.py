@@ -201,11 +201,16 @@ def test_its_test_says_what_is_wrong(hook: Make, vault: FakeVault) -> None:
     assert not works
     assert message == (
         f"Vault at {vault.url} (connection `my_vault`) refuses the token to log in: it has ended, was revoked or is "
-        "wrong; make another token and give that one"
+        "wrong, or it lacks even the policy default; make another token and give that one"
     )
     works, message = hook(schema="old").test_connection()
     assert not works
     assert "set kv_engine_version to 1" in message
+    vault.faults.order(1000, status=500, errors=["disk full"], path="sys/")
+    works, message = hook(timeout=0.1).test_connection()
+    assert not works
+    assert "did not tell what is mounted: it failed (500: disk full)" in message
+    vault.faults.clear()
     vault.faults.order(1000, status=503, errors=["Vault is sealed"])
     works, message = hook(timeout=0.1).test_connection()
     assert not works

@@ -205,8 +205,8 @@ def test_a_given_token_that_has_ended_is_told(vault: FakeVault, connect: Connect
     with pytest.raises(SecretsError) as caught:
         client.read_secret("x")
     assert str(caught.value) == (
-        f"Vault at {vault.url} refuses the token to read `x` in mount `secret`: it has ended, was revoked or is wrong; "
-        "make another token and give that one"
+        f"Vault at {vault.url} refuses the token to read `x` in mount `secret`: it has ended, was revoked or is wrong, "
+        "or it lacks even the policy default; make another token and give that one"
     )
     assert token not in str(caught.value)
 

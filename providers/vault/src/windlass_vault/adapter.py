@@ -144,9 +144,10 @@ def failure_of(response: requests.Response) -> VaultError:
     """Return hvac's exception for an answer, which knows its ``status`` besides."""
     try:
         json = response.json()
-        errors = json.get("errors")
-    except (ValueError, AttributeError):
-        json = errors = None
+    except ValueError:
+        json = None
+    found = json.get("errors") if isinstance(json, dict) else None
+    errors = [str(entry) for entry in found] if isinstance(found, list) else None
     method, url = response.request.method, response.url
     error = VaultError.from_status(
         response.status_code, response.reason, errors=errors, method=method, url=url, text=response.text, json=json

@@ -16,8 +16,8 @@ from windlass.errors import ConfigError
 from windlass_vault.client import VaultClient
 from windlass_vault.credentials import DEFAULT_KUBERNETES_JWT_PATH, Credentials
 
-#: Seconds for one question with all its requests: the helper gives 10, and kills what takes longer.
-PATIENCE: Final = 8.0
+#: Seconds for one question with all its requests: the helper gives 10, with its own start, and kills what takes longer.
+PATIENCE: Final = 7.0
 _FIELDS: Final = frozenset({"conn_type", "host", "login", "password", "schema", "port", "extra"})
 
 
@@ -76,7 +76,7 @@ class VaultBackend(SecretsBackend):
             namespace: of Vault Enterprise, or OpenBao.
             verify: whether to check Vault's certificate, or the file of the authorities to trust.
             ca_cert: the file of the authorities to trust.
-            timeout: seconds for each try of a request; a question with all its requests has 8.
+            timeout: seconds for each try of a request; a question with all its requests has 7.
             **unknown: refused by name.
 
         :raises ConfigError: if an argument cannot be, or is missing.

@@ -96,6 +96,21 @@ class VaultClient:
             self.keeper.ensure()
         return self._raw
 
+    def check(self) -> None:
+        """Log in, and look whether the engine at the mount is of the version that it is taken for.
+
+        :raises SecretsError: saying what is wrong.
+        :raises ConfigError: if a file that the login needs cannot be read.
+        """
+        with deadline(self.patience):
+            self.keeper.ensure()
+            try:
+                if not self.keeper.can_log_in_again and not self.keeper.is_good():
+                    raise self._failures.denied("log in", "", "", token_is_good=False)
+                self.check_mount()
+            except (VaultError, requests.RequestException) as error:
+                raise self._failures.of(error, "tell what is mounted") from None
+
     def close(self) -> None:
         """Close the connections. What was logged in for is left to end by itself."""
         self.keeper.close()
@@ -190,10 +205,6 @@ class VaultClient:
     def _mount(self, mount: str | None) -> str:
         return self.mount_point if mount is None else mount.strip("/")
 
-    def refused_token(self) -> str:
-        """Return the sentence that Vault does not know the token."""
-        return str(self._failures.denied("log in", "", "", token_is_good=False))
-
     # --- What is no answer ---------------------------------------------------------------------------------------
 
     @contextmanager
@@ -222,6 +233,8 @@ class VaultClient:
     def _check_absence(self, error: InvalidPath, path: str, mount: str) -> None:
         """Raise if a 404 means something else than a secret that is not there."""
         json = error.json if isinstance(error.json, dict) else {}
+        if not json.keys() & {"errors", "data", "warnings"}:  # a proxy, say, that finds no Vault behind it
+            raise self._failures.no_secret(f"read `{path}` in mount `{mount}`")
         if any("no handler for route" in str(text) for text in error.errors or ()):
             raise SecretsError(f"{self._failures.vault} has no secrets engine at mount `{mount}`; check mount_point")
         if error.errors:

@@ -18,6 +18,7 @@ from windlass_vault.credentials import Credentials
 
 _HIDDEN: Final = "***"
 _LEAST: Final = 4
+_NO_GOOD: Final = "it has ended, was revoked or is wrong, or it lacks even the policy default"
 
 #: What to do about a login that Vault refused.
 _LOGIN_REMEDY: Final[Mapping[str, str]] = {
@@ -107,7 +108,7 @@ class Failures:
             )
         token = self._who if self._who == "the token" else f"the token of {self._who}"
         remedy = _LOGIN_REMEDY[self._credentials.auth_type]
-        return SecretsError(f"{self.vault} refuses {token} to {doing}: it has ended, was revoked or is wrong; {remedy}")
+        return SecretsError(f"{self.vault} refuses {token} to {doing}: {_NO_GOOD}; {remedy}")
 
     def _reason(self, error: VaultError) -> str:
         words, status = self._words(error), status_of(error)

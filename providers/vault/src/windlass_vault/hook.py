@@ -163,10 +163,7 @@ class VaultHook(BaseHook):
         """Log in, and look whether the engine is of the version that the connection says."""
         client = self._client(most=_TEST_PATIENCE)
         try:
-            client.raw()
-            if not client.keeper.is_good():
-                return False, client.refused_token()
-            client.check_mount()
+            client.check()
         except WindlassError as error:
             return False, str(error)
         finally:

@@ -103,6 +103,11 @@ class TokenKeeper:
             self._log_in()
             return True
 
+    @property
+    def can_log_in_again(self) -> bool:
+        """Whether the token came from a login, and not from outside."""
+        return self._credentials.can_log_in_again
+
     def is_good(self) -> bool:
         """Return whether Vault knows the present token."""
         try:

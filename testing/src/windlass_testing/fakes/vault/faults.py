@@ -16,6 +16,8 @@ class Fault:
     #: Answer with this, instead of what Vault would; None lets Vault answer.
     status: int | None = None
     errors: Sequence[str] = ("internal error",)
+    #: The whole answer, from something that is no Vault.
+    text: str | None = None
     #: Seconds until the answer.
     delay: float = 0.0
     #: Close the connection instead of answering.
@@ -35,16 +37,18 @@ class Faults:
         *,
         status: int | None = None,
         errors: Sequence[str] = ("internal error",),
+        text: str | None = None,
         delay: float = 0.0,
         drop: bool = False,
         path: str = "",
     ) -> None:
         """Let the next ``times`` requests fail, wait ``delay`` seconds, or lose their connection; later orders queue.
 
+        A failure is ``status`` with Vault's ``errors``, or with a ``text`` that is not Vault's at all, as of a proxy.
         ``path`` restricts it to requests whose path, without ``/v1/``, begins so.
         """
         with self._lock:
-            self._ordered.append(Fault(times, path, status, errors, delay, drop))
+            self._ordered.append(Fault(times, path, status, errors, text, delay, drop))
 
     def take(self, path: str) -> Fault | None:
         """Return what shall happen to a request, and count it."""

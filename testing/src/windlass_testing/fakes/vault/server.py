@@ -217,7 +217,10 @@ class _Handler(BaseHTTPRequestHandler):
                 _close(self.connection)
                 return
             if fault.status is not None:
-                self._send(Response(fault.status, {"errors": list(fault.errors)}))
+                if fault.text is None:
+                    self._send(Response(fault.status, {"errors": list(fault.errors)}))
+                else:
+                    self._send(Response(fault.status), fault.text)
                 return
         try:
             body = json.loads(data) if data else {}
@@ -228,14 +231,14 @@ class _Handler(BaseHTTPRequestHandler):
         token = self.headers.get("X-Vault-Token", "") or self.headers.get("Authorization", "").removeprefix("Bearer ")
         self._send(vault.state.handle(Request(operation, path, namespace, token, query, body, target=self.path)))
 
-    def _send(self, response: Response) -> None:
-        data = b"" if response.body is None else json.dumps(response.body).encode() + b"\n"
+    def _send(self, response: Response, text: str = "") -> None:
+        data = text.encode() if response.body is None else json.dumps(response.body).encode() + b"\n"
         self.send_response(response.status)
         for name, value in response.headers.items():
             self.send_header(name, value)
         self.send_header("Cache-Control", "no-store")
         if data:
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", "text/html" if text else "application/json")
         if response.status != 204:
             self.send_header("Content-Length", str(len(data)))
         self.end_headers()
