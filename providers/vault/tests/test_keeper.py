@@ -160,6 +160,33 @@ def test_many_threads_log_in_once(vault: FakeVault, connect: Connect, role: Role
     assert vault.seen.count(LOGIN) == 1
 
 
+def test_many_threads_survive_that_their_token_is_revoked(vault: FakeVault, connect: Connect, role: Role) -> None:
+    client = connect(role(), patience=20.0)
+    vault.write("secret/data/x", data={"n": 1})
+    errors: list[Exception] = []
+    under_way = threading.Semaphore(0)
+
+    def work() -> None:
+        for _ in range(20):
+            try:
+                assert client.read_secret("x") is not None
+            except Exception as error:  # noqa: BLE001 - the test tells which
+                errors.append(error)
+            under_way.release()
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for _ in range(3):
+        for _ in range(30):
+            assert under_way.acquire(timeout=30)
+        vault.state.tokens.revoke(client.raw().token or "")
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert vault.seen.count(LOGIN) == 4
+
+
 def test_a_login_that_hangs_holds_up_no_thread_beyond_its_time(vault: FakeVault, connect: Connect, role: Role) -> None:
     client = connect(role(), patience=0.4, timeout=5.0)
     vault.faults.order(8, delay=5.0, path="auth/approle/login")
