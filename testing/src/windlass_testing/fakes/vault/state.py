@@ -119,7 +119,7 @@ class State:
                 return self._logged_in(request, mount, method.handle(request, rest))
         token = self.tokens.find(request.token)
         if token is None:
-            raise denied("invalid token") if request.token else VaultFailure(400, "missing client token")
+            raise denied("invalid token") if request.token else VaultFailure(403, "permission denied")
         self._authorise(request, token, here)
         if request.path.startswith("auth/token/"):
             return self.tokens.handle(request, token, request.path.removeprefix("auth/token/"))

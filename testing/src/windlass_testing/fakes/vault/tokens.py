@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from windlass_testing.fakes.vault.wire import Request, Response, VaultFailure, denied, empty, envelope, names, seconds
+from windlass_testing.fakes.vault.wire import Request, Response, VaultFailure, empty, envelope, names, seconds
 from windlass_testing.fakes.vault.wire import timestamp as written
 
 #: Vault's own: 32 days, for tokens that ask for none and as the longest of all.
@@ -156,7 +156,7 @@ class Tokens:
     def _other(self, request: Request, what: str) -> Response:
         found = self.find(str(request.body.get("token", "")))
         if found is None:
-            raise VaultFailure(400, "token not found") if what == "revoke" else denied("bad token")
+            raise VaultFailure(400, "token not found") if what == "revoke" else VaultFailure(403, "bad token")
         if what == "lookup":
             return envelope(self._described(found))
         if what == "renew":

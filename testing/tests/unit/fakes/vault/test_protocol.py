@@ -189,8 +189,11 @@ def test_what_one_policy_denies_no_other_grants(real_or_fake: hvac.Client, mount
 def test_a_token_that_vault_does_not_know_may_nothing(real_or_fake: hvac.Client) -> None:
     stranger = user_of(real_or_fake, "hvs.unknown")
     assert not stranger.is_authenticated()
-    with pytest.raises(Forbidden, match="permission denied"):
-        read(stranger, "secret")
+    for visitor in (stranger, user_of(real_or_fake, "")):
+        with pytest.raises(Forbidden, match="permission denied"):
+            read(visitor, "secret")
+    with pytest.raises(Forbidden, match="bad token"):
+        real_or_fake.auth.token.lookup("hvs.unknown")
 
 
 def test_a_token_is_described_renewed_and_revoked(real_or_fake: hvac.Client) -> None:
