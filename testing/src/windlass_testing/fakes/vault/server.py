@@ -7,13 +7,14 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from windlass_testing.fakes.running import run_until_stopped
 from windlass_testing.fakes.vault.faults import Faults
 from windlass_testing.fakes.vault.state import State
 from windlass_testing.fakes.vault.wire import Request, Response, VaultFailure
@@ -147,11 +148,9 @@ def _granted(answer: Response) -> Mapping[str, Any]:
     return body
 
 
-@contextlib.contextmanager
-def serve(host: str, port: int) -> Iterator[Mapping[str, object]]:
-    """Serve a fake Vault inside the block, which is given its address and root token."""
-    with FakeVault(host, port) as vault:
-        yield {"url": vault.url, "token": vault.root_token}
+def serve(host: str, port: int) -> None:
+    """Serve a fake Vault until the process is told to stop; for ``python -m windlass_testing vault``."""
+    run_until_stopped(FakeVault(host, port), lambda vault: {"url": vault.url, "token": vault.root_token})
 
 
 class _Server(ThreadingHTTPServer):

@@ -251,7 +251,14 @@ def test_a_port_that_is_taken_is_told_in_a_sentence(vault: FakeVault) -> None:
     command = [sys.executable, "-m", "windlass_testing", "vault", "--port", port]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
     assert done.returncode == 1
-    assert done.stderr == f"cannot listen on 127.0.0.1:{port}: Address already in use\n"
+    assert done.stderr == "the fake cannot listen there: Address already in use; choose another port\n"
+
+
+def test_a_fake_that_there_is_not_is_refused_by_name() -> None:
+    command = [sys.executable, "-m", "windlass_testing", "consul"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 2
+    assert "invalid choice: 'consul' (choose from" in done.stderr
 
 
 def test_time_goes_by_the_machine_unless_told_otherwise(vault: FakeVault) -> None:
