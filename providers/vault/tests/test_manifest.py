@@ -7,3 +7,4 @@ from windlass_testing.conformance import ProviderSuite
 
 class TestProvider(ProviderSuite):
     distribution = "windlass-vault"
+    not_secret = ("jwt_token_path", "token_path")  # paths

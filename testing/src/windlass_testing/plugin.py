@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from windlass.app.clocks import VirtualClock
     from windlass.app.inproc.bag import DagBag
+    from windlass_testing.fakes.vault import FakeVault
     from windlass_testing.fixtures import Given, RunDag, RunTask, SetConnection, SetVariable
 
 
@@ -159,3 +160,19 @@ def run_task(windlass_given: Given, virtual_clock: VirtualClock) -> RunTask:
     from windlass_testing.fixtures import RunTask
 
     return RunTask(windlass_given, virtual_clock)
+
+
+@pytest.fixture(scope="session")
+def fake_vault_server() -> Iterator[FakeVault]:
+    """The server behind `fake_vault`, started once."""
+    from windlass_testing.fakes.vault import FakeVault
+
+    with FakeVault() as vault:
+        yield vault
+
+
+@pytest.fixture
+def fake_vault(fake_vault_server: FakeVault) -> FakeVault:
+    """A Vault with its real protocol, for this test alone: `fake_vault.url` and `fake_vault.root_token`."""
+    fake_vault_server.reset()
+    return fake_vault_server
