@@ -103,8 +103,8 @@ class DbApiHook(BaseHook):
         """Return the database's own code of an error."""
         return None
 
-    def stream_cursor(self, conn: Any, chunk_size: int) -> Any:  # noqa: ANN401 - the driver's own
-        """Return a cursor that leaves the result with the server and fetches ``chunk_size`` rows at a time."""
+    def stream_cursor(self, conn: Any, sql: str) -> Any:  # noqa: ANN401 - the driver's own
+        """Return a cursor that leaves the result of ``sql`` with the server until it is fetched."""
         return conn.cursor()
 
     def upsert_clause(self, fields: Sequence[str], index: Sequence[str]) -> str:
@@ -358,7 +358,7 @@ class DbApiHook(BaseHook):
     ) -> Iterator[tuple[list[Any], list[str]]]:
         if chunk_size < 1:
             raise UsageError(f"chunk_size must be at least 1, not {chunk_size}")
-        with self.connected() as conn, closing(self.stream_cursor(conn, chunk_size)) as cursor:
+        with self.connected() as conn, closing(self.stream_cursor(conn, sql)) as cursor:
             with self.reporting(conn, [sql]):
                 self._execute(cursor, sql, parameters, "1 of 1")
             while True:

@@ -77,13 +77,13 @@ def _batches(rows: Iterator[Sequence[Any]], size: int) -> Iterator[list[Sequence
 
 
 def _check(table: object, rows: list[Sequence[Any]], width: int, count: int, committed: int) -> None:
-    for number, row in enumerate(rows, count + 1):
-        if len(row) != width:
-            raise InsertFailed(
-                f"row {number} for table {table!r} has {len(row)} values, and {width} are needed; "
-                f"{_staying(committed)}",
-                committed=committed,
-            )
+    if set(map(len, rows)) == {width}:  # in C, since this is done for every row
+        return
+    number, row = next((number, row) for number, row in enumerate(rows, count + 1) if len(row) != width)
+    raise InsertFailed(
+        f"row {number} for table {table!r} has {len(row)} values, and {width} are needed; {_staying(committed)}",
+        committed=committed,
+    )
 
 
 def _failure(
