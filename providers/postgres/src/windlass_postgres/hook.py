@@ -112,11 +112,15 @@ class PostgresHook(DbApiHook):
     def _log_notice(self, notice: psycopg.errors.Diagnostic) -> None:
         self.log.info("%s: %s", (notice.severity or "notice").lower(), notice.message_primary)
 
-    def cancel_query(self, conn: AnyConnection) -> None:
-        """Ask the server to cancel the statement, if one is running."""
+    def is_busy(self, conn: AnyConnection) -> bool:
+        """Return whether a statement is running."""
         from psycopg.pq import TransactionStatus
 
-        if not conn.closed and conn.pgconn.transaction_status == TransactionStatus.ACTIVE:
+        return not conn.closed and conn.pgconn.transaction_status == TransactionStatus.ACTIVE
+
+    def cancel_query(self, conn: AnyConnection) -> None:
+        """Ask the server to cancel the statement, if one is running."""
+        if self.is_busy(conn):
             conn.cancel_safe(timeout=_CANCEL_TIMEOUT)
 
     def is_lost(self, conn: AnyConnection, error: Exception) -> bool:

@@ -95,6 +95,14 @@ class DbApiHook(BaseHook):
     def cancel_query(self, conn: Any) -> None:  # noqa: ANN401 - the driver's own
         """Cancel the statement that runs on ``conn``, if one does; called from any thread."""
 
+    def is_busy(self, conn: Any) -> bool:  # noqa: ANN401 - the driver's own
+        """Return whether the server still works on a statement whose call was interrupted."""
+        return False
+
+    def words(self, error: Exception) -> str:
+        """Return what the database said of an error."""
+        return str(error)
+
     def is_lost(self, conn: Any, error: Exception) -> bool:  # noqa: ANN401 - the driver's own
         """Return whether ``error`` means that the connection is gone."""
         return False
@@ -182,7 +190,7 @@ class DbApiHook(BaseHook):
 
     def _abandon(self, conn: Any, error: BaseException) -> None:  # noqa: ANN401 - the driver's own
         with suppress(self.driver_error, OSError):
-            if not isinstance(error, StatementFailed):
+            if not isinstance(error, StatementFailed) and self.is_busy(conn):
                 self.cancel_query(conn)
             conn.rollback()
 
@@ -319,7 +327,7 @@ class DbApiHook(BaseHook):
 
     def reason(self, error: Exception) -> str:
         """Return the database's own words, on one line and without secrets."""
-        text = " ".join(str(error).split()) or type(error).__name__
+        text = " ".join(self.words(error).split()) or type(error).__name__
         return masked(text, self.secrets)
 
     def cause(self, error: Exception) -> Exception | None:
@@ -449,7 +457,9 @@ class DbApiHook(BaseHook):
         :raises UsageError: if ``replace`` needs ``target_fields`` or ``replace_index`` and they are not given.
         """
         fields = list(target_fields or ())
-        columns = f" ({', '.join(map(self.quote_identifier, fields))})" if fields else ""
+        names = self.quote_table(table)
+        if fields:
+            names += f" ({', '.join(map(self.quote_identifier, fields))})"
         values = ", ".join([self.placeholder] * width)
         index = [replace_index] if isinstance(replace_index, str) else list(replace_index or ())
         verb, clause = "INSERT", ""
@@ -459,7 +469,9 @@ class DbApiHook(BaseHook):
             clause = f" {self.upsert_clause(fields, index)}"
         elif replace:
             verb = self.replace_verb
-        return f"{verb} INTO {self.quote_table(table)}{columns} VALUES ({values}){clause}"
+        if self.placeholder == "%s":
+            names = names.replace("%", "%%")
+        return f"{verb} INTO {names} VALUES ({values}){clause}"
 
     def quote_identifier(self, name: str) -> str:
         """Return the name of a column or table in quotes; whatever it holds, it stays one name.
