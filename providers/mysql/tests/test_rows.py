@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -49,6 +50,19 @@ def test_dicts_and_lists_become_json(hook: MySqlHook) -> None:
     hook.insert_rows("v", [({"a": [1, None, "é"]},), ([1, "'"],), (None,)])
     found = [value and json.loads(value) for (value,) in hook.get_records("select v from v")]
     assert found == [{"a": [1, None, "é"]}, [1, "'"], None]
+
+
+def test_what_other_databases_hold_becomes_what_mysql_has(hook: MySqlHook) -> None:
+    class LastDay(date):
+        """As the hook of PostgreSQL reads infinity."""
+
+    class LastInstant(datetime):
+        """As above."""
+
+    hook.run("create table v (a date, b datetime, c char(36))")
+    hook.insert_rows("v", [(LastDay(9999, 12, 31), LastInstant(9999, 12, 31, 1, 2, 3), UUID(int=7))])
+    expected = (date(9999, 12, 31), datetime(9999, 12, 31, 1, 2, 3), str(UUID(int=7)))  # noqa: DTZ001 - no zone
+    assert hook.get_first("select * from v") == expected
 
 
 def test_every_batch_is_a_transaction(hook: MySqlHook) -> None:

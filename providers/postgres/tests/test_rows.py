@@ -29,7 +29,7 @@ VALUES: dict[str, list[Any]] = {
     "text": ["", "é漢🙂", "tab\tnew\nline\\N", "\\N", "'\"", None],
     "bytea": [b"", b"\x00\xff\\x41", None],
     "bool": [True, False, None],
-    "date": [date(2026, 2, 28), date.max, date.min, date(1, 1, 2), None],
+    "date": [date(2026, 2, 28), date.max, date.min, None],
     "timestamp": [datetime(2026, 1, 1, 1, 2, 3, 4), datetime.max, datetime.min, None],  # noqa: DTZ001, DTZ901
     "timestamptz": [LATER, datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC), None],
     "time": [time(23, 59, 59, 999999), None],
@@ -52,13 +52,25 @@ def test_values_come_back_as_they_were(hook: PostgresHook, kind: str, plain: boo
     assert [type(value) for value in found] == [type(value) for value in values]
 
 
-def test_infinite_dates_are_infinite_in_the_database(hook: PostgresHook) -> None:
-    hook.run("create table v (d date, t timestamptz)")
-    hook.insert_rows("v", [(date.max, datetime.max.replace(tzinfo=UTC)), (date.min, datetime.min.replace(tzinfo=UTC))])
-    assert hook.get_records("select d::text, t::text from v") == [("infinity",) * 2, ("-infinity",) * 2]
-    assert hook.get_first("select %s::date = 'infinity', isfinite(%s::date)", (date.max, date(9999, 12, 30))) == (
-        True, True,
-    )  # fmt: skip
+@pytest.mark.parametrize("plain", [False, True], ids=["copy", "insert"])
+def test_infinite_dates_go_round(hook: PostgresHook, plain: bool) -> None:
+    hook.run("create table v (d date, t timestamp, z timestamptz)")
+    hook.run(
+        "insert into v select x::date, x::timestamp, x::timestamptz from unnest('{infinity, -infinity}'::text[]) x"
+    )
+    rows = hook.get_records("select * from v")
+    assert rows == [
+        (date.max, datetime.max, datetime.max.replace(tzinfo=UTC)),  # noqa: DTZ901 - that is the last
+        (date.min, datetime.min, datetime.min.replace(tzinfo=UTC)),  # noqa: DTZ901 - that is the first
+    ]
+    hook.insert_rows("v", rows, executemany=plain)
+    texts = hook.get_records("select d::text, t::text, z::text from v")
+    assert texts == [("infinity",) * 3, ("-infinity",) * 3] * 2
+    assert hook.get_first("select %s = date 'infinity', %s = 'infinity'", (rows[0][0], rows[0][2])) == (True, True)
+
+
+def test_the_last_day_of_python_is_a_day(hook: PostgresHook) -> None:
+    assert hook.get_first("select %s::date::text", (date.max,)) == ("9999-12-31",)
 
 
 def test_rows_are_inserted_through_copy_all_or_none(hook: PostgresHook) -> None:

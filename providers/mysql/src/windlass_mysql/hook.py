@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import closing, suppress
-from datetime import timedelta
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import UUID
 
 from windlass.errors import ConfigError, UsageError
 from windlass_mysql.fields import arguments
@@ -29,6 +31,8 @@ _DEFINITION = (
 )  # fmt: skip
 #: Client's numbers of errors after which the connection is gone: gone away, lost, server is shutting down, killed.
 _LOST = frozenset({2006, 2013, 1053, 1927, 3169, 4031})
+#: What PyMySQL writes as it is.
+_PLAIN = frozenset({str, int, float, bytes, bool, type(None), Decimal, date, datetime})
 _CURSORS = {
     "": "Cursor", "tuple": "Cursor", "dict": "DictCursor", "dictcursor": "DictCursor", "sscursor": "SSCursor",
     "ssdictcursor": "SSDictCursor",
@@ -148,7 +152,7 @@ class MySqlHook(DbApiHook):
 
     def write_batch(self, cursor: Any, batch: Batch) -> None:  # noqa: ANN401 - a cursor of PyMySQL's
         """Insert one batch of rows, as few statements of many rows; dicts and lists become JSON."""
-        cursor.executemany(batch.statement, [_with_json(row) for row in batch.rows])
+        cursor.executemany(batch.statement, [_written(row) for row in batch.rows])
 
     def upsert_clause(self, fields: Sequence[str], index: Sequence[str]) -> str:
         """Return what updates a row of the same key; which key, MySQL finds itself."""
@@ -242,7 +246,18 @@ def _time(value: timedelta) -> str:
     return f"{sign}{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}{fraction}"
 
 
-def _with_json(row: Sequence[Any]) -> Sequence[Any]:
-    if any(type(value) in {dict, list} for value in row):
-        return [json.dumps(value, default=str) if type(value) in {dict, list} else value for value in row]
-    return row
+def _written(row: Sequence[Any]) -> Sequence[Any]:
+    """Return a row with texts for what PyMySQL would not write, or in its older releases wrongly."""
+    if _PLAIN.issuperset(map(type, row)):
+        return row
+    return [_text(value) for value in row]
+
+
+def _text(value: Any) -> Any:  # noqa: ANN401 - a value of a row
+    if isinstance(value, dict | list):
+        return json.dumps(value, default=str)
+    if isinstance(value, timedelta):
+        return _time(value)
+    if isinstance(value, date) and type(value) not in _PLAIN:  # a subclass, which PyMySQL would not know
+        return value.isoformat(" ") if isinstance(value, datetime) else value.isoformat()
+    return str(value) if isinstance(value, UUID) else value

@@ -1,7 +1,9 @@
 """Values that psycopg alone would not take or give: dicts as JSON, and dates that never come.
 
-PostgreSQL's ``infinity`` has no counterpart in Python. As in psycopg2, and so in Airflow, it becomes the last date or
-instant that Python has, and ``-infinity`` the first; written, these become infinite again.
+PostgreSQL's ``infinity`` has no counterpart in Python. As in psycopg2, and so in Airflow, it is read as the last date
+or instant that Python has, and ``-infinity`` as the first. They are of a class of their own, so that they are infinite
+again when they are written, while a ``date.max`` of an author's stays the day that it is, and so that psycopg writes
+all other dates in C.
 """
 
 # ruff: noqa: DTZ901 - the last and first of all dates, whatever the zone
@@ -12,49 +14,32 @@ from typing import Any
 
 import psycopg
 from psycopg.abc import AdaptContext, Buffer
-from psycopg.adapt import Dumper, Loader, PyFormat
-from psycopg.types.datetime import DateDumper, DatetimeDumper, DatetimeNoTzDumper
+from psycopg.adapt import Dumper, Loader
 from psycopg.types.json import JsonbDumper
 
-_LAST_YEAR, _FIRST_YEAR = 9999, 1
+_LAST_YEAR = 9999
 
 
-class InfiniteDateDumper(DateDumper):
-    """Writes the last and first date as infinite."""
+class InfiniteDate(date):
+    """The date ``infinity`` or ``-infinity``: equal to ``date.max`` or ``date.min``."""
 
+
+class InfiniteDatetime(datetime):
+    """The instant ``infinity`` or ``-infinity``: equal to ``datetime.max`` or ``.min``, in UTC or without zone."""
+
+
+def _of(day: date) -> InfiniteDate:
+    return InfiniteDate(day.year, day.month, day.day)
+
+
+def _at(moment: datetime) -> InfiniteDatetime:
+    return InfiniteDatetime.combine(moment.date(), moment.timetz())
+
+
+class _InfiniteDumper(Dumper):
     def dump(self, obj: date) -> Buffer | None:
         """Return the text."""
-        if _FIRST_YEAR < obj.year < _LAST_YEAR:
-            return str(obj).encode()
-        return _infinity(obj, date.max, date.min) or super().dump(obj)
-
-
-class InfiniteDatetimeDumper(DatetimeDumper):
-    """Writes the last and first instant as infinite."""
-
-    def dump(self, obj: datetime) -> Buffer | None:
-        """Return the text."""
-        if _FIRST_YEAR < obj.year < _LAST_YEAR:
-            return str(obj).encode()
-        return _infinity(obj.replace(tzinfo=None), datetime.max, datetime.min) or super().dump(obj)
-
-    def upgrade(self, obj: datetime, format: PyFormat) -> Dumper:
-        """Return the dumper for a naive value, or this one."""
-        return self if obj.tzinfo else InfiniteNaiveDumper(self.cls)
-
-
-class InfiniteNaiveDumper(DatetimeNoTzDumper):
-    """The same for values without a time zone."""
-
-    def dump(self, obj: datetime) -> Buffer | None:
-        """Return the text."""
-        if _FIRST_YEAR < obj.year < _LAST_YEAR:
-            return str(obj).encode()
-        return _infinity(obj, datetime.max, datetime.min) or super().dump(obj)
-
-
-def _infinity(value: date, last: date, first: date) -> bytes | None:
-    return b"infinity" if value == last else b"-infinity" if value == first else None
+        return b"infinity" if obj.year == _LAST_YEAR else b"-infinity"
 
 
 class _InfiniteLoader(Loader):
@@ -80,32 +65,26 @@ class _InfiniteLoader(Loader):
         raise NotImplementedError
 
 
-class InfiniteDateLoader(_InfiniteLoader):
-    """Reads dates."""
-
+class _DateLoader(_InfiniteLoader):
     type_name = "date"
-    last, first = date.max, date.min
+    last, first = _of(date.max), _of(date.min)
 
 
-class InfiniteTimestampLoader(_InfiniteLoader):
-    """Reads timestamps without a time zone."""
-
+class _TimestampLoader(_InfiniteLoader):
     type_name = "timestamp"
-    last, first = datetime.max, datetime.min
+    last, first = _at(datetime.max), _at(datetime.min)
 
 
-class InfiniteTimestamptzLoader(_InfiniteLoader):
-    """Reads timestamps with a time zone."""
-
+class _TimestamptzLoader(_InfiniteLoader):
     type_name = "timestamptz"
-    last, first = datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)
+    last, first = _at(datetime.max.replace(tzinfo=UTC)), _at(datetime.min.replace(tzinfo=UTC))
 
 
 def register(conn: psycopg.Connection[Any]) -> None:
     """Let a connection read and write these values."""
     adapters = conn.adapters
     adapters.register_dumper(dict, JsonbDumper)
-    adapters.register_dumper(date, InfiniteDateDumper)
-    adapters.register_dumper(datetime, InfiniteDatetimeDumper)
-    for loader in (InfiniteDateLoader, InfiniteTimestampLoader, InfiniteTimestamptzLoader):
+    adapters.register_dumper(InfiniteDate, _InfiniteDumper)
+    adapters.register_dumper(InfiniteDatetime, _InfiniteDumper)
+    for loader in (_DateLoader, _TimestampLoader, _TimestamptzLoader):
         adapters.register_loader(loader.type_name, loader)
