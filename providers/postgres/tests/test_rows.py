@@ -69,13 +69,27 @@ def test_infinite_dates_go_round(hook: PostgresHook, plain: bool) -> None:
     assert hook.get_first("select %s = date 'infinity', %s = 'infinity'", (rows[0][0], rows[0][2])) == (True, True)
 
 
+def test_infinite_dates_are_read_wherever_they_stand(hook: PostgresHook) -> None:
+    value = "case when i % 3 = 0 then timestamptz '-infinity' else '2026-01-01 00:00+00' end"
+    sql = f"select {value} from generate_series(1, 7) i"  # noqa: S608 - the test's own
+    first, day = datetime.min.replace(tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
+    expected = [(moment,) for moment in (day, day, first, day, day, first, day)]
+    assert hook.get_records(sql) == expected
+    found = hook.run(sql, handler=lambda cursor: [cursor.fetchone(), *cursor.fetchmany(4), *cursor.fetchall()])
+    assert found == expected
+    for chunk_size in (1, 2, 100):
+        assert list(hook.stream(sql, chunk_size=chunk_size)) == expected
+    with pytest.raises(StatementFailed, match="timestamp too large"):
+        hook.get_records("select timestamptz '20000-01-01 00:00+00'")
+
+
 def test_the_last_day_of_python_is_a_day(hook: PostgresHook) -> None:
     assert hook.get_first("select %s::date::text", (date.max,)) == ("9999-12-31",)
 
 
 def test_rows_are_inserted_through_copy_all_or_none(hook: PostgresHook) -> None:
-    rows = ((number, "x") for number in [*range(10, 12_000), 1])
-    with pytest.raises(InsertFailed, match=r"rows 10001 to 11991 .*duplicate key .*\[23505\]; no row is committed"):
+    rows = ((number, "x") for number in [*range(10, 22_000), 1])
+    with pytest.raises(InsertFailed, match=r"rows 20001 to 21991 .*duplicate key .*\[23505\]; no row is committed"):
         hook.insert_rows("items", rows)
     assert hook.get_first("select count(*) from items") == (3,)
     assert hook.insert_rows("public.items", ((n,) for n in range(10, 12_000)), ["id"]) == 11_990

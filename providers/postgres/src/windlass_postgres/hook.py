@@ -42,6 +42,7 @@ class PostgresHook(DbApiHook):
     hook_name = "PostgreSQL"
     syntax = Syntax(escape_strings=True, dollar_quotes=True, nested_comments=True)
     secret_fields = ("sslpassword",)
+    rows_per_batch = 20_000
     test_sql: ClassVar[str] = "SELECT split_part(version(), ' on ', 1) || ' as ' || current_user"
 
     postgres_conn_id: str

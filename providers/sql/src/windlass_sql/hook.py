@@ -41,6 +41,8 @@ class DbApiHook(BaseHook):
     syntax: ClassVar[Syntax] = Syntax()
     #: Keys of the connection's extra whose values are secret.
     secret_fields: ClassVar[tuple[str, ...]] = ()
+    #: Rows that are written at a time where all are one transaction.
+    rows_per_batch: ClassVar[int] = 5000
     #: First words of statements that commit by themselves.
     commits_implicitly: ClassVar[frozenset[str]] = frozenset()
     #: What :meth:`test_connection` runs; its first column says what answered.

@@ -18,9 +18,6 @@ from windlass_sql.errors import InsertFailed
 if TYPE_CHECKING:
     from windlass_sql.hook import DbApiHook
 
-#: Rows per batch in a transaction of all.
-_BATCH = 5000
-
 
 @dataclass(frozen=True)
 class Batch:
@@ -53,7 +50,7 @@ def insert_rows(
     iterator = iter(rows)
     with hook.connected() as conn, closing(conn.cursor()) as cursor:
         statement, width = "", 0
-        for chunk in _batches(iterator, commit_every or _BATCH):
+        for chunk in _batches(iterator, commit_every or hook.rows_per_batch):
             if not statement:
                 width = len(fields) or len(chunk[0])
                 statement = hook.insert_statement(table, width, fields, replace=replace, replace_index=replace_index)
