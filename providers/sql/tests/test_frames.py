@@ -15,7 +15,7 @@ def test_a_library_that_is_not_installed_is_named(
     items: SqliteHook, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ConfigError, match=rf"{name} was asked for, .*pip install 'windlass-sql\[{name}\]'"):
+    with pytest.raises(ConfigError, match=rf"{name} was asked for, .*pip install {name}`"):
         items.get_df("select * from items", df_type=name)
 
 

@@ -292,6 +292,10 @@ def test_with_commit_every_0_all_rows_or_none(items: SqliteHook) -> None:
     with pytest.raises(InsertFailed, match=r"rows 10001 to 11991 .* no row is committed"):
         items.insert_rows("items", rows, commit_every=0)
     assert len(names(items)) == 3
+    with pytest.raises(InsertFailed, match="the 10000 rows before are committed"):
+        items.insert_rows(
+            "items", ((number, "x") for number in [*range(10, 12_000), 1]), commit_every=0, autocommit=True
+        )
     with pytest.raises(UsageError, match="commit_every must be 0 or more"):
         items.insert_rows("items", rows, commit_every=-1)
 

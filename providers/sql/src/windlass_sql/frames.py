@@ -26,7 +26,7 @@ def maker(df_type: str, **kwargs: object) -> Maker:
             raise
         raise ConfigError(
             f"a data frame of {df_type} was asked for, which is not installed where the task runs; install it with "
-            f"`pip install 'windlass-sql[{df_type}]'`, or use get_records or stream"
+            f"`pip install {df_type}`, or use get_records or stream"
         ) from None
 
 

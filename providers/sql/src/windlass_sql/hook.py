@@ -431,11 +431,12 @@ class DbApiHook(BaseHook):
             replace: overwrite rows of the same key instead of failing.
             replace_index: the columns of that key; needed where the database cannot know it.
             executemany: insist on INSERT through the driver's ``executemany``; by default the fastest way there is.
-            autocommit: commit every batch by itself; the same as a ``commit_every`` that is not 0.
+            autocommit: commit every batch by itself, even with a ``commit_every`` of 0.
 
         :raises InsertFailed: saying which rows, and how many before them are committed.
         """
-        del autocommit
+        if autocommit and not commit_every:
+            commit_every = self.rows_per_batch
         return inserting.insert_rows(
             self, table, rows, target_fields, commit_every, replace=replace, replace_index=replace_index,
             is_plain=bool(executemany),

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 class GenericTransfer(BaseOperator):
     """Read a query from one connection and insert its rows into a table of another.
 
-    Rows are inserted while they are read, and a page of them is in memory at a time. The destination commits every
-    ``insert_args["commit_every"]`` rows (1000), so a failure leaves what was committed: let ``preoperator`` delete what
-    an earlier try inserted, or set ``commit_every`` to 0.
+    Rows are inserted while they are read, and a page of them is in memory at a time. A destination that commits every
+    ``insert_args["commit_every"]`` rows, as most do, keeps after a failure what was committed: let ``preoperator`` delete
+    what an earlier try inserted, or set ``commit_every`` to 0.
     """
 
     template_fields: Sequence[str] = (
