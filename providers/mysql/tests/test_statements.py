@@ -102,7 +102,8 @@ def test_a_connection_that_is_killed_is_lost(hook: MySqlHook) -> None:
 @pytest.mark.parametrize("how", ["hook.run({sql!r})", "next(hook.stream({sql!r}))", "operator.execute({{}})"])
 def test_a_killed_task_cancels_its_statement_in_the_server(hook: MySqlHook, mysql_url: str, how: str) -> None:
     mark = f"killed {os.getpid()} {len(how)}"
-    sql = f"select sleep(612) /* {mark} */"
+    # Busy, so that the server does not notice by itself that the client has gone, as a sleeping one does.
+    sql = f"select benchmark(4000000000, sha1('x')) /* {mark} */"
     program = textwrap.dedent(
         f"""
         import signal, sys
@@ -124,7 +125,13 @@ def test_a_killed_task_cancels_its_statement_in_the_server(hook: MySqlHook, mysq
             assert task.wait(20) == 143
         finally:
             task.kill()
-    assert until(lambda: not running(hook, mark))
+    try:
+        assert until(lambda: not running(hook, mark))
+    finally:
+        for (number,) in hook.get_records(
+            "select id from information_schema.processlist where info like %s and id <> connection_id()", (f"%{mark}%",)
+        ):
+            hook.run(f"kill {number}")
 
 
 def test_the_operator_finds_the_hook_by_the_connections_type(hook: MySqlHook, run_task: RunTask) -> None:

@@ -16,7 +16,7 @@ class GenericTransfer(BaseOperator):
     """Read a query from one connection and insert its rows into a table of another.
 
     Rows are inserted while they are read, and a page of them is in memory at a time. A destination that commits every
-    ``insert_args["commit_every"]`` rows, as most do, keeps after a failure what was committed: let ``preoperator`` delete
+    ``insert_args["commit_every"]`` rows, as most do, keeps what was committed when it fails: let ``preoperator`` delete
     what an earlier try inserted, or set ``commit_every`` to 0.
     """
 
