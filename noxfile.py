@@ -200,8 +200,9 @@ def tests_core(session: nox.Session) -> None:
 @nox.session(tags=["thorough"])
 def frames(session: nox.Session) -> None:
     """Try the values of libraries that the workspace does without: numpy, pandas, polars, pyarrow, pydantic."""
-    session.install("--group", "test", "-e", "core[server]", "-e", "testing", *FRAMES)
-    session.run("python", "-m", "pytest", "testing/tests/conformance/test_4_frames.py", *session.posargs)
+    session.install("--group", "test", "-e", "core[server]", "-e", "testing", "-e", "providers/sql", *FRAMES)
+    files = ["testing/tests/conformance/test_4_frames.py", "providers/sql/tests/test_frames.py"]
+    session.run("python", "-m", "pytest", *files, *session.posargs)
 
 
 @nox.session(name="tests-slim", tags=["thorough"])

@@ -17,6 +17,7 @@ from testing.benchmarks import backfilling, breakdown, cold, history, large, mac
 from testing.benchmarks.engine import BenchmarkError
 from testing.benchmarks.measures import Measure
 from testing.benchmarks.peers import PEERS, Peer
+from testing.benchmarks.postgres import POSTGRES
 from testing.benchmarks.simulations import SIMULATIONS
 from testing.benchmarks.workloads import OPT_IN, WORKLOADS, Session
 
@@ -28,8 +29,8 @@ _LARGE = {
     "waits": waits.many_waits,
     "backfill": backfilling.backfill,
 }
-_ALL = {**WORKLOADS, "cold": cold.cold, "install": cold.install, **_LARGE, **SIMULATIONS}
-_OPT_IN = OPT_IN | {"install", *_LARGE, *SIMULATIONS}
+_ALL = {**WORKLOADS, "cold": cold.cold, "install": cold.install, **_LARGE, **SIMULATIONS, **POSTGRES}
+_OPT_IN = OPT_IN | {"install", *_LARGE, *SIMULATIONS, *POSTGRES}
 _SOURCES = Path(__file__).resolve().parents[2] / "core" / "src"
 
 

@@ -19,6 +19,7 @@ from windlass.ports.backfill import Treatment as Treatment
 from windlass.ports.clock import Clock as Clock
 from windlass.ports.clock import Doorbell as Doorbell
 from windlass.ports.clock import Rng as Rng
+from windlass.ports.current import KnowsHooks as KnowsHooks
 from windlass.ports.current import TaskSession as TaskSession
 from windlass.ports.current import all_rows as all_rows
 from windlass.ports.current import clock_scope as clock_scope

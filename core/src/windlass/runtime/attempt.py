@@ -80,6 +80,12 @@ class AttemptSession:
         """Send ``verb`` without waiting."""
         self._session.tell(verb)
 
+    def hook_class(self, conn_type: str | None) -> Any:
+        """Return the hook class of a type of connection, from the manifests of what is installed here."""
+        from windlass.registry import registry  # only a task that asks pays for it
+
+        return registry().hook_class(conn_type)
+
 
 def preload() -> None:
     """Get ready what an ordinary task needs, so that nothing is imported between a fork and user code."""
