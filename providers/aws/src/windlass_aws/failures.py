@@ -52,17 +52,17 @@ _MISSING: Final = {
     "404": "it does not exist, or in a private bucket may not be listed; correct the name",
 }
 _REFUSED: Final = {
-    "AccessDenied": "access is denied; give the identity of the connection the permission that this needs",
-    "AccessDeniedException": "access is denied; give the identity of the connection the permission that this needs",
+    "AccessDenied": "access is denied; give that identity the permission it needs",
+    "AccessDeniedException": "access is denied; give that identity the permission it needs",
     "AllAccessDisabled": "access is disabled for the account or the bucket",
-    "403": "access is denied; give the identity of the connection the permission that this needs",
-    "InvalidAccessKeyId": "the access key is not known; correct the login of the connection",
-    "InvalidClientTokenId": "the access key is not known; correct the login of the connection",
-    "UnrecognizedClientException": "the access key is not known; correct the login of the connection",
-    "SignatureDoesNotMatch": "the secret key does not fit the access key; correct the password of the connection",
+    "403": "access is denied; give that identity the permission it needs",
+    "InvalidAccessKeyId": "the access key is not known; correct the login, its ID",
+    "InvalidClientTokenId": "the access key is not known; correct the login, its ID",
+    "UnrecognizedClientException": "the access key is not known; correct the login, its ID",
+    "SignatureDoesNotMatch": "the secret key does not fit the access key; correct the password, the secret",
     "ExpiredToken": "the session token has expired; renew it, or let the connection assume a role",
     "ExpiredTokenException": "the session token has expired; renew it, or let the connection assume a role",
-    "InvalidToken": "the session token is not valid; correct aws_session_token of the connection",
+    "InvalidToken": "the session token is not valid; correct aws_session_token",
     "RequestTimeTooSkewed": "the clock of this machine is wrong; set it",
 }
 _BUSY: Final = frozenset(
@@ -92,8 +92,8 @@ def who(conn_id: str | None) -> str:
 
 
 @contextmanager
-def explained(conn_id: str | None, what: str) -> Iterator[None]:
-    """Turn what the SDK raises inside the block into a sentence about ``what``.
+def explained(identity: str, what: str) -> Iterator[None]:
+    """Turn what the SDK raises inside the block into a sentence about ``what``, done as ``identity`` (see :func:`who`).
 
     :raises AwsNotFound: AwsConfigError or AwsError, see there.
     """
@@ -104,16 +104,16 @@ def explained(conn_id: str | None, what: str) -> Iterator[None]:
     try:
         yield
     except (BotoCoreError, ClientError, Boto3Error, RetriesExceededError) as error:
-        raise explain(conn_id, what, error) from None
+        raise explain(identity, what, error) from None
 
 
-def explain(conn_id: str | None, what: str, error: Exception) -> AwsError:
+def explain(identity: str, what: str, error: Exception) -> AwsError:
     """Return the sentence for an exception of the SDK."""
     from botocore.exceptions import ClientError
 
     last = getattr(error, "last_exception", None)  # of a transfer that was tried several times
     cause = last if isinstance(last, Exception) else error
-    return _answered(conn_id, what, cause) if isinstance(cause, ClientError) else _unanswered(conn_id, what, cause)
+    return _answered(identity, what, cause) if isinstance(cause, ClientError) else _unanswered(identity, what, cause)
 
 
 def code_of(error: Exception) -> str:
@@ -122,50 +122,48 @@ def code_of(error: Exception) -> str:
     return str(response.get("Error", {}).get("Code", ""))
 
 
-def _answered(conn_id: str | None, what: str, error: Exception) -> AwsError:
+def _answered(identity: str, what: str, error: Exception) -> AwsError:
     code = code_of(error)
     response = getattr(error, "response", {})
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    name = who(conn_id)
     if code in _MISSING:
-        return AwsNotFound(f"{what} through {name}: {_MISSING[code]} ({code})", code, status)
+        return AwsNotFound(f"{what} through {identity}: {_MISSING[code]} ({code})", code, status)
     if code in _REFUSED:
-        return AwsError(f"{what} through {name}: {_REFUSED[code]} ({code})", code, status)
+        return AwsError(f"{what} through {identity}: {_REFUSED[code]} ({code})", code, status)
     if code in _BUSY:
         text = "the service asks for fewer requests, after all retries; run the task again later"
-        return AwsError(f"{what} through {name}: {text} ({code})", code, status)
+        return AwsError(f"{what} through {identity}: {text} ({code})", code, status)
     reason = _OTHER.get(code, f"the service answered {code or 'with an error'}, HTTP status {status}")
     operation = getattr(error, "operation_name", "")
-    return AwsError(f"{what} through {name}: {reason} ({operation or code})", code, status)
+    return AwsError(f"{what} through {identity}: {reason} ({operation or code})", code, status)
 
 
-def _unanswered(conn_id: str | None, what: str, error: Exception) -> AwsError:
+def _unanswered(identity: str, what: str, error: Exception) -> AwsError:
     from botocore import exceptions as sdk
 
-    name = who(conn_id)
     kind = type(error).__name__
     match error:
         case sdk.NoCredentialsError() | sdk.PartialCredentialsError():
             text = (
-                f"{name} gives no credentials; set login and password of the connection, a profile or a role, or give "
+                f"{identity} gives no credentials; set login and password of the connection, a profile or a role, or give "
                 "the machine credentials that boto finds"
             )
             return AwsConfigError(f"{what}: {text}", kind)
         case sdk.NoRegionError():
-            return AwsConfigError(f"{what}: {name} names no region; set region_name in its extra", kind)
+            return AwsConfigError(f"{what}: {identity} names no region; set region_name in its extra", kind)
         case sdk.ProfileNotFound() | sdk.ConfigNotFound() | sdk.ConfigParseError():
             text = "its profile is not in this machine's AWS configuration; correct profile_name"
-            return AwsConfigError(f"{what} through {name}: {text}", kind)
+            return AwsConfigError(f"{what} through {identity}: {text}", kind)
         case sdk.SSLError():
             text = "the certificate of the endpoint is not trusted; give verify the path of its authority's certificate"
-            return AwsConfigError(f"{what} through {name}: {text}", kind)
+            return AwsConfigError(f"{what} through {identity}: {text}", kind)
         case sdk.ParamValidationError() | sdk.InvalidEndpointConfigurationError():
-            return AwsConfigError(f"{what} through {name}: a value is not what the service takes ({kind})", kind)
+            return AwsConfigError(f"{what} through {identity}: a value is not what the service takes ({kind})", kind)
     endpoint = _endpoint(error)
     match error:
         case sdk.ConnectTimeoutError() | sdk.EndpointConnectionError() | sdk.ProxyConnectionError():
             text = f"the endpoint{endpoint} cannot be reached; check endpoint_url, region_name and the network"
-            return AwsError(f"{what} through {name}: {text}", kind)
+            return AwsError(f"{what} through {identity}: {text}", kind)
         case (
             sdk.HTTPClientError()
             | sdk.IncompleteReadError()
@@ -173,8 +171,8 @@ def _unanswered(conn_id: str | None, what: str, error: Exception) -> AwsError:
             | OSError()  # what a transfer that was tried several times met last
         ):
             text = f"the connection to the endpoint{endpoint} broke; run the task again ({kind})"
-            return AwsError(f"{what} through {name}: {text}", kind)
-    return AwsError(f"{what} through {name}: the SDK gave up with {kind}", kind)
+            return AwsError(f"{what} through {identity}: {text}", kind)
+    return AwsError(f"{what} through {identity}: the SDK gave up with {kind}", kind)
 
 
 def _endpoint(error: Exception) -> str:

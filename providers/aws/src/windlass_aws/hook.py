@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from windlass.errors import ConnectionNotDefined
 from windlass.hooks import BaseHook
-from windlass_aws.failures import AwsError, explained
+from windlass_aws.failures import AwsError, explained, who
 from windlass_aws.settings import AwsSettings
 
 #: The connection that may be missing.
@@ -75,13 +75,13 @@ class AwsGenericHook(BaseHook):
             return AwsSettings()
 
     @property
-    def shown_conn_id(self) -> str | None:
-        """The id for error sentences; None where no connection took part."""
-        return self.settings.conn_id
+    def identity(self) -> str:
+        """Whose credentials the hook uses, for sentences."""
+        return who(self.settings.conn_id)
 
     def get_session(self, region_name: str | None = None) -> Any:  # noqa: ANN401 - boto3 is untyped
         """Return a new ``boto3.Session`` with the identity of the connection."""
-        with explained(self.shown_conn_id, "making a session"):
+        with explained(self.identity, "making a session"):
             from windlass_aws.session import make_session
 
             return make_session(self.settings, region_name or self.region_name)
@@ -99,7 +99,7 @@ class AwsGenericHook(BaseHook):
     ) -> Any:  # noqa: ANN401 - boto3 is untyped
         """Return a new client of a service, by default the hook's own."""
         name = client_type or self.client_type or self.resource_type or ""
-        with explained(self.shown_conn_id, f"making a client of {name}"):
+        with explained(self.identity, f"making a client of {name}"):
             return self.session.client(name, **self._arguments(name, region_name, config))
 
     def get_resource_type(
@@ -110,7 +110,7 @@ class AwsGenericHook(BaseHook):
     ) -> Any:  # noqa: ANN401 - boto3 is untyped
         """Return a new resource of a service, by default the hook's own."""
         name = resource_type or self.resource_type or self.client_type or ""
-        with explained(self.shown_conn_id, f"making a resource of {name}"):
+        with explained(self.identity, f"making a resource of {name}"):
             return self.session.resource(name, **self._arguments(name, region_name, config))
 
     def _arguments(self, name: str, region_name: str | None, config: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -144,7 +144,7 @@ class AwsGenericHook(BaseHook):
 
         :raises AwsError: if there are none, or the role is refused.
         """
-        with explained(self.shown_conn_id, "getting credentials"):
+        with explained(self.identity, "getting credentials"):
             found = self.get_session(region_name).get_credentials()
             if found is None:
                 from botocore.exceptions import NoCredentialsError
@@ -166,7 +166,7 @@ class AwsGenericHook(BaseHook):
         try:
             if self.settings.service("sts").endpoint_url is None and self.settings.service("s3").endpoint_url is None:
                 return True, self._identity()
-            with explained(self.shown_conn_id, "listing the buckets"):
+            with explained(self.identity, "listing the buckets"):
                 count = len(self.get_client_type("s3").list_buckets().get("Buckets", ()))
             return True, f"the endpoint accepts the credentials and shows {count} buckets"
         except AwsError as error:
@@ -174,7 +174,7 @@ class AwsGenericHook(BaseHook):
 
     def _identity(self) -> str:
         region = self.region_name or self.settings.region_name or "us-east-1"
-        with explained(self.shown_conn_id, "asking STS for the identity"):
+        with explained(self.identity, "asking STS for the identity"):
             answer = self.get_client_type("sts", region).get_caller_identity()
         return f"the credentials are those of {answer['Arn']}"
 

@@ -23,27 +23,51 @@ def run(arguments: Sequence[str], line: Callable[[str], object]) -> int:
 
     :raises OSError: if it cannot be started.
     """
-    process = subprocess.Popen(
-        list(arguments),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    reader = threading.Thread(target=_read, args=(process, line), name="output", daemon=True)
-    reader.start()
+    program = _Program(arguments, line)
+    # A thread starts it, since no signal's exception comes there: in the midst of a start nobody would know the process.
+    thread = threading.Thread(target=program.follow, name="output", daemon=True)
     try:
-        return process.wait()
+        thread.start()
+        program.started.wait()
+        if program.failure is not None:
+            raise program.failure
+        return program.process.wait()
     finally:
-        _end_group(process)
-        reader.join(timeout=GRACE)  # a program that left the group may hold the pipe
+        if program.started.wait(GRACE) and program.failure is None:
+            _end_group(program.process)
+            thread.join(timeout=GRACE)  # a process that left the group may hold the pipe
 
 
-def _read(process: subprocess.Popen[bytes], line: Callable[[str], object]) -> None:
-    assert process.stdout is not None  # noqa: S101 - it is a pipe
-    with process.stdout as output:
-        while raw := output.readline(_LONGEST_LINE):
-            line(raw.decode(errors="backslashreplace").rstrip())
+class _Program:
+    """One run of a program, as the thread sees it that starts it and reads its output."""
+
+    process: subprocess.Popen[bytes]
+
+    def __init__(self, arguments: Sequence[str], line: Callable[[str], object]) -> None:
+        self._arguments = list(arguments)
+        self._line = line
+        self.failure: OSError | None = None
+        #: Set once there is a process, or a failure.
+        self.started = threading.Event()
+
+    def follow(self) -> None:
+        try:
+            self.process = subprocess.Popen(
+                self._arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            self.failure = error
+            return
+        finally:
+            self.started.set()
+        assert self.process.stdout is not None  # noqa: S101 - it is a pipe
+        with self.process.stdout as output:
+            while raw := output.readline(_LONGEST_LINE):
+                self._line(raw.decode(errors="backslashreplace").rstrip())
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:

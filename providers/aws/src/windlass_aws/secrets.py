@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from functools import cached_property
+from threading import Lock
 from typing import Any, ClassVar
 
 from windlass.backends import Connection, SecretsBackend
@@ -19,6 +19,7 @@ from windlass_aws.settings import AwsSettings
 
 #: Seconds; the helper fails a question after 10, and an answer that says why is better.
 _LIMITS = {"connect_timeout": 3, "read_timeout": 4, "retries": {"total_max_attempts": 2, "mode": "standard"}}
+_IDENTITY = "the identity of the secrets backend"
 #: Names under which the fields of a connection may stand in a JSON secret, besides their own.
 _FIELD_WORDS: dict[str, tuple[str, ...]] = {
     "login": ("login", "user", "username", "user_name"),
@@ -26,7 +27,7 @@ _FIELD_WORDS: dict[str, tuple[str, ...]] = {
     "host": ("host", "remote_host", "server"),
     "port": ("port",),
     "schema": ("schema", "database", "dbname"),
-    "conn_type": ("conn_type", "conn_id", "connection_type", "engine"),
+    "conn_type": ("conn_type", "connection_type", "engine"),
     "extra": ("extra",),
 }
 
@@ -61,13 +62,21 @@ class _AwsSecretsBackend(SecretsBackend):
         }
         self._sep = sep
         self._settings = _client_settings(type(self).__name__, client)
+        self._making = Lock()
+        self._made: Any = None
 
-    @cached_property
+    @property
     def _client(self) -> Any:
+        with self._making:  # several threads ask, and boto makes clients in one only
+            if self._made is None:
+                self._made = self._make()
+            return self._made
+
+    def _make(self) -> Any:
         from windlass_aws.session import make_config, make_session
 
         said = self._settings.service(self.service)
-        with explained(None, f"making a client of {self.service}"):
+        with explained(_IDENTITY, f"making a client of {self.service}"):
             return make_session(self._settings).client(
                 self.service,
                 endpoint_url=said.endpoint_url,
@@ -177,7 +186,7 @@ class SecretsManagerBackend(_AwsSecretsBackend):
         if name is None:
             return None
         try:
-            with explained(None, f"reading the secret {name!r}"):
+            with explained(_IDENTITY, f"reading the secret {name!r}"):
                 answer = self._client.get_secret_value(SecretId=name)
         except AwsError as error:
             if error.aws_code == "ResourceNotFoundException":
@@ -231,7 +240,7 @@ class SystemsManagerParameterStoreBackend(_AwsSecretsBackend):
         if name is None:
             return None
         try:
-            with explained(None, f"reading the parameter {name!r}"):
+            with explained(_IDENTITY, f"reading the parameter {name!r}"):
                 answer = self._client.get_parameter(Name=name, WithDecryption=True)
         except AwsError as error:
             if error.aws_code == "ParameterNotFound":

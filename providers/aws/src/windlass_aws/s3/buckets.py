@@ -44,7 +44,7 @@ class S3Buckets(AwsBaseHook):
         """
         bucket = self._bucket(bucket_name)
         try:
-            with explained(self.shown_conn_id, f"looking at the bucket {url(bucket)}"):
+            with explained(self.identity, f"looking at the bucket {url(bucket)}"):
                 self.conn.head_bucket(Bucket=bucket)
         except AwsNotFound:
             return False
@@ -70,7 +70,7 @@ class S3Buckets(AwsBaseHook):
             arguments["CreateBucketConfiguration"] = {"LocationConstraint": region}
         client = self.conn if region_name is None else self.get_client_type(region_name=region_name)
         try:
-            with explained(self.shown_conn_id, f"creating the bucket {url(bucket)}"):
+            with explained(self.identity, f"creating the bucket {url(bucket)}"):
                 client.create_bucket(**arguments)
         except AwsError as error:
             if error.aws_code != "BucketAlreadyOwnedByYou":
@@ -93,7 +93,7 @@ class S3Buckets(AwsBaseHook):
             if force_delete:
                 self._empty(bucket_name)
             try:
-                with explained(self.shown_conn_id, what):
+                with explained(self.identity, what):
                     self.conn.delete_bucket(Bucket=bucket_name)
                 return
             except AwsError as error:
@@ -104,7 +104,7 @@ class S3Buckets(AwsBaseHook):
 
     def _empty(self, bucket: str) -> None:
         """Remove every version of every object, and what was never completed."""
-        with explained(self.shown_conn_id, f"emptying the bucket {url(bucket)}"):
+        with explained(self.identity, f"emptying the bucket {url(bucket)}"):
             for page in self.conn.get_paginator("list_object_versions").paginate(Bucket=bucket):
                 found = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
                 names = [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in found]
@@ -120,7 +120,7 @@ class S3Buckets(AwsBaseHook):
         :raises AwsError: naming the keys that could not be, each with its code; the others are gone.
         """
         what = f"deleting {len(names)} objects of {url(bucket)}"
-        with explained(self.shown_conn_id, what):
+        with explained(self.identity, what):
             answer = self.conn.delete_objects(Bucket=bucket, Delete={"Objects": names, "Quiet": True})
         errors = answer.get("Errors", ())
         if errors:
@@ -135,7 +135,7 @@ class S3Buckets(AwsBaseHook):
         """Return the tags, each a dict with ``Key`` and ``Value``; empty if it has none."""
         bucket = self._bucket(bucket_name)
         try:
-            with explained(self.shown_conn_id, f"reading the tags of {url(bucket)}"):
+            with explained(self.identity, f"reading the tags of {url(bucket)}"):
                 return list(self.conn.get_bucket_tagging(Bucket=bucket)["TagSet"])
         except AwsNotFound as error:
             if error.aws_code != "NoSuchTagSet":
@@ -160,11 +160,11 @@ class S3Buckets(AwsBaseHook):
         if key is not None and value is not None:
             tags.append({"Key": key, "Value": value})
         bucket = self._bucket(bucket_name)
-        with explained(self.shown_conn_id, f"tagging the bucket {url(bucket)}"):
+        with explained(self.identity, f"tagging the bucket {url(bucket)}"):
             self.conn.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags})
 
     def delete_bucket_tagging(self, bucket_name: str | None = None) -> None:
         """Remove all tags."""
         bucket = self._bucket(bucket_name)
-        with explained(self.shown_conn_id, f"removing the tags of {url(bucket)}"):
+        with explained(self.identity, f"removing the tags of {url(bucket)}"):
             self.conn.delete_bucket_tagging(Bucket=bucket)

@@ -28,7 +28,7 @@ class S3Listing(S3Buckets):
         what = f"listing {url(bucket, str(arguments.get('Prefix') or ''))}"
         iterator = iter(pages)
         while True:
-            with explained(self.shown_conn_id, what):
+            with explained(self.identity, what):
                 page = next(iterator, None)
             if page is None:
                 return

@@ -54,7 +54,7 @@ class S3Objects(S3Listing):
         """
         bucket, key = self._address(key, bucket_name)
         try:
-            with explained(self.shown_conn_id, f"looking at {url(bucket, key)}"):
+            with explained(self.identity, f"looking at {url(bucket, key)}"):
                 return dict(self.conn.head_object(Bucket=bucket, Key=key))
         except AwsNotFound:
             return None
@@ -70,7 +70,7 @@ class S3Objects(S3Listing):
         """
         bucket, key = self._address(key, bucket_name)
         found = self._resource.Object(bucket, key)
-        with explained(self.shown_conn_id, f"looking at {url(bucket, key)}"):
+        with explained(self.identity, f"looking at {url(bucket, key)}"):
             found.load()
         return found
 
@@ -82,11 +82,11 @@ class S3Objects(S3Listing):
         """
         bucket, key = self._address(key, bucket_name)
         what = f"reading {url(bucket, key)}"
-        with explained(self.shown_conn_id, what):
+        with explained(self.identity, what):
             body = self.conn.get_object(Bucket=bucket, Key=key)["Body"]
         try:
             while True:
-                with explained(self.shown_conn_id, what):
+                with explained(self.identity, what):
                     piece = body.read(_PIECE)
                 if not piece:
                     return
@@ -124,7 +124,7 @@ class S3Objects(S3Listing):
             output_serialization: how the answer is; by default ``{"CSV": {}}``.
         """
         bucket, key = self._address(key, bucket_name)
-        with explained(self.shown_conn_id, f"selecting from {url(bucket, key)}"):
+        with explained(self.identity, f"selecting from {url(bucket, key)}"):
             answer = self.conn.select_object_content(
                 Bucket=bucket,
                 Key=key,
@@ -175,7 +175,7 @@ class S3Objects(S3Listing):
         if source_version_id is not None:
             source["VersionId"] = source_version_id
         extra = {"ACL": acl_policy, "MetadataDirective": meta_data_directive}
-        with explained(self.shown_conn_id, f"copying {url(from_bucket, from_key)} to {url(bucket, key)}"):
+        with explained(self.identity, f"copying {url(from_bucket, from_key)} to {url(bucket, key)}"):
             self.conn.copy(
                 source,
                 bucket,
@@ -213,7 +213,7 @@ class S3Objects(S3Listing):
         """
         if client_method not in self.conn.meta.method_to_api_mapping:
             raise UsageError(f"S3 has no method {client_method!r}; write it as boto does, for example get_object")
-        with explained(self.shown_conn_id, f"signing a URL for {client_method}"):
+        with explained(self.identity, f"signing a URL for {client_method}"):
             return str(
                 self.conn.generate_presigned_url(
                     ClientMethod=client_method, Params=dict(params or {}), ExpiresIn=expires_in, HttpMethod=http_method

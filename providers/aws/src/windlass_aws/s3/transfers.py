@@ -137,7 +137,7 @@ class S3Transfers(S3Objects):
             extra["ServerSideEncryption"] = "AES256"
         if acl_policy:
             extra["ACL"] = acl_policy
-        with explained(self.shown_conn_id, f"writing {url(bucket, key)}"):
+        with explained(self.identity, f"writing {url(bucket, key)}"):
             self.conn.upload_fileobj(_LeftOpen(source), bucket, key, ExtraArgs=extra, Config=self._transfer_config())
 
     # --- Down
@@ -188,7 +188,7 @@ class S3Transfers(S3Objects):
         draft = target.with_name(f".{target.name[:100]}.{uuid4().hex}")
         try:
             # To a file, and not to a name: s3transfer then needs no second draft of its own.
-            with explained(self.shown_conn_id, f"downloading {url(bucket, key)}"), draft.open("wb") as writer:
+            with explained(self.identity, f"downloading {url(bucket, key)}"), draft.open("wb") as writer:
                 self.conn.download_fileobj(
                     bucket, key, writer, ExtraArgs=self._download_args(), Config=self._transfer_config()
                 )
