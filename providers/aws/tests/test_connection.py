@@ -304,14 +304,44 @@ def test_a_download_that_keeps_breaking_is_an_error_and_leaves_nothing(
     assert target.read_text() == "before"
 
 
-def test_a_stream_that_breaks_is_an_error_and_never_a_shorter_text(
+def test_a_stream_that_breaks_goes_on_where_it_was(proxy: Any, connection: Any, aws: Any, bucket: str) -> None:
+    data = bytes(range(256)) * 16384  # 4 MiB
+    connection("lake", **aws(proxy.url))
+    S3Hook("lake").load_bytes(data, "k", bucket)
+    proxy.cuts += [1 << 20, 2 << 20, 100]
+    with S3Hook("lake").open_key("k", bucket) as source:
+        assert source.read() == data
+        assert proxy.cuts == []
+        source.seek(-10, 2)
+        assert source.read() == data[-10:]
+        source.seek(1_000_000)
+        assert source.read(5) == data[1_000_000:1_000_005]
+        assert source.tell() == 1_000_005
+        with pytest.raises(ValueError, match="before the beginning"):
+            source.seek(-1)
+
+
+def test_a_stream_that_keeps_breaking_is_an_error_and_never_a_shorter_text(
+    proxy: Any, connection: Any, aws: Any, bucket: str
+) -> None:
+    connection("lake", **aws(proxy.url))
+    S3Hook("lake").load_bytes(b"x" * (4 << 20), "k", bucket)
+    proxy.cuts += [2 << 20] + [10] * 100
+    with pytest.raises(AwsError, match=rf"reading s3://{bucket}/k through connection `lake`: .* (broke|reached)"):
+        S3Hook("lake").read_key("k", bucket)
+
+
+def test_an_object_that_is_written_anew_is_never_mixed_with_what_was_read(
     proxy: Any, connection: Any, aws: Any, bucket: str
 ) -> None:
     connection("lake", **aws(proxy.url))
     S3Hook("lake").load_bytes(b"x" * (4 << 20), "k", bucket)
     proxy.cuts.append(2 << 20)
-    with pytest.raises(AwsError, match=rf"reading s3://{bucket}/k through connection `lake`: .* broke"):
-        S3Hook("lake").read_key("k", bucket)
+    with S3Hook("lake").open_key("k", bucket) as source:
+        assert source.read(10) == b"x" * 10
+        S3Hook("lake").load_bytes(b"y" * (4 << 20), "k", bucket, replace=True)
+        with pytest.raises(AwsError, match="it was changed meanwhile"):
+            source.read()
 
 
 # --- The connection's own test
@@ -350,7 +380,7 @@ def test_a_dag_file_with_operators_and_sensors_loads_no_sdk() -> None:
         "from windlass_aws.operators import S3ListOperator\n"
         "from windlass_aws.transfers import LocalFilesystemToS3Operator\n"
         "from windlass_aws.sensors import S3KeySensor\n"
-        "import windlass_aws.hooks, windlass_aws.triggers, windlass_aws.secrets\n"
+        "import windlass_aws.hooks, windlass_aws.triggers, windlass_aws.secrets, windlass_aws.artifacts\n"
         "with DAG('d', schedule=None):\n"
         "    S3KeySensor(task_id='w', bucket_key='s3://b/k') >> S3ListOperator(task_id='l', bucket='b')\n"
         "import sys; print(*sys.modules)"

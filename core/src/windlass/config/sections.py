@@ -64,6 +64,17 @@ class Logging(Section):
     log_format: str = _option("text", "How servers write their own log to stderr.", choices=("text", "json"))
 
 
+class Artifacts(Section):
+    """Where large values are kept, and the files that tasks hand over."""
+
+    title = "artifacts"
+    store: str = _option(
+        "local", "The store: local, which is the home's artifacts folder, or one of a provider, such as s3."
+    )
+    path: str = _option("", "The place in the provider's store, such as s3://bucket/prefix.")
+    conn_id: str = _option("", "The connection by which tasks reach it; empty = the store's usual one.")
+
+
 class Scheduler(Section):
     """Creating runs and queueing tasks."""
 
@@ -121,7 +132,7 @@ class Cli(Section):
 
 
 SECTIONS: Final[tuple[type[Section], ...]] = (
-    Core, Database, Logging, Scheduler, DagProcessor, Supervisor, Secrets, Cli,
+    Core, Database, Logging, Artifacts, Scheduler, DagProcessor, Supervisor, Secrets, Cli,
 )  # fmt: skip
 
 #: Every setting of the core, in the order of this file.

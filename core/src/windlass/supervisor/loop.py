@@ -41,7 +41,7 @@ from windlass.protocol.forking import Answer
 from windlass.registry import registry
 from windlass.secrets.masking import Masker
 from windlass.supervisor import endings, lock, processes, wire
-from windlass.supervisor.artifacts import LocalArtifacts
+from windlass.supervisor.artifacts import LOCAL, Artifacts, LocalArtifacts, ProvidedArtifacts
 from windlass.supervisor.attempt import Attempt, Phase
 from windlass.supervisor.launcher import Launcher
 from windlass.supervisor.ledger import Ledger
@@ -89,7 +89,7 @@ class Supervisor:
         self._reactor = Reactor(clock.monotonic)
         self._tag = hashlib.sha256(f"{supervisor}\0{settings.run}".encode()).hexdigest()[:16]
         self._questions = Questions(lookups, self._reactor, policy)
-        self._artifacts = LocalArtifacts(settings.artifacts, rng)
+        self._artifacts = _artifacts_of(settings, rng)
         self._ledger = Ledger(gateway, supervisor, self._reactor)
         self._launcher = Launcher(settings, self, self._reactor, rng, self._tag)
         self._stopper = Stopper(self._reactor, self._tag, settings.grace, self._settle)
@@ -461,6 +461,13 @@ class Supervisor:
                 return
             if not self._trigger_hosts.exited(pid, status):
                 self._launcher.reaped(pid, status)
+
+
+def _artifacts_of(settings: SupervisorSettings, rng: Rng) -> Artifacts:
+    local = LocalArtifacts(settings.artifacts, rng)
+    if settings.artifact_store == LOCAL:
+        return local
+    return ProvidedArtifacts(local, settings.artifact_store, settings.artifact_arguments)
 
 
 def _is_listed(trigger: str) -> bool:

@@ -82,7 +82,7 @@ _OTHER: Final = {
     "EntityTooLarge": "it is too large for one request",
     "KeyTooLongError": "the key is longer than 1,024 bytes",
     "InvalidBucketName": "this is no valid name of a bucket",
-    "PreconditionFailed": "it exists already or was changed meanwhile",
+    "PreconditionFailed": "it was changed meanwhile",
 }
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import codecs
 import fnmatch
+import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from windlass.errors import UsageError
 from windlass_aws.failures import AwsNotFound, explained
@@ -74,25 +75,27 @@ class S3Objects(S3Listing):
             found.load()
         return found
 
+    def open_key(self, key: str, bucket_name: str | None = None) -> BinaryIO:
+        """Open the content for reading, as a file that can seek; where the connection breaks it is read on.
+
+        :raises AwsNotFound: if there is no such key.
+        """
+        from windlass_aws.s3.reader import PIECE, ObjectReader
+
+        bucket, key = self._address(key, bucket_name)
+        address = {"Bucket": bucket, "Key": key}
+        raw = ObjectReader(self.conn, address, lambda: explained(self.identity, f"reading {url(bucket, key)}"))
+        return io.BufferedReader(raw, PIECE)
+
     def iter_bytes(self, key: str, bucket_name: str | None = None) -> Iterator[bytes]:
         """Yield the content in pieces of at most 1 MiB.
 
         :raises AwsNotFound: if there is no such key.
-        :raises AwsError: if the connection breaks in the middle.
+        :raises AwsError: if the connection keeps breaking.
         """
-        bucket, key = self._address(key, bucket_name)
-        what = f"reading {url(bucket, key)}"
-        with explained(self.identity, what):
-            body = self.conn.get_object(Bucket=bucket, Key=key)["Body"]
-        try:
-            while True:
-                with explained(self.identity, what):
-                    piece = body.read(_PIECE)
-                if not piece:
-                    return
+        with self.open_key(key, bucket_name) as source:
+            while piece := source.read(_PIECE):
                 yield piece
-        finally:
-            body.close()
 
     def read_key(self, key: str, bucket_name: str | None = None, encoding: str = "utf-8") -> str:
         """Return the content as text; it is decoded as it arrives.
