@@ -72,7 +72,10 @@ def test_a_uri_can_say_it_all_too() -> None:
         ({"extra": {"assume_role_kwargs": {"RoleArn": "x"}, "role_arn": "y"}}, "may not hold 'RoleArn'"),
         ({"extra": {"external_id": "x"}}, "give its ARN as role_arn"),
         ({"extra": {"role_arn": "x", "assume_role_method": "saml"}}, "assume_role_method is none of assume_role,"),
-        ({"extra": {"role_arn": "x", "assume_role_method": "assume_role_with_web_identity"}}, "web_identity_token_file"),
+        (
+            {"extra": {"role_arn": "x", "assume_role_method": "assume_role_with_web_identity"}},
+            "web_identity_token_file",
+        ),
         ({"extra": {"region_name": 5}}, "region_name must be a text"),
         ({"extra": {"verify": 5}}, "verify must be true, false, or the path"),
         ({"extra": {"service_config": {"s3": "http://x"}}}, "service_config.s3 must be a JSON object"),
@@ -163,7 +166,9 @@ def _calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def counted(self: Any, request: Any) -> Any:
         body = request.body.decode() if isinstance(request.body, bytes) else str(request.body)
-        calls.extend(part for part in body.split("&") if part.startswith(("Action=", "ExternalId=", "RoleSessionName=")))
+        calls.extend(
+            part for part in body.split("&") if part.startswith(("Action=", "ExternalId=", "RoleSessionName="))
+        )
         return send(self, request)
 
     monkeypatch.setattr(botocore.httpsession.URLLib3Session, "send", counted)

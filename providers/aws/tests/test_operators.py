@@ -54,7 +54,9 @@ def test_tags_of_a_bucket(run_task: Any, hook: S3Hook, bucket: str) -> None:
 
 
 def test_an_object_is_created_from_a_template(run_task: Any, hook: S3Hook, bucket: str) -> None:
-    make = S3CreateObjectOperator(task_id="make", s3_bucket=bucket, s3_key="{{ dag.dag_id }}.txt", data="of {{ task.task_id }}")
+    make = S3CreateObjectOperator(
+        task_id="make", s3_bucket=bucket, s3_key="{{ dag.dag_id }}.txt", data="of {{ task.task_id }}"
+    )
     assert run_task(make).state == "success"
     (key,) = hook.list_keys(bucket)
     assert hook.read_key(key, bucket) == "of make"
@@ -79,13 +81,19 @@ def test_objects_are_copied_listed_and_deleted(run_task: Any, hook: S3Hook, buck
     )  # fmt: skip
     assert run_task(copy).state == "success"
     assert run_task(S3ListOperator(task_id="list", bucket=bucket)).result == ["in/a", "in/copy/b"]
-    assert run_task(S3ListOperator(task_id="list", bucket=bucket, prefix="*/b", apply_wildcard=True)).result == ["in/copy/b"]
+    assert run_task(S3ListOperator(task_id="list", bucket=bucket, prefix="*/b", apply_wildcard=True)).result == [
+        "in/copy/b"
+    ]
     assert run_task(S3ListPrefixesOperator(task_id="list", bucket=bucket, prefix="in/")).result == ["in/copy/"]
     run_task(S3DeleteObjectsOperator(task_id="drop", bucket=bucket, keys=["in/a", "none"]))
     assert hook.list_keys(bucket) == ["in/copy/b"]
-    run_task(S3DeleteObjectsOperator(task_id="drop", bucket=bucket, prefix="in/", to_datetime="2000-01-01T00:00:00+00:00"))
+    run_task(
+        S3DeleteObjectsOperator(task_id="drop", bucket=bucket, prefix="in/", to_datetime="2000-01-01T00:00:00+00:00")
+    )
     assert hook.list_keys(bucket) == ["in/copy/b"]
-    run_task(S3DeleteObjectsOperator(task_id="drop", bucket=bucket, prefix="in/", from_datetime="2000-01-01T00:00:00+00:00"))
+    run_task(
+        S3DeleteObjectsOperator(task_id="drop", bucket=bucket, prefix="in/", from_datetime="2000-01-01T00:00:00+00:00")
+    )
     assert hook.list_keys(bucket) == []
 
 

@@ -290,7 +290,9 @@ def test_keys_that_cannot_be_deleted_are_named(proxy: Any, connection: Any, aws:
     head = f"HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nContent-Length: {len(body)}\r\n\r\n"
     proxy.answers.append(head.encode() + body)
     connection("aws_default", **aws(proxy.url))
-    with pytest.raises(AwsError, match=r"deleting 2 objects of s3://b: 1 could not be deleted: 'locked' \(AccessDenied\)"):
+    with pytest.raises(
+        AwsError, match=r"deleting 2 objects of s3://b: 1 could not be deleted: 'locked' \(AccessDenied\)"
+    ):
         S3Hook().delete_objects("b", ["locked", "free"])
 
 

@@ -79,7 +79,12 @@ def test_a_function_may_judge_what_was_found(run_task: Any, hook: S3Hook, bucket
     )  # fmt: skip
     assert run_task(typed).state == "success"
     small = S3KeySensor(
-        task_id="w", bucket_key="a", bucket_name=bucket, check_fn=lambda files: files[0]["Size"] < 5, timeout=0.2, poke_interval=0.1
+        task_id="w",
+        bucket_key="a",
+        bucket_name=bucket,
+        check_fn=lambda files: files[0]["Size"] < 5,
+        timeout=0.2,
+        poke_interval=0.1,
     )
     assert run_task(small).state == "failed"
 
@@ -111,7 +116,9 @@ def test_a_rescheduled_sensor_looks_again(run_dag: Any, hook: S3Hook, bucket: st
 
     hook.load_string("x", "a", bucket)
     with DAG("d", schedule=None) as dag:
-        S3KeySensor(task_id="w", bucket_key="a", bucket_name=bucket, mode="reschedule", check_fn=third, poke_interval=30)
+        S3KeySensor(
+            task_id="w", bucket_key="a", bucket_name=bucket, mode="reschedule", check_fn=third, poke_interval=30
+        )
     assert run_dag(dag).state == "success"
     assert looks == [1, 1, 1]
 

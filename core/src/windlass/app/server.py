@@ -21,6 +21,7 @@ from types import FrameType
 from typing import Self
 
 from windlass.app import supervisor_process
+from windlass.app.artifacts import store_of
 from windlass.app.clocks import SystemClock, SystemRng
 from windlass.app.services import StoredSecrets, bell_path, open_services, prepare_home
 from windlass.config import Settings
@@ -69,10 +70,12 @@ class Server:
         """Take the home's lock and open everything.
 
         :raises AlreadyRunning: if another scheduler serves this home; the message names its pid.
+        :raises ConfigError, PluginError: if the configured artifact store cannot be used.
         """
         with ExitStack() as stack:
             # From here to the very end: a signal between two blocks must not kill us and orphan the supervisor.
             stack.enter_context(_handling(self._on_signal))
+            store_of(self._settings)  # one that cannot be used is refused here, where people see it
             prepare_home(self._settings)
             held = lock.acquire(self._settings.home / "run" / "scheduler.lock")
             stack.callback(os.close, held)

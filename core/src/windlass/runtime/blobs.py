@@ -75,9 +75,9 @@ def make_store(name: str, arguments: dict[str, str]) -> ArtifactStore:
     from windlass.registry import lookup
 
     kind = lookup("artifact_stores", name)
-    store = kind(**arguments)
-    if not isinstance(store, ArtifactStore):
+    if not issubclass(kind, ArtifactStore):
         raise PluginError(f"the artifact store {name!r} does not extend windlass.backends.ArtifactStore")
+    store: ArtifactStore = kind(**arguments)
     return store
 
 

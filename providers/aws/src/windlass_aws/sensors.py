@@ -60,7 +60,9 @@ class S3KeySensor(BaseSensorOperator):
     ) -> None:
         super().__init__(**kwargs)
         if wildcard_match and use_regex:
-            raise AuthoringError(f"sensor {self.task_id!r}: wildcard_match and use_regex cannot both be set; choose one")
+            raise AuthoringError(
+                f"sensor {self.task_id!r}: wildcard_match and use_regex cannot both be set; choose one"
+            )
         self.bucket_key = bucket_key
         self.bucket_name = bucket_name
         self.wildcard_match = wildcard_match

@@ -22,9 +22,7 @@ class S3Listing(S3Buckets):
     def _pages(self, bucket: str, page_size: int | None, max_items: int | None, **arguments: Any) -> Iterator[Any]:
         paging = {"PageSize": page_size, "MaxItems": max_items}
         given = {name: value for name, value in arguments.items() if value}
-        pages = self.conn.get_paginator("list_objects_v2").paginate(
-            Bucket=bucket, PaginationConfig=paging, **given
-        )
+        pages = self.conn.get_paginator("list_objects_v2").paginate(Bucket=bucket, PaginationConfig=paging, **given)
         what = f"listing {url(bucket, str(arguments.get('Prefix') or ''))}"
         iterator = iter(pages)
         while True:

@@ -22,7 +22,9 @@ class ObjectReader(io.RawIOBase):
     is an error, and never a mixture of two. Wrap it in :class:`io.BufferedReader`.
     """
 
-    def __init__(self, client: Any, address: dict[str, str], explain: Callable[[], AbstractContextManager[None]]) -> None:  # noqa: ANN401 - boto3 is untyped
+    def __init__(
+        self, client: Any, address: dict[str, str], explain: Callable[[], AbstractContextManager[None]]
+    ) -> None:  # noqa: ANN401 - boto3 is untyped
         """Ask for the object, from its beginning.
 
         Args:
