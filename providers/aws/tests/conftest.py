@@ -1,5 +1,6 @@
 """Servers for the tests of windlass-aws: moto's, started once, and a proxy that fails on demand in front of it."""
 
+# ruff: noqa: ANN401 - fixtures of a conftest have no importable type
 from __future__ import annotations
 
 import contextlib

@@ -1,5 +1,6 @@
 """The artifact store ``s3``: by itself, and as the store of a whole installation."""
 
+# ruff: noqa: ANN401 - fixtures of a conftest have no importable type
 from __future__ import annotations
 
 import hashlib

@@ -1,10 +1,12 @@
 """What S3Hook does with buckets, keys and contents, against a server that speaks S3."""
 
+# ruff: noqa: ANN401 - fixtures of a conftest have no importable type
 from __future__ import annotations
 
 import gzip
 import io
 import itertools
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -76,7 +78,7 @@ def test_a_bucket_with_objects_goes_only_by_force(hook: S3Hook, bucket: str) -> 
     hook.load_string("one", "k", bucket)
     hook.load_string("two", "k", bucket, replace=True)
     hook.delete_objects(bucket, "k")
-    with pytest.raises(AwsError, match="not empty.*force_delete"):
+    with pytest.raises(AwsError, match=r"not empty.*force_delete"):
         hook.delete_bucket(bucket)
     hook.delete_bucket(bucket, force_delete=True)
     assert not hook.check_for_bucket(bucket)
@@ -190,13 +192,14 @@ def test_an_existing_key_is_written_over_only_when_asked(hook: S3Hook, bucket: s
     file = tmp_path / "f"
     file.write_text("new")
     hook.load_string("old", "k", bucket)
-    for load in (
+    loads: list[Callable[[], None]] = [
         lambda: hook.load_string("new", "k", bucket),
         lambda: hook.load_bytes(b"new", "k", bucket),
         lambda: hook.load_file(file, "k", bucket),
         lambda: hook.load_file(file, "k", bucket, gzip=True),
         lambda: hook.load_file_obj(io.BytesIO(b"new"), "k", bucket),
-    ):
+    ]
+    for load in loads:
         with pytest.raises(ValueError, match=rf"s3://{bucket}/k exists already; use replace=True"):
             load()
     assert hook.read_key("k", bucket) == "old"
@@ -322,7 +325,7 @@ def test_a_signed_address_gives_one_thing_away(hook: S3Hook, bucket: str) -> Non
 
     hook.load_string("shared", "k", bucket)
     address = hook.generate_presigned_url("get_object", {"Bucket": bucket, "Key": "k"}, expires_in=60)
-    with urlopen(address) as answer:
+    with urlopen(address) as answer:  # noqa: S310 - it is one of ours
         assert answer.read() == b"shared"
     with pytest.raises(UsageError, match="no method 'getobject'"):
         hook.generate_presigned_url("getobject")
@@ -338,10 +341,10 @@ def test_a_file_is_downloaded_under_a_name_of_its_own_or_its_key(hook: S3Hook, b
     named = Path(hook.download_file(f"s3://{bucket}/in/report.csv", None, tmp_path, preserve_file_name=True))
     assert named.name == "report.csv"
     assert named.parent.parent == tmp_path
-    kept = hook.download_file("in/report.csv", bucket, tmp_path, True, False)  # noqa: FBT003
+    kept = hook.download_file("in/report.csv", bucket, tmp_path, True, False)
     assert Path(kept) == tmp_path / "report.csv"
     with pytest.raises(FileExistsError, match="exists already"):
-        hook.download_file("in/report.csv", bucket, tmp_path, True, False)  # noqa: FBT003
+        hook.download_file("in/report.csv", bucket, tmp_path, True, False)
     with pytest.raises(UsageError, match="no name of a file"):
         hook.download_file("..", bucket, tmp_path, preserve_file_name=True)
 

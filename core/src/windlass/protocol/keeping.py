@@ -1,8 +1,8 @@
 """What ``db clean`` and the child that holds a provider's artifact store say to each other: JSON lines on two pipes.
 
 The parent sends a :class:`Setup` and then one order after the other. The child answers each with any number of
-:class:`Page` and, last, :class:`Done` or :class:`Failed`. Before that it may ask for connections (:class:`Ask`), which the
-parent answers with :class:`Given`: it gets no others, and no configuration.
+:class:`Page` and, last, :class:`Done` or :class:`Failed`. Before that it may ask for connections (:class:`Ask`), which
+the parent answers with :class:`Given`: it gets no others, and no configuration.
 """
 
 from __future__ import annotations

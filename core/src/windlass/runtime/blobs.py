@@ -2,7 +2,7 @@
 
 The supervisor says where. Into the local store a blob is copied under its eye, since it alone puts files in place; the
 store of a provider is opened here, in the process that has the task's connections, and never by the supervisor. What
-is there already when the store is changed stays readable: a supervisor points to the local file as long as there is one.
+is there already when the store is changed stays readable: a supervisor points to the local file while there is one.
 """
 
 from __future__ import annotations

@@ -19,7 +19,6 @@ from windlass.ports import Rng
 from windlass.protocol import ArtifactCommit, ArtifactOpen
 from windlass.protocol.digests import is_digest
 
-
 #: What the configuration calls the local store.
 LOCAL: Final = "local"
 
@@ -102,7 +101,7 @@ class LocalArtifacts:
 
 
 class ProvidedArtifacts:
-    """The store of a provider: says which, and what to make it with. What the local store still has is read from there."""
+    """The store of a provider: says which, and what to make it with. What the local one still has is read there."""
 
     def __init__(self, local: LocalArtifacts, store: str, arguments: Mapping[str, str]) -> None:
         self._local = local

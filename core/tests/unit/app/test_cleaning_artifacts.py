@@ -112,7 +112,7 @@ def far(here: Installation, tmp_path: Path) -> Path:
 def sweep(here: Installation, far: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Cleaned]:
     """Clean the artifacts of this home."""
 
-    def call(*, dry_run: bool = False, password: str = "a-secret", conn_id: str = "lake", **more: str) -> Cleaned:
+    def call(*, dry_run: bool = False, password: str = "a-secret", conn_id: str = "lake", **more: str) -> Cleaned:  # noqa: S107
         monkeypatch.setenv("WINDLASS_CONN_LAKE", f"far://x:{password}@{str(far).replace('/', '%2F')}")
         environ = {
             "WINDLASS_HOME": str(here.home),

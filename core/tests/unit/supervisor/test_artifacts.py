@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -68,7 +69,7 @@ def test_a_size_that_differs_is_refused(artifacts: LocalArtifacts) -> None:
 
 
 class TestTheStoreOfAProvider:
-    TOLD = {"store": "far", "arguments": {"path": "far://here"}}
+    TOLD: ClassVar = {"store": "far", "arguments": {"path": "far://here"}}
 
     @pytest.fixture
     def provided(self, artifacts: LocalArtifacts) -> ProvidedArtifacts:

@@ -1,4 +1,4 @@
-"""What the operators and sensors of S3 share: the arguments that make their hook. The SDK is imported in ``execute``."""
+"""What the operators and sensors of S3 share: the arguments of their hook. The SDK is imported in ``execute``."""
 
 from __future__ import annotations
 

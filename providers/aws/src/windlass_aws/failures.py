@@ -88,7 +88,7 @@ _OTHER: Final = {
 
 def who(conn_id: str | None) -> str:
     """Return what to call a connection in a sentence."""
-    return f"connection `{conn_id}`" if conn_id else "the credentials of this machine"
+    return f"connection `{conn_id}`" if conn_id else "the identity of this machine"
 
 
 @contextmanager
@@ -145,8 +145,8 @@ def _unanswered(identity: str, what: str, error: Exception) -> AwsError:
     match error:
         case sdk.NoCredentialsError() | sdk.PartialCredentialsError():
             text = (
-                f"{identity} gives no credentials; set login and password of the connection, a profile or a role, or give "
-                "the machine credentials that boto finds"
+                f"no credentials come from {identity}; set login and password of the connection, a profile or a role, "
+                "or give the machine credentials that boto finds"
             )
             return AwsConfigError(f"{what}: {text}", kind)
         case sdk.NoRegionError():

@@ -5,6 +5,7 @@ the AWS configuration, and the role of the pod or machine. Any other connection 
 imported when the first client is made.
 """
 
+# ruff: noqa: ANN401 - boto3 is untyped
 from __future__ import annotations
 
 from functools import cached_property
@@ -47,7 +48,7 @@ class AwsGenericHook(BaseHook):
         region_name: str | None = None,
         client_type: str | None = None,
         resource_type: str | None = None,
-        config: Any = None,  # noqa: ANN401 - a Config of botocore, which is not imported here
+        config: Any = None,
     ) -> None:
         super().__init__(aws_conn_id)
         self.aws_conn_id = aws_conn_id
@@ -79,7 +80,7 @@ class AwsGenericHook(BaseHook):
         """Whose credentials the hook uses, for sentences."""
         return who(self.settings.conn_id)
 
-    def get_session(self, region_name: str | None = None) -> Any:  # noqa: ANN401 - boto3 is untyped
+    def get_session(self, region_name: str | None = None) -> Any:
         """Return a new ``boto3.Session`` with the identity of the connection."""
         with explained(self.identity, "making a session"):
             from windlass_aws.session import make_session
@@ -87,7 +88,7 @@ class AwsGenericHook(BaseHook):
             return make_session(self.settings, region_name or self.region_name)
 
     @cached_property
-    def session(self) -> Any:  # noqa: ANN401 - boto3 is untyped
+    def session(self) -> Any:
         """The session of this hook, made once."""
         return self.get_session()
 
@@ -95,8 +96,8 @@ class AwsGenericHook(BaseHook):
         self,
         client_type: str | None = None,
         region_name: str | None = None,
-        config: Any = None,  # noqa: ANN401
-    ) -> Any:  # noqa: ANN401 - boto3 is untyped
+        config: Any = None,
+    ) -> Any:
         """Return a new client of a service, by default the hook's own."""
         name = client_type or self.client_type or self.resource_type or ""
         with explained(self.identity, f"making a client of {name}"):
@@ -106,14 +107,14 @@ class AwsGenericHook(BaseHook):
         self,
         resource_type: str | None = None,
         region_name: str | None = None,
-        config: Any = None,  # noqa: ANN401
-    ) -> Any:  # noqa: ANN401 - boto3 is untyped
+        config: Any = None,
+    ) -> Any:
         """Return a new resource of a service, by default the hook's own."""
         name = resource_type or self.resource_type or self.client_type or ""
         with explained(self.identity, f"making a resource of {name}"):
             return self.session.resource(name, **self._arguments(name, region_name, config))
 
-    def _arguments(self, name: str, region_name: str | None, config: Any) -> dict[str, Any]:  # noqa: ANN401
+    def _arguments(self, name: str, region_name: str | None, config: Any) -> dict[str, Any]:
         from windlass_aws.session import make_config
 
         said = self.settings.service(name)
@@ -125,13 +126,13 @@ class AwsGenericHook(BaseHook):
         }
 
     @cached_property
-    def conn(self) -> Any:  # noqa: ANN401 - boto3 is untyped
+    def conn(self) -> Any:
         """The client, or the resource where ``resource_type`` was given, made once."""
         if self.client_type is None and self.resource_type is None:
             raise TypeError(f"{type(self).__name__} has no client_type and no resource_type; give one of them")
         return self.get_resource_type() if self.resource_type else self.get_client_type()
 
-    def get_conn(self) -> Any:  # noqa: ANN401 - boto3 is untyped
+    def get_conn(self) -> Any:
         """Return the client, or the resource where ``resource_type`` was given; one for the life of the hook.
 
         What its own methods raise are exceptions of botocore; the methods of the hooks raise
@@ -139,7 +140,7 @@ class AwsGenericHook(BaseHook):
         """
         return self.conn
 
-    def get_credentials(self, region_name: str | None = None) -> Any:  # noqa: ANN401 - botocore is untyped
+    def get_credentials(self, region_name: str | None = None) -> Any:
         """Return the credentials as they are now: ``access_key``, ``secret_key``, ``token``.
 
         :raises AwsError: if there are none, or the role is refused.

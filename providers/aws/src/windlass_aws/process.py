@@ -24,7 +24,7 @@ def run(arguments: Sequence[str], line: Callable[[str], object]) -> int:
     :raises OSError: if it cannot be started.
     """
     program = _Program(arguments, line)
-    # A thread starts it, since no signal's exception comes there: in the midst of a start nobody would know the process.
+    # A thread starts it, where no signal raises: in the midst of a start nobody would know the process yet.
     thread = threading.Thread(target=program.follow, name="output", daemon=True)
     try:
         thread.start()

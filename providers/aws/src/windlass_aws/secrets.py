@@ -5,6 +5,7 @@ machine. A name that is not there is a miss, and the next place is asked; a refu
 store that cannot be reached end the lookup.
 """
 
+# ruff: noqa: ANN401 - boto3 is untyped
 from __future__ import annotations
 
 import json

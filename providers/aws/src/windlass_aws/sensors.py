@@ -127,7 +127,8 @@ class S3KeySensor(BaseSensorOperator):
         )
 
     def _keys(self) -> list[str]:
-        keys = [self.bucket_key] if isinstance(self.bucket_key, str) else list(self.bucket_key)
+        given: object = self.bucket_key  # a template may have rendered to anything
+        keys = [given] if isinstance(given, str) else list(given) if isinstance(given, list | tuple) else []
         if not keys or not all(isinstance(key, str) and key for key in keys):
             raise TypeError(f"sensor {self.task_id!r}: bucket_key must be a key or a list of keys, none of them empty")
         return keys

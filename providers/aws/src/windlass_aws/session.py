@@ -5,6 +5,7 @@ own fetchers at the first request and again before its credentials expire, in wh
 task may run for longer than any token lives. This module imports boto3: import it where a client is made.
 """
 
+# ruff: noqa: ANN401 - boto3 is untyped
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT = 10
 
 
-def make_session(settings: AwsSettings, region_name: str | None = None) -> Any:  # noqa: ANN401 - boto3 is untyped
+def make_session(settings: AwsSettings, region_name: str | None = None) -> Any:
     """Return a ``boto3.Session`` for the settings."""
     core = botocore.session.Session(profile=settings.profile_name)
     region = region_name or settings.region_name
@@ -48,7 +49,7 @@ def make_session(settings: AwsSettings, region_name: str | None = None) -> Any: 
     return boto3.Session(botocore_session=assumed)
 
 
-def make_config(said: Mapping[str, Any], given: Any = None) -> Config:  # noqa: ANN401 - a Config or a dict
+def make_config(said: Mapping[str, Any], given: Any = None) -> Config:
     """Return the configuration of a client: our defaults, then what the connection says, then what code gives."""
     config = Config(connect_timeout=CONNECT_TIMEOUT, tcp_keepalive=True, user_agent_extra="windlass-aws")
     if said:
@@ -59,7 +60,7 @@ def make_config(said: Mapping[str, Any], given: Any = None) -> Config:  # noqa: 
 
 
 def _unsigned(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments with the word ``unsigned`` as what botocore knows for it: public buckets need no identity."""
+    """Return the arguments with botocore's own sign for the word ``unsigned``: public buckets need no identity."""
     signature = arguments.get("signature_version")
     if isinstance(signature, str) and signature.lower() == "unsigned":
         return {**arguments, "signature_version": UNSIGNED}
@@ -71,12 +72,12 @@ class _Role(CredentialProvider):  # type: ignore[misc] # botocore is untyped
 
     METHOD = "windlass-role"
 
-    def __init__(self, core: Any, settings: AwsSettings) -> None:  # noqa: ANN401 - botocore is untyped
+    def __init__(self, core: Any, settings: AwsSettings) -> None:
         super().__init__(core)
         self._core = core
         self._settings = settings
 
-    def load(self) -> Any:  # noqa: ANN401 - botocore is untyped
+    def load(self) -> Any:
         """Return credentials that assume the role when they are first needed."""
         return DeferredRefreshableCredentials(refresh_using=self._fetch(), method=self._settings.assume_role_method)
 

@@ -199,8 +199,8 @@ class S3FileTransformOperator(BaseOperator):
             code = process.run(arguments, lambda line: self.log.info("%s", line))
         except OSError as error:
             raise RuntimeError(
-                f"task {self.task_id!r}: the program {script!r} cannot be started ({error.strerror}); give the path of an "
-                "executable file"
+                f"task {self.task_id!r}: the program {script!r} cannot be started ({error.strerror}); give the path of "
+                "an executable file"
             ) from None
         if code != 0:
             raise RuntimeError(

@@ -1,7 +1,7 @@
 """S3KeyTrigger: waits for keys without holding a process.
 
-boto blocks, so a look happens in a thread. There are few of them, whatever the number of triggers, and triggers with the
-same connection share one client: a thousand waiting sensors cost a thousand short requests in turn, not a thousand
+boto blocks, so a look happens in a thread. There are few of them, whatever the number of triggers, and triggers with
+the same connection share one client: a thousand waiting sensors cost a thousand short requests in turn, not a thousand
 clients.
 """
 

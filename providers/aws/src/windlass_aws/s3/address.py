@@ -15,8 +15,8 @@ _HOST = re.compile(r"(?:(?P<bucket>.+)\.)?s3[.-](?:[a-z0-9.-]*\.)?amazonaws\.com
 def parse_s3_url(s3url: str) -> tuple[str, str]:
     """Return the bucket and the key of a URL; the key is empty where the URL names only a bucket.
 
-    ``s3://``, ``s3a://`` and ``s3n://`` take the key as it stands; in a URL over HTTP, of AWS or of an endpoint that has
-    the bucket in its path, percent codes are decoded.
+    ``s3://``, ``s3a://`` and ``s3n://`` take the key as it stands; in a URL over HTTP, of AWS or of an endpoint that
+    has the bucket in its path, percent codes are decoded.
 
     :raises UsageError: if it is no such URL.
     """

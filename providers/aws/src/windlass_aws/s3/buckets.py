@@ -1,5 +1,6 @@
 """Buckets: whether they are there, making and removing them, their tags."""
 
+# ruff: noqa: ANN401 - boto3 is untyped
 from __future__ import annotations
 
 import time
@@ -26,8 +27,8 @@ class S3Buckets(AwsBaseHook):
         found = bucket_name or self.settings.service("s3").bucket_name
         if not found:
             raise UsageError(
-                "no bucket is named; give bucket_name, the address s3://bucket/key, or service_config.s3.bucket_name in "
-                "the connection"
+                "no bucket is named; give bucket_name, the address s3://bucket/key, or service_config.s3.bucket_name "
+                "in the connection"
             )
         return found
 
@@ -50,12 +51,12 @@ class S3Buckets(AwsBaseHook):
             return False
         return True
 
-    def get_bucket(self, bucket_name: str | None = None) -> Any:  # noqa: ANN401 - boto3 is untyped
+    def get_bucket(self, bucket_name: str | None = None) -> Any:
         """Return boto's resource of the bucket, such as for ``get_bucket("b").objects.all()``; nothing is asked yet."""
         return self._resource.Bucket(self._bucket(bucket_name))
 
     @cached_property
-    def _resource(self) -> Any:  # noqa: ANN401 - boto3 is untyped
+    def _resource(self) -> Any:
         return self.get_resource_type("s3")
 
     def create_bucket(self, bucket_name: str | None = None, region_name: str | None = None) -> None:

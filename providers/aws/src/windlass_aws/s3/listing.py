@@ -140,7 +140,7 @@ class S3Listing(S3Buckets):
         page_size: int | None = None,
         max_items: int | None = None,
     ) -> list[str]:
-        """Return the prefixes one level below ``prefix``, what people call its folders; ``delimiter`` is usually ``/``."""
+        """Return the prefixes one level below ``prefix``, up to the next ``delimiter``: with ``/`` its folders."""
         bucket, prefix = self._address(prefix or "", bucket_name)
         pages = self._pages(bucket, page_size, max_items, Prefix=prefix, Delimiter=delimiter)
         return [found["Prefix"] for page in pages for found in page.get("CommonPrefixes", ())]

@@ -1,5 +1,6 @@
 """Objects: looking at them, reading, copying and removing them."""
 
+# ruff: noqa: ANN401 - boto3 is untyped
 from __future__ import annotations
 
 import codecs
@@ -64,7 +65,7 @@ class S3Objects(S3Listing):
         """Return whether there is such a key."""
         return self.head_object(key, bucket_name) is not None
 
-    def get_key(self, key: str, bucket_name: str | None = None) -> Any:  # noqa: ANN401 - boto3 is untyped
+    def get_key(self, key: str, bucket_name: str | None = None) -> Any:
         """Return boto's resource of an object, loaded; ``get_key(k).get()["Body"]`` streams its content.
 
         :raises AwsNotFound: if there is no such key.
@@ -143,7 +144,7 @@ class S3Objects(S3Listing):
         """Return whether a key matches a pattern with ``*``, ``?`` and ``[…]``."""
         return self.get_wildcard_key(wildcard_key, bucket_name, delimiter) is not None
 
-    def get_wildcard_key(self, wildcard_key: str, bucket_name: str | None = None, delimiter: str = "") -> Any:  # noqa: ANN401 - boto3 is untyped
+    def get_wildcard_key(self, wildcard_key: str, bucket_name: str | None = None, delimiter: str = "") -> Any:
         """Return boto's resource of the first object whose key matches a pattern, None if there is none."""
         bucket, pattern = self._address(wildcard_key, bucket_name)
         matches = re.compile(fnmatch.translate(pattern))
@@ -161,7 +162,7 @@ class S3Objects(S3Listing):
         acl_policy: str | None = None,
         meta_data_directive: str | None = None,
     ) -> None:
-        """Copy an object inside S3; the bytes never pass through here. A large one is copied in parts, at the same time.
+        """Copy an object inside S3; the bytes never pass through here. A large one goes in parts, several at a time.
 
         Args:
             source_bucket_key: of what is copied, or its address.
@@ -223,7 +224,7 @@ class S3Objects(S3Listing):
                 )
             )
 
-    def _transfer_config(self) -> Any:  # noqa: ANN401 - boto3 is untyped
+    def _transfer_config(self) -> Any:
         from boto3.s3.transfer import TransferConfig
 
         return TransferConfig(**self.transfer_config_args)

@@ -1,5 +1,6 @@
 """Reading an object as a file: it can seek, and goes on where the connection broke."""
 
+# ruff: noqa: ANN401 - boto3 is untyped
 from __future__ import annotations
 
 import io
@@ -24,7 +25,7 @@ class ObjectReader(io.RawIOBase):
 
     def __init__(
         self, client: Any, address: dict[str, str], explain: Callable[[], AbstractContextManager[None]]
-    ) -> None:  # noqa: ANN401 - boto3 is untyped
+    ) -> None:
         """Ask for the object, from its beginning.
 
         Args:
@@ -71,7 +72,7 @@ class ObjectReader(io.RawIOBase):
             self._drop()
         return self._position
 
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - any writable buffer
+    def readinto(self, buffer: Any) -> int:
         """Read into ``buffer`` and return how many bytes that were, 0 at the end.
 
         :raises AwsError: if the connection keeps breaking, or the object was written anew.

@@ -1,5 +1,6 @@
 """Transfers: files, streams and folders, up and down, in parts and with a bounded amount of memory."""
 
+# ruff: noqa: ANN401 - boto3 is untyped
 from __future__ import annotations
 
 import gzip as gzip_format
@@ -247,7 +248,7 @@ class _LeftOpen:
     def __init__(self, source: BinaryIO) -> None:
         self._source = source
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - it may or may not be able to seek
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._source, name)
 
     def close(self) -> None:
@@ -259,7 +260,8 @@ def _is_like(path: Path, item: dict[str, Any]) -> bool:
         there = path.stat()
     except FileNotFoundError:
         return False
-    return there.st_size == item["Size"] and datetime.fromtimestamp(there.st_mtime, UTC) >= item["LastModified"]
+    younger = datetime.fromtimestamp(there.st_mtime, UTC) >= item["LastModified"]
+    return bool(there.st_size == item["Size"] and younger)
 
 
 def _remove_all_but(root: Path, wanted: set[Path]) -> None:
