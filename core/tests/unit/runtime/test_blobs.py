@@ -25,7 +25,7 @@ from windlass.runtime.xcom import SPILL, pack, unpack
 class FarStore(ArtifactStore):
     """A store in memory, which all that are made for one path share."""
 
-    kept: dict[str, dict[str, bytes]] = {}  # noqa: RUF012 - shared on purpose
+    kept: dict[str, dict[str, bytes]] = {}
     made = 0
 
     def __init__(self, *, path: str, conn_id: str = "far_default") -> None:

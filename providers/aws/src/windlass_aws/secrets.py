@@ -37,8 +37,8 @@ class _AwsSecretsBackend(SecretsBackend):
     """What both have in common: prefixes, patterns, and a client of their own."""
 
     service: ClassVar[str] = ""
-    default_prefix: ClassVar[str] = "windlass"
-    default_sep: ClassVar[str] = "/"
+    #: What a name in the store looks like. Under another name nothing can be there, and asking would be refused.
+    names: ClassVar[re.Pattern[str]]
 
     def __init__(
         self,
@@ -90,7 +90,8 @@ class _AwsSecretsBackend(SecretsBackend):
         prefix, pattern = self._prefixes[kind], self._patterns[kind]
         if prefix is None or (pattern is not None and pattern.match(key) is None):
             return None
-        return f"{prefix}{self._sep}{key}" if prefix else key
+        name = f"{prefix}{self._sep}{key}" if prefix else key
+        return name if self.names.fullmatch(name) else None
 
     def _find(self, kind: str, key: str) -> str | None:
         raise NotImplementedError
@@ -130,6 +131,7 @@ class SecretsManagerBackend(_AwsSecretsBackend):
     """
 
     service = "secretsmanager"
+    names = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
 
     def __init__(
         self,
@@ -213,6 +215,7 @@ class SystemsManagerParameterStoreBackend(_AwsSecretsBackend):
     """
 
     service = "ssm"
+    names = re.compile(r"[A-Za-z0-9/_.-]{1,1011}")
 
     def __init__(
         self,

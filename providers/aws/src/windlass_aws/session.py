@@ -8,6 +8,7 @@ task may run for longer than any token lives. This module imports boto3: import 
 # ruff: noqa: ANN401 - boto3 is untyped
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -34,6 +35,7 @@ CONNECT_TIMEOUT = 10
 
 def make_session(settings: AwsSettings, region_name: str | None = None) -> Any:
     """Return a ``boto3.Session`` for the settings."""
+    _silence()
     core = botocore.session.Session(profile=settings.profile_name)
     region = region_name or settings.region_name
     if region is not None:
@@ -47,6 +49,13 @@ def make_session(settings: AwsSettings, region_name: str | None = None) -> Any:
         assumed.set_config_variable("region", region)
     assumed.register_component("credential_provider", CredentialResolver([_Role(core, settings)]))
     return boto3.Session(botocore_session=assumed)
+
+
+def _silence() -> None:
+    """Keep botocore's requests, in which session tokens stand, out of a log that is set to DEBUG as a whole."""
+    logger = logging.getLogger("botocore")
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.INFO)
 
 
 def make_config(said: Mapping[str, Any], given: Any = None) -> Config:

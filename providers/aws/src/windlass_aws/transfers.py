@@ -145,8 +145,8 @@ class S3FileTransformOperator(BaseOperator):
         self.dest_s3_key = dest_s3_key
         self.transform_script = transform_script
         self.select_expression = select_expression
-        self.select_expr_serialization_config = dict(select_expr_serialization_config or {})
-        self.script_args = list(script_args or ())
+        self.select_expr_serialization_config = select_expr_serialization_config or {}
+        self.script_args = [] if script_args is None else script_args
         self.source_aws_conn_id = source_aws_conn_id
         self.source_verify = source_verify
         self.dest_aws_conn_id = dest_aws_conn_id
