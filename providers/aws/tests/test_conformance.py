@@ -1,12 +1,12 @@
 """What every provider promises of its hooks, operators, sensors, triggers and secrets backends, here over AWS."""
 
-# ruff: noqa: ANN401 - fixtures of a conftest have no importable type
+# ruff: noqa: ANN401 - fixtures of a conftest have no importable type; the suites declare the attributes
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 from uuid import uuid4
 
 import boto3
@@ -80,7 +80,7 @@ class TestS3Hook(Hook):
 
 class TestAwsGenericHook(Hook):
     hook_class = AwsGenericHook
-    arguments: ClassVar = {"client_type": "s3"}
+    arguments = {"client_type": "s3"}
 
     def use(self, hook: Any) -> None:
         works, message = hook.test_connection()
@@ -102,19 +102,19 @@ class Operator(OperatorSuite):
 
 class TestS3CreateBucketOperator(Operator):
     operator_class = S3CreateBucketOperator
-    arguments: ClassVar = {"bucket_name": "conformance-new"}
+    arguments = {"bucket_name": "conformance-new"}
     result = None
 
 
 class TestS3CreateObjectOperator(Operator):
     operator_class = S3CreateObjectOperator
-    arguments: ClassVar = {"s3_key": f"s3://{BUCKET}/made", "data": "text", "replace": True}
+    arguments = {"s3_key": f"s3://{BUCKET}/made", "data": "text", "replace": True}
     result = None
 
 
 class TestS3CopyObjectOperator(Operator):
     operator_class = S3CopyObjectOperator
-    arguments: ClassVar = {
+    arguments = {
         "source_bucket_key": f"s3://{BUCKET}/{KEY}",
         "dest_bucket_key": "copied",
         "dest_bucket_name": BUCKET,
@@ -123,37 +123,37 @@ class TestS3CopyObjectOperator(Operator):
 
 class TestS3ListOperator(Operator):
     operator_class = S3ListOperator
-    arguments: ClassVar = {"bucket": BUCKET, "prefix": "in/"}
-    result: ClassVar = [KEY]
+    arguments = {"bucket": BUCKET, "prefix": "in/"}
+    result = [KEY]
 
 
 class TestS3ListPrefixesOperator(Operator):
     operator_class = S3ListPrefixesOperator
-    arguments: ClassVar = {"bucket": BUCKET}
-    result: ClassVar = ["in/"]
+    arguments = {"bucket": BUCKET}
+    result = ["in/"]
 
 
 class TestLocalFilesystemToS3Operator(Operator):
     operator_class = LocalFilesystemToS3Operator
-    arguments: ClassVar = {"filename": __file__, "dest_key": f"s3://{BUCKET}/file", "replace": True}
+    arguments = {"filename": __file__, "dest_key": f"s3://{BUCKET}/file", "replace": True}
 
 
 class TestS3ToLocalFilesystemOperator(Operator):
     operator_class = S3ToLocalFilesystemOperator
-    arguments: ClassVar = {"s3_key": f"s3://{BUCKET}/{KEY}", "filename": "/tmp/windlass-conformance/down"}
+    arguments = {"s3_key": f"s3://{BUCKET}/{KEY}", "filename": "/tmp/windlass-conformance/down"}
     result = "/tmp/windlass-conformance/down"
 
 
 class TestS3FileTransformOperator(Operator):
     operator_class = S3FileTransformOperator
     conn_id_argument = "source_aws_conn_id"
-    arguments: ClassVar = {
+    arguments = {
         "source_s3_key": f"s3://{BUCKET}/{KEY}",
         "dest_s3_key": f"s3://{BUCKET}/transformed",
         "transform_script": "/bin/cp",
         "replace": True,
     }
-    template_values: ClassVar = {"script_args": ["{{ params.conformance }}"]}
+    template_values = {"script_args": ["{{ params.conformance }}"]}
 
     @pytest.fixture
     def endless_arguments(self, tmp_path: Path) -> Mapping[str, Any]:
@@ -186,8 +186,8 @@ def _lives(pid: int) -> bool:
 
 class TestS3KeySensor(SensorSuite):
     operator_class = S3KeySensor
-    arguments: ClassVar = {"bucket_key": KEY, "bucket_name": BUCKET}
-    waiting_arguments: ClassVar = {"bucket_key": "never"}
+    arguments = {"bucket_key": KEY, "bucket_name": BUCKET}
+    waiting_arguments = {"bucket_key": "never"}
     result = None
     conn_id_argument = "aws_conn_id"
 
@@ -220,7 +220,7 @@ class TestS3KeyTrigger(TriggerSuite):
 
 
 class Backend(SecretsBackendSuite):
-    backend_class: ClassVar[Any]
+    backend_class: Any
     has_config = True
     credentials = ("a-secret-key", "wrong-secret-key")
     #: AWS keeps no empty value; and a parameter of the standard tier at most 4 KB.

@@ -49,16 +49,15 @@ class S3Transfers(S3Objects):
         :raises FileNotFoundError: if there is no such file.
         :raises ValueError: if the key exists and ``replace`` is not set.
         """
-        with Path(filename).open("rb") as source:
-            if not gzip:
-                self._upload(source, key, bucket_name, replace=replace, encrypt=encrypt, acl_policy=acl_policy)
-                return
-            self._refuse_existing(key, bucket_name, replace=replace)
-            with tempfile.TemporaryFile(prefix="windlass-gzip-") as packed:
-                with gzip_format.GzipFile(filename="", fileobj=packed, mode="wb", mtime=0) as writer:
-                    shutil.copyfileobj(source, writer, 1 << 20)
-                packed.seek(0)
-                self._upload(packed, key, bucket_name, replace=True, encrypt=encrypt, acl_policy=acl_policy)
+        if not gzip:
+            self._upload(Path(filename), key, bucket_name, replace=replace, encrypt=encrypt, acl_policy=acl_policy)
+            return
+        self._refuse_existing(key, bucket_name, replace=replace)
+        with Path(filename).open("rb") as source, tempfile.TemporaryFile(prefix="windlass-gzip-") as packed:
+            with gzip_format.GzipFile(filename="", fileobj=packed, mode="wb", mtime=0) as writer:
+                shutil.copyfileobj(source, writer, 1 << 20)
+            packed.seek(0)
+            self._upload(packed, key, bucket_name, replace=True, encrypt=encrypt, acl_policy=acl_policy)
 
     def load_string(
         self,
@@ -123,7 +122,7 @@ class S3Transfers(S3Objects):
 
     def _upload(
         self,
-        source: BinaryIO,
+        source: BinaryIO | Path,
         key: str,
         bucket_name: str | None,
         *,
@@ -138,8 +137,15 @@ class S3Transfers(S3Objects):
             extra["ServerSideEncryption"] = "AES256"
         if acl_policy:
             extra["ACL"] = acl_policy
-        with explained(self.identity, f"writing {url(bucket, key)}"):
-            self.conn.upload_fileobj(_LeftOpen(source), bucket, key, ExtraArgs=extra, Config=self._transfer_config())
+        from boto3.s3.transfer import create_transfer_manager
+
+        # A named file is read part by part from the disk; what is no file has its next parts in memory.
+        content = str(source) if isinstance(source, Path) else _LeftOpen(source)
+        with (
+            explained(self.identity, f"writing {url(bucket, key)}"),
+            create_transfer_manager(self.conn, self._transfer_config()) as manager,
+        ):
+            manager.upload(content, bucket, key, extra_args=extra).result()
 
     # --- Down
 
