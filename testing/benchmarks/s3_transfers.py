@@ -200,4 +200,5 @@ class _Void(http.server.BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    _main(*sys.argv[1:5], int(sys.argv[5]))  # type: ignore[arg-type] # four texts
+    _url, _how, _way, _folder, _size = sys.argv[1:]
+    _main(_url, _how, _way, _folder, int(_size))
