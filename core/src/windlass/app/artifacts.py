@@ -6,26 +6,21 @@ never imports its client library.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-import msgspec
-
+from windlass.app.kept import Kept
 from windlass.app.services import StoredSecrets
 from windlass.config import Settings
-from windlass.errors import ConfigError, ConnectionNotDefined, PluginError, WindlassError
+from windlass.errors import ConfigError
 from windlass.protocol.digests import digests_read
-from windlass.protocol.keeping import Ask, Delete, Done, Failed, FromKeeper, Given, ListMentions, ListOld, Page, Setup
+from windlass.protocol.keeping import Delete, ListMentions, ListOld, Page
 from windlass.registry import registry
-from windlass.secrets.masking import Masker, secrets_of_fields
-from windlass.secrets.resolver import Resolver, open_resolver, resolve_settings
+from windlass.secrets.resolver import open_resolver, resolve_settings
 from windlass.store import Store
 from windlass.supervisor.artifacts import LOCAL
 
@@ -135,100 +130,25 @@ def modified(path: Path) -> float:
         return time.time()
 
 
-class KeptBlobs:
+class KeptBlobs(Kept):
     """The store of a provider, open in a child."""
 
     def __init__(self, settings: Settings, store: Store) -> None:
         settings = resolve_settings(settings)
-        self._name, arguments = store_of(settings)
-        self._resolver: Resolver = open_resolver(settings, StoredSecrets(store))
-        self._masker = Masker()
-        environ = {key: value for key, value in os.environ.items() if not key.startswith("WINDLASS_")}
-        self._child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "windlass.runtime", "keep-artifacts"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environ,
-        )
-        self._decoder: msgspec.json.Decoder[FromKeeper] = msgspec.json.Decoder(FromKeeper)
-        self._say(Setup(store=self._name, arguments=arguments))
+        name, arguments = store_of(settings)
+        super().__init__("artifact_stores", name, arguments, open_resolver(settings, StoredSecrets(store)))
 
     def old(self, before: float) -> Iterator[tuple[str, int]]:
         """Yield digest and size of what was last put before an instant."""
         for page in self._order(ListOld(before=datetime.fromtimestamp(before, UTC))):
-            yield from page.found
+            if isinstance(page, Page):
+                yield from page.found
 
     def mentions(self, digest: str) -> set[str]:
         """Return the digests that a content mentions; none if it is not here."""
-        return {name for page in self._order(ListMentions(digest=digest)) for name, _ in page.found}
+        pages = self._order(ListMentions(digest=digest))
+        return {name for page in pages if isinstance(page, Page) for name, _ in page.found}
 
     def delete(self, digest: str, before: float) -> bool:
         """Remove a content, unless somebody has put it again meanwhile."""
-        order = self._order(Delete(digest=digest, before=datetime.fromtimestamp(before, UTC)))
-        try:
-            next(order)
-        except StopIteration as end:
-            return bool(end.value)
-        raise self._broken()
-
-    def close(self) -> None:
-        """End the child."""
-        self._resolver.close()
-        for pipe in (self._child.stdin, self._child.stdout):
-            if pipe is not None:
-                with suppress(BrokenPipeError):
-                    pipe.close()
-        try:
-            self._child.wait(5)
-        except subprocess.TimeoutExpired:  # it waits for a server that does not answer
-            self._child.kill()
-            self._child.wait()
-
-    def _order(self, order: ListOld | ListMentions | Delete) -> Generator[Page, None, bool]:
-        """Give an order, answer what the child asks meanwhile, and yield the pages of its answer.
-
-        :raises PluginError: if it cannot be carried out.
-        """
-        self._say(order)
-        while True:
-            match self._hear():
-                case Page() as page:
-                    yield page
-                case Ask(conn_id=conn_id):
-                    self._say(self._given(conn_id))
-                case Done(value=value):
-                    return value
-                case Failed(error=error):
-                    text = self._masker.mask(error)
-                    raise PluginError(f"the artifact store {self._name!r} cannot be cleaned: {text}")
-
-    def _given(self, conn_id: str) -> Given:
-        try:
-            fields = self._resolver.get_connection(conn_id).to_fields()
-        except ConnectionNotDefined as error:
-            return Given(error=str(error), undefined=True)
-        except WindlassError as error:
-            return Given(error=str(error))
-        self._masker.add(*secrets_of_fields(fields))
-        return Given(fields=fields)
-
-    def _say(self, message: ListOld | ListMentions | Delete | Setup | Given) -> None:
-        assert self._child.stdin is not None  # noqa: S101 - it is a pipe
-        try:
-            self._child.stdin.write(msgspec.json.encode(message) + b"\n")
-            self._child.stdin.flush()
-        except BrokenPipeError:
-            raise self._broken() from None
-
-    def _hear(self) -> FromKeeper:
-        assert self._child.stdout is not None  # noqa: S101 - it is a pipe
-        line = self._child.stdout.readline()
-        if not line:
-            raise self._broken()
-        return self._decoder.decode(line)
-
-    def _broken(self) -> PluginError:
-        return PluginError(
-            f"the process that holds the artifact store {self._name!r} ended; its messages stand above, and what it "
-            "had not done yet is done by the next clean"
-        )
+        return self._do(Delete(digest=digest, before=datetime.fromtimestamp(before, UTC)))

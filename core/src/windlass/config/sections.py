@@ -62,6 +62,14 @@ class Logging(Section):
         "INFO", "The least level that is written.", choices=("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
     )
     log_format: str = _option("text", "How servers write their own log to stderr.", choices=("text", "json"))
+    remote_logging: bool = _option(False, "Whether the logs of finished tasks are stored elsewhere as well.")
+    remote_base_log_folder: str = _option(
+        "", "Where to; its scheme names the log store of a provider, as in s3://bucket/logs."
+    )
+    remote_log_conn_id: str = _option("", "The connection by which it is reached; empty = the store's usual one.")
+    delete_local_logs: bool = _option(
+        False, "Whether the local file goes an hour after the log of an ended try was stored there."
+    )
 
 
 class Artifacts(Section):

@@ -9,15 +9,17 @@ from typing import BinaryIO, NamedTuple
 
 
 class LogStore(ABC):
-    """Keeps one log per try, named by its path below the log folder.
+    """Keeps the logs of tries away from the machine that wrote them, each named by its path below the log folder.
 
-    Called by supervisors, which write, and by ``control``, which reads. A log grows at its end only; the paths come
-    from :func:`windlass.protocol` messages of the store and are already checked for containment.
+    Made with the keyword arguments ``path`` and, where it is set, ``conn_id``, from
+    ``logging.remote_base_log_folder`` and ``logging.remote_log_conn_id``; its name in the manifest is the scheme of
+    that folder. It lives in a child of the server, which hands it logs, or of a command, which reads one. A supervisor
+    goes on writing to the local file.
     """
 
     @abstractmethod
-    def append(self, path: str, offset: int, data: bytes) -> None:
-        """Write ``data`` at ``offset``, the log's size so far. Writing the same piece again changes nothing."""
+    def put(self, path: str, source: BinaryIO) -> None:
+        """Store the log that ``source`` holds, in place of what was stored. It becomes visible as a whole."""
 
     @abstractmethod
     def read(self, path: str, offset: int = 0, limit: int | None = None) -> bytes:

@@ -1,4 +1,4 @@
-"""What ``db clean`` and the child that holds a provider's artifact store say to each other: JSON lines on two pipes.
+"""What a process and the child that holds a store of a provider for it say to each other: JSON lines on two pipes.
 
 The parent sends a :class:`Setup` and then one order after the other. The child answers each with any number of
 :class:`Page` and, last, :class:`Done` or :class:`Failed`. Before that it may ask for connections (:class:`Ask`), which
@@ -14,8 +14,9 @@ import msgspec
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True, tag="setup"):
-    """The store, by the name that a manifest lists it under, and what it is made with."""
+    """The store, by the kind and the name that a manifest lists it under, and what it is made with."""
 
+    kind: str
     store: str
     arguments: dict[str, str]
 
@@ -39,6 +40,21 @@ class Delete(msgspec.Struct, frozen=True, kw_only=True, tag="delete"):
     before: datetime
 
 
+class PutLog(msgspec.Struct, frozen=True, kw_only=True, tag="put_log"):
+    """Store the log of this path, which a local file holds."""
+
+    path: str
+    file: str
+
+
+class ReadLog(msgspec.Struct, frozen=True, kw_only=True, tag="read_log"):
+    """Return a piece of a stored log; answered with :class:`Piece`."""
+
+    path: str
+    offset: int
+    limit: int
+
+
 class Given(msgspec.Struct, frozen=True, kw_only=True, tag="given"):
     """The fields of a connection, or why there are none."""
 
@@ -52,6 +68,12 @@ class Page(msgspec.Struct, frozen=True, kw_only=True, tag="page"):
     """Some digests with their sizes in bytes; 0 where only the name counts."""
 
     found: list[tuple[str, int]]
+
+
+class Piece(msgspec.Struct, frozen=True, kw_only=True, tag="piece"):
+    """Some bytes of a log; in JSON they are base64."""
+
+    data: bytes
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True, tag="ask"):
@@ -72,6 +94,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     error: str
 
 
-ToKeeper = Setup | ListOld | ListMentions | Delete | Given
-FromKeeper = Page | Ask | Done | Failed
-Order = ListOld | ListMentions | Delete
+Order = ListOld | ListMentions | Delete | PutLog | ReadLog
+Answer = Page | Piece
+ToKeeper = Setup | Order | Given
+FromKeeper = Answer | Ask | Done | Failed

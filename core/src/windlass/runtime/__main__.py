@@ -6,7 +6,7 @@
     parse --fd FD [--concurrency N]        a parse server speaking on socket FD
     triggers FD CELL PARENT                a trigger host speaking on socket FD, of the supervisor with pid PARENT
     test-connection ID                     the test of one connection, from standard input to standard output
-    keep-artifacts                         the artifact store of a provider for db clean, likewise
+    keep                                   a store of a provider, for a process that imports none, likewise
 
 ``-P`` keeps the working directory off ``sys.path``: starting Windlass inside a stranger's folder imports nothing of it.
 There is no argument parser here: importing one would cost each zygote more than its own code.
@@ -36,10 +36,10 @@ def main(arguments: list[str]) -> int:
             from windlass.runtime import connection_test
 
             return connection_test.main(conn_id)
-        case ["keep-artifacts"]:
-            from windlass.runtime import artifact_keeper
+        case ["keep"]:
+            from windlass.runtime import keeper
 
-            return artifact_keeper.main()
+            return keeper.main()
     sys.stderr.write("windlass.runtime is started by Windlass's servers, not by hand; see `windlass --help`\n")
     return 2
 

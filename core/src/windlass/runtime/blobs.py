@@ -20,7 +20,7 @@ from windlass.ports import TaskSession
 from windlass.protocol import ArtifactCommit, ArtifactOpen
 
 if TYPE_CHECKING:
-    from windlass.interfaces.stores import ArtifactStore
+    from windlass.interfaces.stores import ArtifactStore, LogStore
 
 #: Bytes that are in memory at once.
 PIECE = 1 << 20
@@ -63,21 +63,26 @@ def _store(answer: Any) -> ArtifactStore:  # noqa: ANN401 - msgpack values
 @cache
 def _made(name: str, arguments: bytes) -> ArtifactStore:
     """Return the store of a provider; one for the life of this process, since making a client takes a while."""
-    return make_store(name, msgspec.json.decode(arguments, type=dict[str, str]))
-
-
-def make_store(name: str, arguments: dict[str, str]) -> ArtifactStore:
-    """Return a new artifact store of a provider.
-
-    :raises PluginError: if no installed provider brings it.
-    """
     from windlass.interfaces.stores import ArtifactStore
+
+    store = make_store("artifact_stores", name, msgspec.json.decode(arguments, type=dict[str, str]))
+    assert isinstance(store, ArtifactStore)  # noqa: S101 - what is made of this kind
+    return store
+
+
+def make_store(kind: str, name: str, arguments: dict[str, str]) -> ArtifactStore | LogStore:
+    """Return a new store of a provider; ``kind`` is ``artifact_stores`` or ``log_stores``.
+
+    :raises PluginError: if no installed provider brings it, or it is something else.
+    """
+    from windlass.interfaces.stores import ArtifactStore, LogStore
     from windlass.registry import lookup
 
-    kind = lookup("artifact_stores", name)
-    if not issubclass(kind, ArtifactStore):
-        raise PluginError(f"the artifact store {name!r} does not extend windlass.backends.ArtifactStore")
-    store: ArtifactStore = kind(**arguments)
+    base: type[ArtifactStore | LogStore] = ArtifactStore if kind == "artifact_stores" else LogStore
+    found = lookup(kind, name)
+    if not issubclass(found, base):
+        raise PluginError(f"the store {name!r} does not extend windlass.backends.{base.__name__}")
+    store: ArtifactStore | LogStore = found(**arguments)
     return store
 
 

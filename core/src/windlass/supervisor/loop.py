@@ -50,6 +50,7 @@ from windlass.supervisor.questions import Lookups, Policy, Questions, is_secret_
 from windlass.supervisor.reactor import Reactor
 from windlass.supervisor.server import Server
 from windlass.supervisor.settings import SupervisorSettings
+from windlass.supervisor.shipping import announce
 from windlass.supervisor.stopping import Stopper
 from windlass.supervisor.trigger_host import Surroundings, TriggerHosts
 from windlass.supervisor.waiting import Waiting
@@ -309,6 +310,7 @@ class Supervisor:
         log = LogWriter(contained(self._settings.logs, claimed.log_path), Masker(), self._clock.now)
         log.note("ERROR", error)
         log.close()
+        announce(self._settings.log_notes, claimed.log_path, final=not lost)
         now = self._clock.now()
         reason = f"the DAG file cannot be imported: {error.strip().splitlines()[-1]}"
         ending = None if lost else Finish(outcome=Outcome.FAIL, started_at=now, ended_at=now, reason=reason)
@@ -351,6 +353,8 @@ class Supervisor:
         attempt.close()
         self._artifacts.forget(attempt.token)
         if attempt.claimed is not None:
+            ended = isinstance(attempt.ending, Finish) and not attempt.stopping
+            announce(self._settings.log_notes, attempt.claimed.log_path, final=ended)
             self._by_lease.pop(attempt.lease, None)
         elif attempt.workload is not None:
             self._ledger.withdraw(attempt.workload.ticket)

@@ -42,6 +42,8 @@ class SupervisorSettings:
     #: The artifact store: ``local``, or the name of a provider's and what it is made with.
     artifact_store: str = "local"
     artifact_arguments: Mapping[str, str] = field(default_factory=dict)
+    #: Where to leave notes of logs that are to be stored elsewhere; None if they are not.
+    log_notes: Path | None = None
     #: The level of ``logging`` in tasks.
     log_level: str = "INFO"
 

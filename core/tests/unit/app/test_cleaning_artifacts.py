@@ -192,7 +192,7 @@ def test_the_child_gets_the_connection_and_nothing_else(
 
 
 def test_a_failure_of_the_store_is_a_sentence_without_the_secret(sweep: Callable[..., Cleaned]) -> None:
-    with pytest.raises(PluginError, match=r"the artifact store 'far' cannot be cleaned: .* the password \*\*\*"):
+    with pytest.raises(PluginError, match=r"the store 'far' failed: .* the password \*\*\*"):
         sweep(password="break")
     with pytest.raises(PluginError, match="ended; its messages stand above"):
         sweep(password="die")

@@ -69,6 +69,7 @@ def windlass_provider() -> Provider:
         sensors={"S3KeySensor": "windlass_aws.sensors:S3KeySensor"},
         triggers={"windlass_aws.triggers.S3KeyTrigger": "windlass_aws.triggers:S3KeyTrigger"},
         artifact_stores={"s3": "windlass_aws.artifacts:S3ArtifactStore"},
+        log_stores={"s3": "windlass_aws.logs:S3LogStore"},
         secrets_backends={
             "SecretsManagerBackend": "windlass_aws.secrets:SecretsManagerBackend",
             "SystemsManagerParameterStoreBackend": "windlass_aws.secrets:SystemsManagerParameterStoreBackend",

@@ -1,4 +1,4 @@
-"""The child in which ``windlass db clean`` opens a provider's artifact store; see ``protocol.keeping``.
+"""The child that holds a store of a provider for a process that is to import none; see ``protocol.keeping``.
 
 Whatever the client library prints goes to standard error, so that it cannot be taken for an answer.
 """
@@ -6,14 +6,17 @@ Whatever the client library prints goes to standard error, so that it cannot be 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgspec
 
 from windlass.errors import ConnectionNotDefined, NotFound, SecretsError, WindlassError
-from windlass.interfaces.stores import ArtifactStore
+from windlass.interfaces.stores import ArtifactStore, LogStore
 from windlass.ports import session_scope
 from windlass.protocol import GetConnection, Verb
 from windlass.protocol.digests import digests_read, is_digest
@@ -28,12 +31,17 @@ from windlass.protocol.keeping import (
     ListOld,
     Order,
     Page,
+    Piece,
+    PutLog,
+    ReadLog,
     Setup,
     ToKeeper,
 )
-from windlass.runtime.blobs import make_store
+from windlass.runtime.blobs import PIECE, make_store
 
 _PAGE = 1000
+#: Bytes by which a log is known: its first lines hold the instant at which they were written.
+_HEAD = 4096
 
 
 class Keeper:
@@ -52,7 +60,7 @@ class Keeper:
         :raises ConnectionNotDefined, SecretsError: as the parent says.
         """
         if not isinstance(verb, GetConnection):
-            raise ConnectionNotDefined("an artifact store may ask for connections only")
+            raise ConnectionNotDefined("a store may ask for connections only")
         self._say(Ask(conn_id=verb.conn_id))
         given = self._hear()
         if not isinstance(given, Given):
@@ -67,11 +75,11 @@ class Keeper:
     def serve(self) -> None:
         """Carry out orders until the parent has no more."""
         setup = self._hear()
-        store: ArtifactStore | None = None
+        store: ArtifactStore | LogStore | None = None
         while (order := self._hear()) is not None:
             try:
                 if store is None and isinstance(setup, Setup):
-                    store = make_store(setup.store, setup.arguments)
+                    store = make_store(setup.kind, setup.store, setup.arguments)
                 if store is not None and isinstance(order, Order):
                     self._say(Done(value=self._carry_out(store, order)))
             except WindlassError as error:
@@ -79,7 +87,17 @@ class Keeper:
             except Exception as error:  # noqa: BLE001 - whatever a store raises; its text may quote a secret
                 self._say(Failed(error=f"the store failed with {type(error).__module__}.{type(error).__qualname__}"))
 
-    def _carry_out(self, store: ArtifactStore, order: Order) -> bool:
+    def _carry_out(self, store: ArtifactStore | LogStore, order: Order) -> bool:
+        if isinstance(store, ArtifactStore):
+            return self._with_artifacts(store, order)
+        match order:
+            case PutLog(path=path, file=file):
+                _put_log(store, path, Path(file))
+            case ReadLog(path=path, offset=offset, limit=limit):
+                self._say(Piece(data=store.read(path, offset, limit)))
+        return True
+
+    def _with_artifacts(self, store: ArtifactStore, order: Order) -> bool:
         match order:
             case ListOld(before=before):
                 old = ((entry.digest, entry.size) for entry in store.stored() if entry.modified < before)
@@ -112,6 +130,32 @@ class Keeper:
     def _say(self, message: FromKeeper) -> None:
         self._answers.write(msgspec.json.encode(message) + b"\n")
         self._answers.flush()
+
+
+def _put_log(store: LogStore, path: str, file: Path) -> None:
+    """Store the log in ``file``, behind what is there already if the file was begun anew after that was stored.
+
+    A log only grows, so a file that begins otherwise than what is stored is not the same log written further: the
+    local one was removed meanwhile, and somebody, such as a late callback, had more to say.
+    """
+    with file.open("rb") as source:
+        there = store.size(path)
+        head = source.read(_HEAD)
+        source.seek(0)
+        known = store.read(path, 0, len(head)) if there else b""
+        if head.startswith(known) or known.startswith(head):
+            store.put(path, source)
+            return
+        length = file.stat().st_size
+        if length <= there and length <= PIECE and store.read(path, there - length, length) == source.read():
+            return  # it was added before, and only the word of it was lost
+        source.seek(0)
+        with tempfile.TemporaryFile(prefix="windlass-log-") as whole:
+            for offset in range(0, there, PIECE):
+                whole.write(store.read(path, offset, PIECE))
+            shutil.copyfileobj(source, whole, PIECE)
+            whole.seek(0)
+            store.put(path, whole)
 
 
 def main() -> int:
