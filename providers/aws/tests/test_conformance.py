@@ -13,7 +13,9 @@ import boto3
 import pytest
 
 from windlass.backends import SecretsBackend
+from windlass_aws.artifacts import S3ArtifactStore
 from windlass_aws.hooks import AwsGenericHook, S3Hook
+from windlass_aws.logs import S3LogStore
 from windlass_aws.operators import (
     S3CopyObjectOperator,
     S3CreateBucketOperator,
@@ -26,7 +28,9 @@ from windlass_aws.sensors import S3KeySensor
 from windlass_aws.transfers import LocalFilesystemToS3Operator, S3FileTransformOperator, S3ToLocalFilesystemOperator
 from windlass_aws.triggers import S3KeyTrigger
 from windlass_testing.conformance import (
+    ArtifactStoreSuite,
     HookSuite,
+    LogStoreSuite,
     OperatorSuite,
     SecretsBackendSuite,
     SensorSuite,
@@ -217,6 +221,24 @@ class TestS3KeyTrigger(TriggerSuite):
     @pytest.fixture
     def connections(self, client: Any, moto_url: str, aws: Any) -> dict[str, Any]:
         return {"aws_default": aws(moto_url)}
+
+
+class TestS3LogStore(LogStoreSuite):
+    @pytest.fixture(autouse=True)
+    def _place(self, hook: S3Hook, bucket: str) -> None:
+        self.path = f"s3://{bucket}/logs"
+
+    def make(self) -> S3LogStore:
+        return S3LogStore(path=self.path)
+
+
+class TestS3ArtifactStore(ArtifactStoreSuite):
+    @pytest.fixture(autouse=True)
+    def _place(self, hook: S3Hook, bucket: str) -> None:
+        self.path = f"s3://{bucket}/artifacts"
+
+    def make(self) -> S3ArtifactStore:
+        return S3ArtifactStore(path=self.path)
 
 
 class Backend(SecretsBackendSuite):

@@ -8,6 +8,7 @@ imported when the first client is made.
 # ruff: noqa: ANN401 - boto3 is untyped
 from __future__ import annotations
 
+import threading
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -57,6 +58,8 @@ class AwsGenericHook(BaseHook):
         self.client_type = client_type or (None if resource_type else self.service)
         self.resource_type = resource_type
         self.config = config
+        self._making = threading.Lock()
+        self._conn: Any = None
 
     @cached_property
     def settings(self) -> AwsSettings:
@@ -125,12 +128,15 @@ class AwsGenericHook(BaseHook):
             "config": make_config(said.config_kwargs, self.config if config is None else config),
         }
 
-    @cached_property
+    @property
     def conn(self) -> Any:
         """The client, or the resource where ``resource_type`` was given, made once."""
         if self.client_type is None and self.resource_type is None:
             raise TypeError(f"{type(self).__name__} has no client_type and no resource_type; give one of them")
-        return self.get_resource_type() if self.resource_type else self.get_client_type()
+        with self._making:  # a client may be used by several threads, but only one may make it
+            if self._conn is None:
+                self._conn = self.get_resource_type() if self.resource_type else self.get_client_type()
+            return self._conn
 
     def get_conn(self) -> Any:
         """Return the client, or the resource where ``resource_type`` was given; one for the life of the hook.
