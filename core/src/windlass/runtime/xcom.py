@@ -31,14 +31,26 @@ def pack(value: Any, what: str, session: TaskSession) -> XComValue:
 
     :raises XComError: if it cannot travel.
     """
+    packed, large = encoded(value, what)
+    return packed if large is None else spilled(packed, large, what, session)
+
+
+def encoded(value: Any, what: str) -> tuple[XComValue, bytes | None]:
+    """Return ``value`` encoded, and beside it what is too large and must still be :func:`spilled`.
+
+    :raises XComError: if it cannot travel.
+    """
     codec, data = codecs.encode(value, what)
     # A str has a length, but mapping over its letters is never meant; a tuple maps like a list.
     length = len(value) if isinstance(value, (list, dict, tuple, LazyXComs)) else None
-    shown = preview(value)
-    if len(data) <= SPILL:
-        return XComValue(codec=codec, data=data, size=len(data), length=length, preview=shown)
+    packed = XComValue(codec=codec, size=len(data), length=length, preview=preview(value))
+    return (packed, data) if len(data) > SPILL else (msgspec.structs.replace(packed, data=data), None)
+
+
+def spilled(packed: XComValue, data: bytes, what: str, session: TaskSession) -> XComValue:
+    """Write ``data`` to the artifact store, which may take its time, and return the value that points there."""
     digest, _ = blobs.put(session, io.BytesIO(data), what)
-    return XComValue(codec=codec, artifact=digest, size=len(data), length=length, preview=shown)
+    return msgspec.structs.replace(packed, artifact=digest)
 
 
 def unpack(stored: Any, session: TaskSession) -> Any:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,11 +16,13 @@ import pytest
 from windlass.errors import NotFound, PluginError, XComError
 from windlass.interfaces.provider import Provider
 from windlass.interfaces.stores import ArtifactStore, Stored
+from windlass.interfaces.trigger import BaseTrigger, TriggerEvent
 from windlass.protocol import ArtifactOpen, Verb
 from windlass.registry import Registry
 from windlass.registry.catalog import Catalog
 from windlass.runtime import blobs
 from windlass.runtime.artifacts import Artifacts
+from windlass.runtime.trigger_run import first_event
 from windlass.runtime.xcom import SPILL, pack, unpack
 
 
@@ -127,6 +131,42 @@ def test_a_file_that_changes_meanwhile_is_an_error(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(FarStore, "put", slow)
     with pytest.raises(XComError, match="written to while it was stored"):
         Artifacts(FarSession()).put(file)
+
+
+class LargeTrigger(BaseTrigger):
+    """Gives back what it got."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return "large", {"text": self.text}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        yield TriggerEvent(self.text)
+
+
+def test_large_values_of_a_trigger_never_hold_the_loop_of_its_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[threading.Thread] = []
+    put, opened = FarStore.put, FarStore.open
+
+    def watched_put(self: FarStore, digest: str, source: BinaryIO) -> None:
+        threads.append(threading.current_thread())
+        put(self, digest, source)
+
+    def watched_open(self: FarStore, digest: str) -> BinaryIO:
+        threads.append(threading.current_thread())
+        return opened(self, digest)
+
+    monkeypatch.setattr("windlass.runtime.trigger_run.make", lambda _, arguments: LargeTrigger(**arguments))
+    session = FarSession()
+    arguments = pack({"text": "x" * SPILL}, "the arguments", session)
+    monkeypatch.setattr(FarStore, "put", watched_put)
+    monkeypatch.setattr(FarStore, "open", watched_open)
+    event = asyncio.run(first_event("large", arguments, session))
+    assert len(threads) == 2
+    assert threading.main_thread() not in threads
+    assert unpack(event, session) == "x" * SPILL
 
 
 @pytest.mark.parametrize(
