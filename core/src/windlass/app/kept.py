@@ -20,7 +20,7 @@ from windlass.secrets.resolver import Resolver
 
 
 class Kept:
-    """The near end. For one thread.
+    """The near end. For one thread; another may close it.
 
     Args:
         kind: ``artifact_stores`` or ``log_stores``.
@@ -33,18 +33,22 @@ class Kept:
         self._name = name
         self._resolver = resolver
         self._masker = Masker()
+        self._busy = False
         environ = {key: value for key, value in os.environ.items() if not key.startswith("WINDLASS_")}
         self._child = subprocess.Popen(
             [sys.executable, "-P", "-m", "windlass.runtime", "keep"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environ,
+            start_new_session=True,  # Ctrl-C is for us; the child ends with its input
         )
         self._decoder: msgspec.json.Decoder[FromKeeper] = msgspec.json.Decoder(FromKeeper)
         self._say(Setup(kind=kind, store=name, arguments=arguments))
 
     def close(self) -> None:
-        """End the child."""
+        """End the child. Another thread that waits for its answer hears that there is none."""
+        if self._busy:
+            self._child.kill()
         self._resolver.close()
         for pipe in (self._child.stdin, self._child.stdout):
             if pipe is not None:
@@ -73,17 +77,21 @@ class Kept:
 
         :raises PluginError: if it cannot be carried out.
         """
-        self._say(order)
-        while True:
-            match self._hear():
-                case Ask(conn_id=conn_id):
-                    self._say(self._given(conn_id))
-                case Done(value=value):
-                    return value
-                case Failed(error=error):
-                    raise PluginError(f"the store {self._name!r} failed: {self._masker.mask(error)}")
-                case answer:
-                    yield answer
+        self._busy = True
+        try:
+            self._say(order)
+            while True:
+                match self._hear():
+                    case Ask(conn_id=conn_id):
+                        self._say(self._given(conn_id))
+                    case Done(value=value):
+                        return value
+                    case Failed(error=error):
+                        raise PluginError(f"the store {self._name!r} failed: {self._masker.mask(error)}")
+                    case answer:
+                        yield answer
+        finally:
+            self._busy = False
 
     def _given(self, conn_id: str) -> Given:
         try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from windlass.app.artifacts import KeptBlobs
 from windlass.app.cleaning import Cleaned, clean
 from windlass.config import Settings
 from windlass.errors import ConfigError, PluginError
@@ -34,6 +37,7 @@ def windlass_provider():
 STORE = '''
 import os
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -58,6 +62,9 @@ class FarStore(ArtifactStore):
             raise PluginError(f"the far store does not take the password {self.password}")
         if self.password == "die":
             os._exit(1)
+        if self.password == "hang":
+            (self.folder / "hanging").touch()
+            time.sleep(600)
         for path in self.folder.glob("*"):
             status = path.stat()
             yield Stored(path.name, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
@@ -165,8 +172,6 @@ def test_what_nothing_mentions_goes_from_both_places(
 def test_what_is_put_again_meanwhile_stays(here: Installation, far: Path, sweep: Callable[..., Cleaned]) -> None:
     """The store is asked with the instant, and not trusted to have told the truth a moment ago."""
     put(here, far, "aa" * 32)
-    from windlass.app.artifacts import KeptBlobs
-
     delete = KeptBlobs.delete
 
     def late(self: KeptBlobs, digest: str, before: float) -> bool:
@@ -200,6 +205,37 @@ def test_a_failure_of_the_store_is_a_sentence_without_the_secret(sweep: Callable
         sweep(conn_id="none")
     with pytest.raises(PluginError, match="connection `far_default` is not defined"):
         sweep(conn_id="")
+
+
+def test_a_store_that_hangs_does_not_hold_whoever_closes_it(
+    here: Installation, far: Path, sweep: Callable[..., Cleaned], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[KeptBlobs] = []
+    init = KeptBlobs.__init__
+
+    def remembered(self: KeptBlobs, *arguments: Any) -> None:
+        init(self, *arguments)
+        made.append(self)
+
+    monkeypatch.setattr(KeptBlobs, "__init__", remembered)
+    raised: list[BaseException] = []
+
+    def clean_up() -> None:
+        try:
+            sweep(password="hang")
+        except PluginError as error:
+            raised.append(error)
+
+    cleaning = threading.Thread(target=clean_up)
+    cleaning.start()
+    deadline = time.monotonic() + 30
+    while not (far / "hanging").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    made[0].close()
+    cleaning.join(10)
+    assert not cleaning.is_alive()
+    assert "ended; its messages stand above" in str(raised[0])
 
 
 def test_a_store_that_cannot_be_used_is_refused(sweep: Callable[..., Any]) -> None:
