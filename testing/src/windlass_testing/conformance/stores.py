@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import random
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import BinaryIO, Final
+from contextvars import copy_context
+from datetime import UTC, datetime, timedelta
+from typing import BinaryIO, Final, TypeVar
 
 import pytest
 
@@ -18,6 +21,9 @@ _PATHS: Final = ("dag/run/task/1.log", "dag/scheduled__2026-01-01T00:00:00+00:00
 #: More than a store should hold in memory at once.
 _LARGE: Final = 24 << 20
 _LARGEST_READ: Final = 16 << 20
+
+
+_T = TypeVar("_T")
 
 
 class LogStoreSuite(Suite):
@@ -34,11 +40,9 @@ class LogStoreSuite(Suite):
         must_give(self, "make(): a log store over a place that is empty when the test begins")
 
     @pytest.mark.parametrize("path", _PATHS, ids=["plain", "strange"])
-    def test_what_is_appended_is_read(self, path: str) -> None:
+    def test_what_is_put_is_read(self, path: str) -> None:
         """By whoever opens the store next."""
-        store = self.make()
-        store.append(path, 0, b"one\n")
-        store.append(path, 4, "zwei ü\n".encode())
+        self.make().put(path, io.BytesIO("one\nzwei ü\n".encode()))
         again = self.make()
         assert again.read(path) == "one\nzwei ü\n".encode()
         assert again.size(path) == 12
@@ -46,7 +50,7 @@ class LogStoreSuite(Suite):
     def test_a_part_is_read_by_its_place(self) -> None:
         """`offset` and `limit` count bytes; at the end there is nothing."""
         store = self.make()
-        store.append(_PATHS[0], 0, b"0123456789")
+        store.put(_PATHS[0], io.BytesIO(b"0123456789"))
         assert store.read(_PATHS[0], 3) == b"3456789"
         assert store.read(_PATHS[0], 3, 4) == b"3456"
         assert store.read(_PATHS[0], 8, 100) == b"89"
@@ -54,14 +58,12 @@ class LogStoreSuite(Suite):
         assert store.read(_PATHS[0], 10) == b""
         assert store.read(_PATHS[0], 1000) == b""
 
-    def test_a_piece_that_is_written_again_changes_nothing(self) -> None:
-        """A supervisor that died after writing and before noting it writes again."""
+    def test_a_log_that_has_grown_takes_the_place_of_what_was_put_before(self) -> None:
+        """A try may have several attempts; and a server that was killed puts the same again."""
         store = self.make()
-        store.append(_PATHS[0], 0, b"one\n")
-        store.append(_PATHS[0], 4, b"two\n")
-        store.append(_PATHS[0], 4, b"two\n")
-        self.make().append(_PATHS[0], 0, b"one\n")
-        assert store.read(_PATHS[0]) == b"one\ntwo\n"
+        for text in (b"one\n", b"one\ntwo\n", b"one\ntwo\n"):
+            store.put(_PATHS[0], io.BytesIO(text))
+        assert self.make().read(_PATHS[0]) == b"one\ntwo\n"
         assert store.size(_PATHS[0]) == 8
 
     def test_a_log_that_does_not_exist_is_empty(self) -> None:
@@ -74,52 +76,51 @@ class LogStoreSuite(Suite):
     def test_logs_are_apart(self) -> None:
         """Also one whose path continues another's."""
         store = self.make()
-        for path in ("a/b.log", "a/b.log.1", "a/b", "a.log"):
-            store.append(path, 0, path.encode())
+        for path in ("a/b.log", "a/b.log.1", "a.log"):
+            store.put(path, io.BytesIO(path.encode()))
         assert [store.read(path) for path in ("a/b.log", "a/b.log.1", "a.log")] == [b"a/b.log", b"a/b.log.1", b"a.log"]
 
     def test_deleted_logs_are_gone_and_others_stay(self) -> None:
         """A missing one is no error; an empty list deletes nothing."""
         store = self.make()
         for path in ("a/1.log", "a/2.log", "a/3.log"):
-            store.append(path, 0, b"x")
+            store.put(path, io.BytesIO(b"x"))
         store.delete([])
         store.delete(iter(["a/1.log", "a/absent.log", "a/3.log"]))
         assert [store.size(path) for path in ("a/1.log", "a/2.log", "a/3.log")] == [0, 1, 0]
-        store.append("a/1.log", 0, b"new")
+        store.put("a/1.log", io.BytesIO(b"new"))
         assert store.read("a/1.log") == b"new"
 
     def test_bytes_are_bytes(self) -> None:
         """Nothing is decoded, and no line end changed."""
         data = bytes(range(256)) * 3 + b"\r\n\n\r"
         store = self.make()
-        store.append(_PATHS[0], 0, data)
+        store.put(_PATHS[0], io.BytesIO(data))
         assert store.read(_PATHS[0]) == data
 
-    def test_a_long_log_is_read_in_pieces(self) -> None:
-        """As many small pieces written, and others read."""
-        store, whole = self.make(), bytearray()
-        for number in range(50):
-            piece = f"line {number} ".encode() * 500
-            store.append(_PATHS[0], len(whole), piece)
-            whole += piece
-        found = bytearray()
-        while piece := store.read(_PATHS[0], len(found), 65_536):
-            assert len(piece) <= 65_536
-            found += piece
-        assert found == whole
+    def test_a_long_log_is_put_and_read_in_pieces(self) -> None:
+        """It is never in memory as a whole."""
+        whole = b"".join(f"line {number}\n".encode() for number in range(_LARGE // 12))
+        store, source = self.make(), _Counted(whole)
+        store.put(_PATHS[0], source)
+        assert source.largest <= _LARGEST_READ, f"it read {source.largest} bytes at once"
+        found, offset = hashlib.sha256(), 0
+        while piece := store.read(_PATHS[0], offset, 1 << 20):
+            assert len(piece) <= 1 << 20
+            found.update(piece)
+            offset += len(piece)
+        assert (offset, found.digest()) == (len(whole), hashlib.sha256(whole).digest())
 
-    def test_logs_grow_at_the_same_time(self) -> None:
-        """Several supervisors write theirs."""
+    def test_logs_are_put_at_the_same_time(self) -> None:
+        """Several servers put theirs."""
         store = self.make()
 
         def write(number: int) -> None:
-            for line in range(10):
-                store.append(f"dag/{number}.log", line * 2, b"x\n")
+            for lines in range(1, 4):
+                store.put(f"dag/{number}.log", io.BytesIO(b"x\n" * lines))
 
-        with ThreadPoolExecutor(8) as pool:
-            list(pool.map(write, range(8)))
-        assert [store.read(f"dag/{number}.log") for number in range(8)] == [b"x\n" * 10] * 8
+        _in_threads(write)
+        assert [store.read(f"dag/{number}.log") for number in range(8)] == [b"x\n" * 3] * 8
 
 
 class ArtifactStoreSuite(Suite):
@@ -164,12 +165,31 @@ class ArtifactStoreSuite(Suite):
         with store.open(first) as stream:
             assert stream.read() == b"first"
 
+    def test_only_what_is_old_goes_if_that_is_asked_for(self) -> None:
+        """`delete` with an instant compares it with when the content was last put, and says whether it went."""
+        store = self.make()
+        digest, now = put(store, b"content"), datetime.now(UTC)
+        assert not store.delete(digest, now - timedelta(hours=1))
+        assert store.exists(digest)
+        assert store.delete(digest, now + timedelta(hours=1))
+        assert not store.exists(digest)
+        assert not store.delete(digest, now + timedelta(hours=1))
+
+    def test_everything_that_is_kept_is_listed(self) -> None:
+        """With its size, and when it was last put."""
+        store = self.make()
+        assert list(store.stored()) == []
+        sizes = {put(store, bytes(size)): size for size in range(20)}
+        found = list(store.stored())
+        assert {entry.digest: entry.size for entry in found} == sizes
+        assert len(found) == len(sizes)
+        for entry in found:
+            assert abs(entry.modified - datetime.now(UTC)) < timedelta(hours=1)
+
     def test_the_same_content_may_be_put_again(self) -> None:
         """Also while others do so, and it can be read all the time."""
         store, content = self.make(), b"the same" * 10_000
-        with ThreadPoolExecutor(4) as pool:
-            digests = set(pool.map(lambda _: put(store, content), range(8)))
-        (digest,) = digests
+        (digest,) = set(_in_threads(lambda _: put(store, content)))
         with store.open(digest) as stream:
             assert stream.read() == content
 
@@ -196,6 +216,13 @@ class ArtifactStoreSuite(Suite):
                 assert len(piece) <= 1 << 20
                 found.update(piece)
         assert found.hexdigest() == digest
+
+
+def _in_threads(work: Callable[[int], _T]) -> list[_T]:
+    """Do the work eight times at once, each with this test's session, which a store may ask for connections."""
+    contexts = [copy_context() for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        return list(pool.map(lambda number: contexts[number].run(work, number), range(8)))
 
 
 class _Counted(io.BytesIO):

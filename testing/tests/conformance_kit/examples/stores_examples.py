@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
 import pytest
 
-from windlass.backends import ArtifactStore, LogStore
+from windlass.backends import ArtifactStore, LogStore, Stored
 from windlass.errors import NotFound
 from windlass_testing.conformance import ArtifactStoreSuite, LogStoreSuite
 
 FILES: dict[str, bytes] = {}
-LOCK = threading.Lock()
 
 
 class Logs(LogStore):
     """In memory."""
 
-    def append(self, path: str, offset: int, data: bytes) -> None:
-        with LOCK:
-            before = FILES.get(path, b"")
-            FILES[path] = before[:offset] + data + before[offset + len(data) :]
+    def put(self, path: str, source: BinaryIO) -> None:
+        FILES[path] = b"".join(iter(lambda: source.read(1 << 20), b""))
 
     def read(self, path: str, offset: int = 0, limit: int | None = None) -> bytes:
         return FILES.get(path, b"")[offset:][:limit]
@@ -52,30 +50,30 @@ class TestSoundLogs(KitLogs):
 
 
 class TestForgetsWhenItIsOpenedAgain(KitLogs):
-    breaks = {"test_what_is_appended_is_read"}
+    breaks = {"test_what_is_put_is_read", "test_a_log_that_has_grown_takes_the_place_of_what_was_put_before"}
 
     class store(Logs):
         def __init__(self) -> None:
             self.own: set[str] = set()
 
-        def append(self, path: str, offset: int, data: bytes) -> None:
-            super().append(path, offset, data)
+        def put(self, path: str, source: BinaryIO) -> None:
+            super().put(path, source)
             self.own.add(path)
 
         def read(self, path: str, offset: int = 0, limit: int | None = None) -> bytes:
             return super().read(path, offset, limit) if path in self.own else b""
 
 
-class TestIgnoresTheOffset(KitLogs):
-    breaks = {"test_a_piece_that_is_written_again_changes_nothing"}
+class TestAddsToWhatIsThere(KitLogs):
+    breaks = {"test_a_log_that_has_grown_takes_the_place_of_what_was_put_before", "test_logs_are_put_at_the_same_time"}
 
     class store(Logs):
-        def append(self, path: str, offset: int, data: bytes) -> None:
-            super().append(path, self.size(path), data)
+        def put(self, path: str, source: BinaryIO) -> None:
+            FILES[path] = FILES.get(path, b"") + b"".join(iter(lambda: source.read(1 << 20), b""))
 
 
 class TestIgnoresTheLimit(KitLogs):
-    breaks = {"test_a_part_is_read_by_its_place", "test_a_long_log_is_read_in_pieces"}
+    breaks = {"test_a_part_is_read_by_its_place", "test_a_long_log_is_put_and_read_in_pieces"}
 
     class store(Logs):
         def read(self, path: str, offset: int = 0, limit: int | None = None) -> bytes:
@@ -94,8 +92,8 @@ class TestMixesLogs(KitLogs):
     breaks = {"test_logs_are_apart"}
 
     class store(Logs):
-        def append(self, path: str, offset: int, data: bytes) -> None:
-            super().append(path.removesuffix(".1"), offset, data)
+        def put(self, path: str, source: BinaryIO) -> None:
+            super().put(path.removesuffix(".1"), source)
 
         def read(self, path: str, offset: int = 0, limit: int | None = None) -> bytes:
             return super().read(path.removesuffix(".1"), offset, limit)
@@ -114,17 +112,25 @@ class TestChangesLineEnds(KitLogs):
     breaks = {"test_bytes_are_bytes"}
 
     class store(Logs):
-        def append(self, path: str, offset: int, data: bytes) -> None:
-            super().append(path, offset, data.replace(b"\r\n", b"\n"))
+        def put(self, path: str, source: BinaryIO) -> None:
+            super().put(path, io.BytesIO(source.read(1 << 24).replace(b"\r\n", b"\n") + source.read(1 << 24)))
 
 
 class TestCannotBeUsedFromThreads(KitLogs):
-    breaks = {"test_logs_grow_at_the_same_time"}
+    breaks = {"test_logs_are_put_at_the_same_time"}
 
     class store(Logs):
-        def append(self, path: str, offset: int, data: bytes) -> None:
+        def put(self, path: str, source: BinaryIO) -> None:
             assert threading.current_thread() is threading.main_thread()
-            super().append(path, offset, data)
+            super().put(path, source)
+
+
+class TestReadsALogAtOnce(KitLogs):
+    breaks = {"test_a_long_log_is_put_and_read_in_pieces"}
+
+    class store(Logs):
+        def put(self, path: str, source: BinaryIO) -> None:
+            FILES[path] = source.read()
 
 
 class Artifacts(ArtifactStore):
@@ -144,8 +150,13 @@ class Artifacts(ArtifactStore):
     def exists(self, digest: str) -> bool:
         return digest in FILES
 
-    def delete(self, digest: str) -> None:
-        FILES.pop(digest, None)
+    def delete(self, digest: str, before: datetime | None = None) -> bool:
+        if before is not None and before <= datetime.now(UTC):  # everything is as young as its test
+            return False
+        return FILES.pop(digest, None) is not None
+
+    def stored(self) -> Iterator[Stored]:
+        return iter([Stored(digest, len(data), datetime.now(UTC)) for digest, data in FILES.items()])
 
 
 class KitArtifacts(ArtifactStoreSuite):
@@ -185,11 +196,30 @@ class TestRaisesAnErrorOfItsLibrary(KitArtifacts):
 
 
 class TestDeletesNothing(KitArtifacts):
-    breaks = {"test_what_is_deleted_is_gone_and_can_come_back"}
+    breaks = {
+        "test_what_is_deleted_is_gone_and_can_come_back",
+        "test_only_what_is_old_goes_if_that_is_asked_for",
+    }
 
     class store(Artifacts):
-        def delete(self, digest: str) -> None:
-            pass
+        def delete(self, digest: str, before: datetime | None = None) -> bool:
+            return False
+
+
+class TestDeletesWhatIsYoung(KitArtifacts):
+    breaks = {"test_only_what_is_old_goes_if_that_is_asked_for"}
+
+    class store(Artifacts):
+        def delete(self, digest: str, before: datetime | None = None) -> bool:
+            return super().delete(digest)
+
+
+class TestListsHalfOfIt(KitArtifacts):
+    breaks = {"test_everything_that_is_kept_is_listed"}
+
+    class store(Artifacts):
+        def stored(self) -> Iterator[Stored]:
+            return iter(list(super().stored())[::2])
 
 
 class TestRefusesTheSameContent(KitArtifacts):
