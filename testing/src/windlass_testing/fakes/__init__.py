@@ -1,0 +1,1 @@
+"""Fakes of other systems that speak their real wire protocols, for tests of providers."""
