@@ -57,7 +57,7 @@ class Mounts:
 
     def _volume(self, volume: Json) -> Path:
         if "hostPath" in volume:
-            return Path(volume["hostPath"]["path"])
+            return Path(str(volume["hostPath"]["path"]))
         if "persistentVolumeClaim" in volume:
             folder = self._claims / self.namespace / volume["persistentVolumeClaim"]["claimName"]
         else:
@@ -154,5 +154,6 @@ def relocate(text: str, paths: Mapping[str, str]) -> str:
     """Replace each path of a container by the real one; the longest first."""
     for path in sorted(paths, key=len, reverse=True):
         if path and path != paths[path]:
-            text = re.sub(rf"(?<![\w./-]){re.escape(path)}(?![\w.-])", lambda _, real=paths[path]: real, text)
+            real = paths[path].replace("\\", r"\\")
+            text = re.sub(rf"(?<![\w./-]){re.escape(path)}(?![\w.-])", real, text)
     return text

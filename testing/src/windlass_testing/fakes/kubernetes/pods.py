@@ -199,10 +199,7 @@ class PodRun(threading.Thread):
 
     def _initialise(self) -> bool:
         """Run the init containers one after the other; return whether all went well."""
-        for one in self.init:
-            if not self._cycle(one):
-                return False
-        return True
+        return all(self._cycle(one) for one in self.init)
 
     def _run_main(self) -> None:
         threads = [threading.Thread(target=self._cycle, args=(one,), daemon=True) for one in self.main]

@@ -162,7 +162,7 @@ def read_log(log: Log, request: Request, fault: Fault | None) -> Answer:
         left = limit
         sent = 0
         for batch in log.read(since=since, tail=tail, follow=follow, is_alive=request.is_alive):
-            made = []
+            made: list[bytes] = []
             for moment, line in batch:
                 if fault is not None and fault.after is not None and sent >= fault.after:
                     # What a cut connection leaves is half a line.

@@ -35,7 +35,7 @@ class Resource:
         return "status" in self.subresources
 
 
-def _resource(group: str, version: str, plural: str, kind: str, **more: Any) -> Resource:  # noqa: ANN401 - fields
+def _resource(group: str, version: str, plural: str, kind: str, **more: Any) -> Resource:
     return Resource(group, version, plural, kind, kind.lower(), **more)
 
 

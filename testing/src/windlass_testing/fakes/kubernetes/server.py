@@ -82,7 +82,7 @@ class FakeKubernetes:
             "current-context": "fake",
         }
 
-    def inject(self, **fault: Any) -> Fault:  # noqa: ANN401 - the fields of a Fault
+    def inject(self, **fault: Any) -> Fault:
         """Put a :class:`Fault` in force: ``inject(verb="get", resource="pods", status=503, times=2)``."""
         return self.faults.add(Fault(**fault))
 
@@ -134,9 +134,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         body = self.rfile.read(length)
-        request = Request.parse(self.command, self.path, self.headers, body, self._is_alive)
+        headers: Any = self.headers  # a mapping whose keys have no case
+        request = Request.parse(self.command, self.path, headers, body, self._is_alive)
         try:
-            if is_upgrade(self.headers):
+            if is_upgrade(headers):
                 self._execute(request)
                 return
             self._send(self.cluster.api.answer(request, self.cluster.url.partition("//")[2]))
@@ -177,10 +178,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._stream(body)
 
     def _stream(self, pieces: Iterator[bytes]) -> None:
-        with contextlib.closing(pieces) if hasattr(pieces, "close") else contextlib.nullcontext():
-            for piece in pieces:
-                self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
-                self.wfile.flush()
+        for piece in pieces:
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+            self.wfile.flush()
         self.wfile.write(b"0\r\n\r\n")
         self.wfile.flush()
 
@@ -216,5 +216,5 @@ class _Handler(BaseHTTPRequestHandler):
             raise Cut
         execute(self.cluster.kubelet.run_of(pod).container(name), request, Channels(self.rfile, self.wfile), fault)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: ANN401 - the base's signature
+    def log_message(self, format: str, *args: Any) -> None:
         """Keep quiet."""

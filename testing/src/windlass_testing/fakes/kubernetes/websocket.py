@@ -8,7 +8,8 @@ import json
 import struct
 import threading
 from collections.abc import Iterator, Mapping
-from typing import BinaryIO, Final
+from io import BufferedIOBase
+from typing import Final
 
 STDIN: Final = 0
 STDOUT: Final = 1
@@ -34,7 +35,7 @@ def handshake(key: str, offered: str) -> tuple[str | None, dict[str, str]]:
 class Channels:
     """Several streams in both directions on one WebSocket: the first byte of a message says which."""
 
-    def __init__(self, reader: BinaryIO, writer: BinaryIO) -> None:
+    def __init__(self, reader: BufferedIOBase, writer: BufferedIOBase) -> None:
         self._reader = reader
         self._writer = writer
         self._writing = threading.Lock()
