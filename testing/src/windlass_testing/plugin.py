@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+# A suite's assertions shall explain themselves as those of a test file do.
+pytest.register_assert_rewrite("windlass_testing.conformance")
+
 if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
+
     from windlass.app.clocks import VirtualClock
     from windlass.app.inproc.bag import DagBag
     from windlass_testing.fixtures import Given, RunDag, RunTask, SetConnection, SetVariable
@@ -28,6 +33,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(
         "windlass_dags", "The DAG folder that dag_bag loads, relative to the root of the project.", default="dags"
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the report of a test that deviates from its suite carry the reason."""
+    for item in items:
+        reason = getattr(getattr(item, "function", None), "windlass_deviation", None)
+        if reason is not None:
+            item.user_properties.append(("windlass_deviation", reason))
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """List every deviation from a conformance suite, whatever became of its test."""
+    reports = [report for group in terminalreporter.stats.values() for report in group]
+    told = {
+        f"{report.nodeid}: {value}"
+        for report in reports
+        for name, value in getattr(report, "user_properties", ())
+        if name == "windlass_deviation"
+    }
+    if told:
+        terminalreporter.section("deviations from conformance suites")
+        for line in sorted(told):
+            terminalreporter.line(line)
 
 
 @pytest.fixture(scope="session")
