@@ -5,7 +5,8 @@ typed models cost most of a second of CPU to import, and the signatures of its g
 
 A request is tried again while the server cannot be reached, says that it is too busy (429, as long as ``Retry-After``
 says) or fails (5xx), with pauses that grow, until :attr:`KubeClient.patience` is over. A write that may have happened
-is repeated only where repeating is harmless: the caller says so for a creation, whose second try is answered with a 409.
+is repeated only where repeating is harmless: the caller says so for a creation, whose second try is answered with
+a 409.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
 
+from windlass.errors import ConfigError
 from windlass_kubernetes.configuration import Access, configure
 from windlass_kubernetes.errors import KubernetesRefused, KubernetesUnreachable
 
@@ -40,18 +42,18 @@ _REPEATABLE: Final = {"GET", "PUT", "PATCH", "DELETE"}
 class KubeClient:
     """Asks the API server of one cluster. It may be used from several threads, but not across a fork."""
 
-    def __init__(self, access: Access, *, patience: float = 120.0, timeout: float = 30.0) -> None:
+    def __init__(self, access: Access, *, patience: float | None = None, timeout: float = 30.0) -> None:
         """Prepare a client; nothing is asked yet.
 
         Args:
             access: where and how.
-            patience: seconds for which a request that fails in a passing way is repeated.
+            patience: seconds for which a request that fails in a passing way is repeated; by default as ``access`` says.
             timeout: seconds to wait for a connection, and for each part of an answer.
 
         :raises ConfigError: if the kubeconfig cannot be used.
         """
         self.access = access
-        self.patience = patience
+        self.patience = access.patience if patience is None else patience
         self.timeout = timeout
         self.configuration = configure(access)
         if not access.disable_tcp_keepalive:
@@ -69,12 +71,24 @@ class KubeClient:
         return self.host.rstrip("/") + path + (f"?{urlencode(given, doseq=True)}" if given else "")
 
     def headers(self) -> dict[str, str]:
-        """Return what logs a request in; a token that has expired is renewed."""
+        """Return what logs a request in; a token that has expired is renewed.
+
+        :raises ConfigError: if the token can be none.
+        """
         made = {"Accept": "application/json", "User-Agent": "windlass-kubernetes"}
         for setting in self.configuration.auth_settings().values():
             if setting["in"] == "header" and setting["value"]:
-                made[setting["key"]] = setting["value"]
+                made[setting["key"]] = self._checked(setting["value"])
         return made
+
+    def _checked(self, value: str) -> str:
+        """Return a value for a header; the error of the HTTP library would quote it."""
+        if value.isascii() and value.isprintable():
+            return value
+        raise ConfigError(
+            f"the token of connection `{self.access.conn_id}` has characters that no HTTP header can hold; "
+            "store the token alone, without line breaks"
+        )
 
     def ask(
         self,

@@ -1,8 +1,8 @@
 """From a connection to the client library's configuration: where the API server is and how to log in to it.
 
 Only here are kubeconfigs read, by the library, which knows exec plug-ins, certificates and tokens that expire. An
-argument of the hook wins over the connection. Without any of them, inside a pod its service account is used, else the kubeconfig
-of the machine (``KUBECONFIG``, ``~/.kube/config``).
+argument of the hook wins over the connection. Without any of them, inside a pod its service account is used, else the
+kubeconfig of the machine (``KUBECONFIG``, ``~/.kube/config``).
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     host: str | None = None
     port: int | None = None
     token: str | None = None
+    #: Seconds for which the API server may be away.
+    patience: float = 120.0
 
     def __repr__(self) -> str:
         return f"Access(conn_id={self.conn_id!r})"
@@ -56,7 +58,10 @@ def access(connection: Connection | None, conn_id: str | None, **arguments: Any)
     for name in ("in_cluster", "disable_verify_ssl", "disable_tcp_keepalive"):
         if isinstance(given.get(name), str):
             given[name] = given[name].lower() in {"1", "true", "yes"}
-    made = Access(conn_id=conn_id, **given)
+    try:
+        made = Access(conn_id=conn_id, **{**given, "patience": float(given.get("patience", 120.0))})
+    except ValueError:
+        raise ConfigError(f"connection `{conn_id}`: patience must be a number of seconds") from None
     chosen = [name for name in ("in_cluster", "kube_config_path", "kube_config", "host") if getattr(made, name)]
     if len(chosen) > 1:
         raise ConfigError(f"connection `{conn_id}` says {' and '.join(chosen)}, which exclude each other; keep one")
@@ -64,7 +69,7 @@ def access(connection: Connection | None, conn_id: str | None, **arguments: Any)
 
 
 _EXTRA: Final = ("in_cluster", "kube_config_path", "kube_config", "cluster_context", "namespace", "disable_verify_ssl",
-                 "disable_tcp_keepalive", "ssl_ca_cert")  # fmt: skip
+                 "disable_tcp_keepalive", "ssl_ca_cert", "patience")  # fmt: skip
 
 
 def configure(to: Access) -> Any:  # noqa: ANN401 - kubernetes.client.Configuration, which is not imported by those who call

@@ -34,8 +34,8 @@ class KubernetesHook(BaseHook):
     conn_type = "kubernetes"
     hook_name = "Kubernetes"
 
-    #: Seconds for which a request that fails in a passing way is repeated.
-    patience = 120.0
+    #: Seconds for which a request that fails in a passing way is repeated; None as the connection says, 120 by default.
+    patience: float | None = None
 
     def __init__(
         self,

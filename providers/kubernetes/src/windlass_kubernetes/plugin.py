@@ -19,6 +19,10 @@ _FIELDS = (
         name="disable_verify_ssl", kind="bool", label="Do not check the certificate", default=False
     ),
     ConnectionField(name="disable_tcp_keepalive", kind="bool", label="No TCP keep-alive", default=False),
+    ConnectionField(
+        name="patience", kind="float", label="Patience", default=120.0,
+        description="Seconds for which the API server may be away before a request fails.",
+    ),
     ConnectionField(name="ssl_ca_cert", label="CA file", description="PEM file of the CA, for the address."),
     ConnectionField(
         name="xcom_sidecar_container_image", label="Sidecar image", description="Keeps a pod's result; needs a shell.",

@@ -44,6 +44,7 @@ class KubernetesSecretsBackend(SecretsBackend):
         in_cluster: bool | None = None,
         config_file: str | None = None,
         cluster_context: str | None = None,
+        patience: float = 6.0,
     ) -> None:
         """Keep where the Secrets are; nothing is asked yet.
 
@@ -59,7 +60,9 @@ class KubernetesSecretsBackend(SecretsBackend):
             in_cluster: use the service account of the pod around the server.
             config_file: path of a kubeconfig.
             cluster_context: the context in the kubeconfig.
+            patience: seconds for which a lookup is repeated that fails in a passing way; an answer is due within 10.
         """
+        self._patience = patience
         self._places = {
             "connection": (connections_label, connections_prefix),
             "variable": (variables_label, variables_prefix),
@@ -71,8 +74,7 @@ class KubernetesSecretsBackend(SecretsBackend):
 
     @cached_property
     def _client(self) -> KubeClient:
-        # An answer is due within 10 seconds.
-        return KubeClient(self._access, patience=6.0, timeout=3.0)
+        return KubeClient(self._access, patience=self._patience, timeout=3.0)
 
     @cached_property
     def namespace(self) -> str:

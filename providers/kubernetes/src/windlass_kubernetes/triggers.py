@@ -126,7 +126,7 @@ class KubernetesPodTrigger(_PollingTrigger):
         self.startup_timeout = startup_timeout
         self.schedule_timeout = schedule_timeout
         self.logging_interval = logging_interval
-        self._woken = time.time()
+        self._woken: float | None = None
 
     def look(self, hook: KubernetesHook) -> Json | None:
         """Look at the pod."""
@@ -144,7 +144,8 @@ class KubernetesPodTrigger(_PollingTrigger):
             waited = time.time() - self.began
             problem = problem or lateness(pod, waited, self.startup_timeout, self.schedule_timeout)
             return None if problem is None else {"status": "failed", "message": problem}
-        if self.logging_interval is not None and time.time() - self._woken >= self.logging_interval:
+        self._woken = time.monotonic() if self._woken is None else self._woken
+        if self.logging_interval is not None and time.monotonic() - self._woken >= self.logging_interval:
             return {"status": "running", "message": ""}
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from typing import Any, Final
 
@@ -19,6 +20,13 @@ _LABEL_VALUE: Final = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
 _LABEL_KEY: Final = re.compile(rf"({_SUBDOMAIN.pattern}/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _ENV_NAME: Final = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 _QUANTITY: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?")
+_POD_DEFAULTS: Final[Json] = {
+    "restartPolicy": "Always",
+    "terminationGracePeriodSeconds": 30,
+    "dnsPolicy": "ClusterFirst",
+    "schedulerName": "default-scheduler",
+    "securityContext": {},
+}
 _SUBDOMAIN_TEXT: Final = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and"
     " end with an alphanumeric character (e.g. 'example.com', regex used for validation is"
@@ -109,9 +117,8 @@ def default(resource: Resource, obj: Json) -> None:
 
 def default_pod(spec: Json) -> None:
     """Fill in the defaults of a pod's spec."""
-    for name, value in (("restartPolicy", "Always"), ("terminationGracePeriodSeconds", 30), ("dnsPolicy", "ClusterFirst"),
-                        ("schedulerName", "default-scheduler"), ("securityContext", {})):  # fmt: skip
-        spec.setdefault(name, value)
+    for name, value in _POD_DEFAULTS.items():
+        spec.setdefault(name, copy.copy(value))
     spec["serviceAccountName"] = spec.get("serviceAccountName") or spec.get("serviceAccount") or "default"
     spec["serviceAccount"] = spec["serviceAccountName"]
     for container in [*_dicts(spec.get("containers")), *_dicts(spec.get("initContainers"))]:
@@ -214,6 +221,11 @@ def _container(container: Json, path: str, volumes: set[Any], seen: set[str]) ->
     seen.add(name or "")
     if not container.get("image"):
         causes.append((f"{path}.image", "FieldValueRequired", "Required value"))
+    return causes + _in_container(container, path, volumes)
+
+
+def _in_container(container: Json, path: str, volumes: set[Any]) -> Causes:
+    causes: Causes = []
     for index, mount in enumerate(_dicts(container.get("volumeMounts"))):
         if mount.get("name") not in volumes:
             text = f'Not found: "{mount.get("name")}"'

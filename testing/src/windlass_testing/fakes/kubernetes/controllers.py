@@ -95,7 +95,7 @@ class Controllers:
         body: Json = {
             "metadata": {"name": f"{meta['name']}.{uuid.uuid4().hex[:16]}"},
             "involvedObject": about, "reason": reason, "message": message, "type": kind, "count": 1,
-            "firstTimestamp": now(), "lastTimestamp": now(), "source": {"component": f"{obj['kind'].lower()}-controller"},
+            "firstTimestamp": now(), "lastTimestamp": now(), "source": {"component": "controller"},
         }  # fmt: skip
         self.store.create(named("events"), meta["namespace"], body)
 

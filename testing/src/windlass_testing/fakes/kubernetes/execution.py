@@ -35,7 +35,7 @@ def execute(container: Container, request: Request, channels: Channels, fault: F
             start_new_session=True,
         )
     except OSError as error:
-        text = f'exec failed: container_linux.go: starting container process caused: exec: "{command[0]}": {error.strerror}'
+        text = f'exec failed: starting container process caused: exec: "{command[0]}": {error.strerror}'
         channels.fail(text, 126)
         channels.close()
         return
