@@ -106,6 +106,7 @@ def hook(cluster: Cluster, connection: SetConnection) -> Iterator[KubernetesHook
     """A hook on the cluster, whose connection is ``kubernetes_default``."""
     connection("kubernetes_default", conn_type="kubernetes", extra=cluster.extra)
     made = KubernetesHook()
+    assert made.client  # made here, so that threads may use it, which have no session to ask for a connection
     yield made
     made.client.close()
 
@@ -115,6 +116,7 @@ def fake_hook(fake: FakeKubernetes, connection: SetConnection, tmp_path: Path) -
     """A hook on the fake, whatever real cluster is named."""
     connection("kubernetes_default", conn_type="kubernetes", extra=_in_fake(fake, tmp_path, "default").extra)
     made = KubernetesHook()
+    assert made.client  # made here, so that threads may use it, which have no session to ask for a connection
     yield made
     made.client.close()
 

@@ -20,7 +20,7 @@ from windlass_testing.fakes.kubernetes.pods import PodRun
 from windlass_testing.fakes.kubernetes.problems import Problem
 from windlass_testing.fakes.kubernetes.processes import Log, Process
 from windlass_testing.fakes.kubernetes.resources import named
-from windlass_testing.fakes.kubernetes.store import Change, Store, now
+from windlass_testing.fakes.kubernetes.store import Store, now
 
 Json = dict[str, Any]
 
@@ -51,6 +51,8 @@ class Kubelet:
         #: Seconds from a failed pull, and from a crash, to the next attempt.
         self.backoff = 0.2
         self._pods: dict[str, PodRun] = {}
+        #: Pods that have been discarded, and may still be in a list that was read before.
+        self._ended: set[str] = set()
         self._lock = threading.Lock()
         self._closing = False
         self._thread = threading.Thread(target=self._loop, name="kubelet", daemon=True)
@@ -86,24 +88,27 @@ class Kubelet:
                     self.store.changed.wait()
                 if self._closing:
                     return
-                changes = [change for change in self.store.changes(seen) if change.resource.plural == "pods"]
                 seen = self.store.version
-            for change in changes:
-                self._take(change)
+                pods = self.store.all(named("pods"))
+            self._look_after(pods)
 
-    def _take(self, change: Change) -> None:
-        meta = change.obj["metadata"]
+    def _look_after(self, pods: list[Json]) -> None:
+        """Start what is new, and stop what is being deleted or gone."""
         with self._lock:
-            run = self._pods.get(meta["uid"])
-            if change.type == "ADDED":
-                run = self._pods[meta["uid"]] = PodRun(self, change.obj)
-                run.start()
-        if run is None:
-            return
-        if change.type == "DELETED":
+            gone = set(self._pods) - {pod["metadata"]["uid"] for pod in pods}
+            leaving = [self._pods[uid] for uid in gone]
+            for pod in pods:
+                uid = pod["metadata"]["uid"]
+                if uid not in self._pods and uid not in self._ended:
+                    self._pods[uid] = PodRun(self, pod)
+                    self._pods[uid].start()
+            runs = dict(self._pods)
+        for run in leaving:
             run.stop(0)
-        elif meta.get("deletionTimestamp"):
-            run.stop(int(meta.get("deletionGracePeriodSeconds") or 0))
+        for pod in pods:
+            meta = pod["metadata"]
+            if meta.get("deletionTimestamp") and meta["uid"] in runs:
+                runs[meta["uid"]].stop(int(meta.get("deletionGracePeriodSeconds") or 0))
 
     # --- What pods ask --------------------------------------------------------------------------------------------
 
@@ -136,6 +141,7 @@ class Kubelet:
         shutil.rmtree(self.folder / "pods" / meta["uid"], ignore_errors=True)
         with self._lock:
             self._pods.pop(meta["uid"], None)
+            self._ended.add(meta["uid"])
         with self.store.changed:
             current = self.store.find(named("pods"), meta["namespace"], meta["name"])
             if current is not None and current["metadata"]["uid"] == meta["uid"] and not self._closing:
