@@ -101,9 +101,7 @@ def _until_done(states: Any) -> Any:
                 return
 
 
-def test_an_answer_that_was_lost_makes_no_second_pod(
-    fake: FakeKubernetes, fake_hook: KubernetesHook, run: Run
-) -> None:
+def test_an_answer_that_was_lost_makes_no_second_pod(fake: FakeKubernetes, fake_hook: KubernetesHook, run: Run) -> None:
     fake.inject(verb="create", resource="pods")
     run(KubernetesPodOperator, dag_id="lost", image="busybox", cmds=["true"], on_finish_action="keep_pod")
     assert len(fake_hook.find_pods("default", "dag_id=lost")) == 1
@@ -142,7 +140,10 @@ def test_without_reattaching_the_pod_that_was_left_is_replaced(
 def test_a_pod_of_somebody_else_with_the_same_name_is_left_alone(
     fake: FakeKubernetes, fake_hook: KubernetesHook, run: Run
 ) -> None:
-    spec = {"containers": [{"name": "c", "image": "b", "command": ["sleep", "600"]}], "terminationGracePeriodSeconds": 0}
+    spec = {
+        "containers": [{"name": "c", "image": "b", "command": ["sleep", "600"]}],
+        "terminationGracePeriodSeconds": 0,
+    }
     fake_hook.create({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "taken"}, "spec": spec})
     result = run(KubernetesPodOperator, image="b", name="taken", random_name_suffix=False)
     assert result.state == "failed"

@@ -22,13 +22,17 @@ from windlass_kubernetes.operators.pod import KubernetesPodOperator
 
 #: What the pod's Python is given: it unpacks the call, keeps the source for tracebacks, and writes the result.
 _LOADER: Final = """\
-import base64, json, linecache, os, sys, zlib
+import base64, json, linecache, os, sys, traceback, zlib
 call = json.loads(zlib.decompress(base64.b64decode("".join(sys.argv[2:]))))
 source, file = call["source"], "<" + call["name"] + ">"
 linecache.cache[file] = (len(source), None, source.splitlines(True), file)
 names = {"__name__": "__main__"}
-exec(compile(source, file, "exec"), names)
-result = names[call["name"]](*call["args"], **call["kwargs"])
+try:
+    exec(compile(source, file, "exec"), names)
+    result = names[call["name"]](*call["args"], **call["kwargs"])
+except Exception as error:
+    traceback.print_exception(type(error), error, error.__traceback__.tb_next)
+    sys.exit(1)
 if sys.argv[1]:
     text = json.dumps(result)
     os.makedirs(os.path.dirname(sys.argv[1]), exist_ok=True)

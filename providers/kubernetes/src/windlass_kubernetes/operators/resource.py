@@ -22,7 +22,7 @@ class _ResourceOperator(BaseOperator):
     """What the operators on manifests have in common: where the manifests come from."""
 
     template_fields: Sequence[str] = ("yaml_conf", "yaml_conf_file", "namespace", "kubernetes_conn_id", "config_file")
-    template_ext: Sequence[str] = (".yaml", ".yml", ".json")
+    template_fields_renderers = {"yaml_conf": "yaml"}  # noqa: RUF012 - Airflow's
     ui_color = "#cfe8ff"
 
     def __init__(
