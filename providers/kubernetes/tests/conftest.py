@@ -16,7 +16,7 @@ import pytest
 from windlass import DAG
 from windlass.operators import BaseOperator
 from windlass_kubernetes.hook import KubernetesHook
-from windlass_testing import RunTask, SetConnection, TaskTestResult
+from windlass_testing import RunTask, SetConnection
 from windlass_testing.fakes.kubernetes import FakeKubernetes
 
 Json = dict[str, Any]
@@ -106,7 +106,7 @@ def hook(cluster: Cluster, connection: SetConnection) -> Iterator[KubernetesHook
     """A hook on the cluster, whose connection is ``kubernetes_default``."""
     connection("kubernetes_default", conn_type="kubernetes", extra=cluster.extra)
     made = KubernetesHook()
-    assert made.client  # made here, so that threads may use it, which have no session to ask for a connection
+    made.get_conn()  # now, so that threads may use it, which have no session to ask for a connection
     yield made
     made.client.close()
 
@@ -116,21 +116,32 @@ def fake_hook(fake: FakeKubernetes, connection: SetConnection, tmp_path: Path) -
     """A hook on the fake, whatever real cluster is named."""
     connection("kubernetes_default", conn_type="kubernetes", extra=_in_fake(fake, tmp_path, "default").extra)
     made = KubernetesHook()
-    assert made.client  # made here, so that threads may use it, which have no session to ask for a connection
+    made.get_conn()  # now, so that threads may use it, which have no session to ask for a connection
     yield made
     made.client.close()
 
 
-Run = Callable[..., TaskTestResult]
+@dataclass(frozen=True)
+class Ran:
+    """What came of a task."""
+
+    state: str
+    reason: str
+    log: str
+    xcoms: Json
+
+
+Run = Callable[..., Ran]
 
 
 @pytest.fixture
 def run(run_task: RunTask) -> Run:
     """Run one operator in a DAG of its own: ``run(KubernetesPodOperator, image=…)``."""
 
-    def made(kind: type[BaseOperator], *, dag_id: str = "", task_id: str = "t", **arguments: Any) -> TaskTestResult:
+    def made(kind: type[BaseOperator], *, dag_id: str = "", task_id: str = "t", **arguments: Any) -> Ran:
         start = datetime(2026, 1, 1, tzinfo=UTC)
         with DAG(dag_id or f"d{uuid.uuid4().hex[:8]}", schedule=None, start_date=start):
-            return run_task(kind(task_id=task_id, **arguments))
+            done = run_task(kind(task_id=task_id, **arguments))
+        return Ran(done.state, done.reason or "", done.log, dict(done.xcoms))
 
     return made

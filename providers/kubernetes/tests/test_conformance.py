@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from windlass.hooks import BaseHook
+from windlass.operators import BaseOperator
+from windlass.triggers import BaseTrigger
 from windlass_kubernetes.client import KubeClient
 from windlass_kubernetes.configuration import Access
 from windlass_kubernetes.hook import KubernetesHook
@@ -50,7 +53,8 @@ class TestHook(HookSuite):
     def failing_connection(self) -> Json:
         return NOBODY
 
-    def use(self, hook: Any) -> None:
+    def use(self, hook: BaseHook) -> None:
+        assert isinstance(hook, KubernetesHook)
         hook.get_pod("any", "default")
         hook.client.close()
 
@@ -58,7 +62,7 @@ class TestHook(HookSuite):
 class OnTheFake:
     """Where the operators, sensors and triggers under test find the cluster."""
 
-    conn_id_argument = "kubernetes_conn_id"
+    conn_id_argument: str | None = "kubernetes_conn_id"
 
     @pytest.fixture
     def connections(self, fake: FakeKubernetes) -> Mapping[str, Json]:
@@ -75,8 +79,8 @@ class OnTheFake:
 
 
 class TestPodOperator(OnTheFake, OperatorSuite):
-    operator_class = KubernetesPodOperator
-    arguments = {"image": "busybox", "cmds": ["true"]}
+    operator_class: type[BaseOperator] = KubernetesPodOperator
+    arguments: Mapping[str, Any] = {"image": "busybox", "cmds": ["true"]}
     label = "suite=pod"
 
     @pytest.fixture
@@ -91,8 +95,8 @@ class TestPodOperator(OnTheFake, OperatorSuite):
 
 
 class TestJobOperator(OnTheFake, OperatorSuite):
-    operator_class = KubernetesJobOperator
-    arguments = {"image": "busybox", "cmds": ["true"], "wait_until_job_complete": True}
+    operator_class: type[BaseOperator] = KubernetesJobOperator
+    arguments: Mapping[str, Any] = {"image": "busybox", "cmds": ["true"], "wait_until_job_complete": True}
 
     @pytest.fixture
     def endless_arguments(self) -> Json:
@@ -111,10 +115,10 @@ NAMED = {"apiVersion": "v1", "kind": "ConfigMap", "name": "conformance", "namesp
 
 
 class TestCreateResourceOperator(OnTheFake, OperatorSuite):
-    operator_class = KubernetesCreateResourceOperator
-    arguments = {"yaml_conf": YAML}
+    operator_class: type[BaseOperator] = KubernetesCreateResourceOperator
+    arguments: Mapping[str, Any] = {"yaml_conf": YAML}
     template_values = {"yaml_conf_file": None}
-    result = [NAMED]
+    result: Any = [NAMED]
 
     @pytest.fixture(autouse=True)
     def _clean(self, fake: FakeKubernetes) -> Iterator[None]:
@@ -128,12 +132,12 @@ class TestCreateResourceOperator(OnTheFake, OperatorSuite):
 
 
 class TestApplyResourceOperator(TestCreateResourceOperator):
-    operator_class = KubernetesApplyResourceOperator
+    operator_class: type[BaseOperator] = KubernetesApplyResourceOperator
 
 
 class TestDeleteResourceOperator(TestCreateResourceOperator):
-    operator_class = KubernetesDeleteResourceOperator
-    result = None
+    operator_class: type[BaseOperator] = KubernetesDeleteResourceOperator
+    result: Any = None
 
 
 POD = {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "busybox", "command": ["true"]}]}}
@@ -143,8 +147,8 @@ WAITS = {"spec": {**POD["spec"], "containers": [{"name": "c", "image": "busybox"
 class SensorOnTheFake(OnTheFake):
     """A sensor of objects that a test makes before: ``done`` and ``busy``."""
 
-    arguments = {"name": "done", "namespace": "sensing"}
-    waiting_arguments = {"name": "busy", "namespace": "sensing"}
+    arguments: Mapping[str, Any] = {"name": "done", "namespace": "sensing"}
+    waiting_arguments: Mapping[str, Any] = {"name": "busy", "namespace": "sensing"}
 
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
@@ -174,7 +178,7 @@ class SensorOnTheFake(OnTheFake):
 
 
 class TestPodSensor(SensorOnTheFake, SensorSuite):
-    operator_class = KubernetesPodSensor
+    operator_class: type[BaseOperator] = KubernetesPodSensor
 
     @classmethod
     def objects(cls) -> tuple[Json, Json]:
@@ -185,7 +189,7 @@ class TestPodSensor(SensorOnTheFake, SensorSuite):
 
 
 class TestJobSensor(SensorOnTheFake, SensorSuite):
-    operator_class = KubernetesJobSensor
+    operator_class: type[BaseOperator] = KubernetesJobSensor
 
     @classmethod
     def objects(cls) -> tuple[Json, Json]:
@@ -195,7 +199,7 @@ class TestJobSensor(SensorOnTheFake, SensorSuite):
 
 
 class TestDeploymentRolloutSensor(SensorOnTheFake, SensorSuite):
-    operator_class = KubernetesDeploymentRolloutSensor
+    operator_class: type[BaseOperator] = KubernetesDeploymentRolloutSensor
 
     @classmethod
     def objects(cls) -> tuple[Json, Json]:
@@ -215,7 +219,7 @@ class TestDeploymentRolloutSensor(SensorOnTheFake, SensorSuite):
 
 
 class TestPodTrigger(OnTheFake, TriggerSuite):
-    trigger_class = KubernetesPodTrigger
+    trigger_class: type[BaseTrigger] = KubernetesPodTrigger
 
     @pytest.fixture(autouse=True)
     def _pod(self, connections: Mapping[str, Json], tmp_path: Path) -> Iterator[None]:
@@ -228,7 +232,7 @@ class TestPodTrigger(OnTheFake, TriggerSuite):
         path = f"/api/v1/namespaces/default/pods/{self.pod['metadata']['name']}"
         self.client.ask("delete", "DELETE", path, query={"gracePeriodSeconds": 0})
 
-    def waiting(self) -> KubernetesPodTrigger:
+    def waiting(self) -> BaseTrigger:
         import time
 
         meta = self.pod["metadata"]
@@ -242,9 +246,9 @@ class TestPodTrigger(OnTheFake, TriggerSuite):
 
 
 class TestObjectTrigger(TestPodTrigger):
-    trigger_class = KubernetesObjectTrigger
+    trigger_class: type[BaseTrigger] = KubernetesObjectTrigger
 
-    def waiting(self) -> KubernetesObjectTrigger:  # type: ignore[override] # the suite takes any trigger
+    def waiting(self) -> BaseTrigger:
         name = self.pod["metadata"]["name"]
         return KubernetesObjectTrigger(api_version="v1", kind="Pod", name=name, namespace="default", poll_interval=0.05)
 

@@ -51,7 +51,7 @@ def test_a_function_runs_in_a_pod_and_its_result_comes_back(
 
 def test_a_failure_shows_the_line_of_the_function(hook: KubernetesHook, cluster: Cluster, run_dag: RunDag) -> None:
     with DAG("breaks", schedule=None, start_date=START) as dag:
-        task.kubernetes(image=cluster.image, **cluster.python)(broken)(1)  # type: ignore[attr-defined] # a provider's
+        task.kubernetes(image=cluster.image, **cluster.python)(broken)(1)
     result = run_dag(dag)
     assert result.states == {"broken": "failed"}
     assert "return number / 0" in result.log("broken")

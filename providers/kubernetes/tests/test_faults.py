@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +20,8 @@ from windlass_testing.fakes.kubernetes import FakeKubernetes
 
 if TYPE_CHECKING:
     from providers.kubernetes.tests.conftest import Run
+
+Json = dict[str, Any]
 
 COUNTING = ["sh", "-c", "i=0; while [ $i -lt 200 ]; do i=$((i+1)); echo line $i; done; sleep 0.3; echo same; echo same"]
 
@@ -93,7 +96,7 @@ def test_a_version_that_is_too_old_is_read_again(fake: FakeKubernetes, fake_hook
     assert next(state for state in states if state is None) is None
 
 
-def _until_done(states: Any) -> Any:
+def _until_done(states: Iterator[Json | None]) -> Iterator[Json]:
     for state in states:
         if state is not None:
             yield state

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from windlass import DAG
 from windlass.errors import AuthoringError
 from windlass_kubernetes.hook import KubernetesHook
 from windlass_kubernetes.operators import (
@@ -17,7 +15,6 @@ from windlass_kubernetes.operators import (
     KubernetesPatchJobOperator,
 )
 from windlass_kubernetes.sensors import KubernetesJobSensor
-from windlass_testing import RunTask
 from windlass_testing.fakes.kubernetes import FakeKubernetes
 
 if TYPE_CHECKING:
@@ -118,13 +115,9 @@ def test_a_sensor_hears_of_a_job_that_failed(hook: KubernetesHook, cluster: Clus
 
 
 @pytest.mark.timeout(40)
-def test_a_job_of_somebody_else_is_left_alone(
-    fake: FakeKubernetes, fake_hook: KubernetesHook, run_task: RunTask
-) -> None:
+def test_a_job_of_somebody_else_is_left_alone(fake: FakeKubernetes, fake_hook: KubernetesHook, run: Run) -> None:
     template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "b", "command": ["true"]}]}}
     fake_hook.create({**JOB, "metadata": {"name": "taken"}, "spec": {"template": template}})
-    with DAG("d", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)):
-        operator = KubernetesJobOperator(task_id="t", image="b", name="taken", random_name_suffix=False)
-    result = run_task(operator)
+    result = run(KubernetesJobOperator, image="b", name="taken", random_name_suffix=False)
     assert result.state == "failed"
     assert "job `taken` exists already in namespace `default` and is not of this task" in result.reason

@@ -47,8 +47,8 @@ def test_a_command_runs_in_a_pod_and_its_log_is_the_tasks(hook: KubernetesHook, 
 
 def test_a_pod_carries_what_the_arguments_say(hook: KubernetesHook, cluster: Cluster, run: Run) -> None:
     result = run(
-        KubernetesPodOperator, dag_id="labelled", task_id="Ä.b", image=cluster.image, cmds=shell("exit 0"), name="my pod",
-        labels={"team": "blue"}, annotations={"note": "any text at all"}, on_finish_action="keep_pod",
+        KubernetesPodOperator, dag_id="labelled", task_id="Ä.b", image=cluster.image, cmds=shell("exit 0"),
+        name="my pod", labels={"team": "blue"}, annotations={"note": "any text at all"}, on_finish_action="keep_pod",
     )  # fmt: skip
     assert result.state == "success", result.log
     (pod,) = pods_of(hook, cluster, "labelled")
@@ -187,7 +187,10 @@ def test_secrets_and_config_maps_reach_the_container(cluster: Cluster, hook: Kub
     result = run(
         KubernetesPodOperator, image=cluster.image,
         cmds=shell("echo $ONE/$TWO/$key; cat /creds/file; echo; echo $POD"),
-        secrets=[Secret("env", "ONE", "creds", "key"), Secret("volume", "/creds", "creds", items=[{"key": "key", "path": "file"}])],
+        secrets=[
+            Secret("env", "ONE", "creds", "key"),
+            Secret("volume", "/creds", "creds", items=[{"key": "key", "path": "file"}]),
+        ],
         configmaps=["settings"],
         env_vars=[
             {"name": "TWO", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "key"}}},

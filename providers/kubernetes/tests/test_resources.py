@@ -86,7 +86,7 @@ def test_applying_brings_an_object_into_its_state(hook: KubernetesHook, cluster:
 def test_a_file_with_manifests(hook: KubernetesHook, cluster: Cluster, run: Run, tmp_path: Path) -> None:
     file = tmp_path / "objects.yaml"
     file.write_text(
-        f"apiVersion: v1\nkind: List\nitems:\n- {{apiVersion: v1, kind: ConfigMap, metadata: {{name: listed}}}}\n"
+        "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: listed}}\n"
     )
     assert run(KubernetesCreateResourceOperator, yaml_conf_file=str(file)).state == "success"
     assert hook.read(config_map("listed")) is not None

@@ -47,7 +47,8 @@ class KubeClient:
 
         Args:
             access: where and how.
-            patience: seconds for which a request that fails in a passing way is repeated; by default as ``access`` says.
+            patience: seconds for which a request that fails in a passing way is repeated; by default what ``access``
+                says.
             timeout: seconds to wait for a connection, and for each part of an answer.
 
         :raises ConfigError: if the kubeconfig cannot be used.

@@ -51,7 +51,7 @@ def access(connection: Connection | None, conn_id: str | None, **arguments: Any)
     :raises ConfigError: if the connection says something that cannot be.
     """
     extra = {} if connection is None else connection.extra_dejson
-    given: Json = {name: extra[name] for name in _EXTRA if extra.get(name) not in {None, ""}} if extra else {}
+    given: Json = {name: extra[name] for name in _EXTRA if extra.get(name) not in (None, "")}
     if connection is not None:
         given |= {"host": connection.host or None, "port": connection.port, "token": connection.password or None}
     given |= {name: value for name, value in arguments.items() if value is not None}

@@ -51,7 +51,7 @@ class Mounts:
         volumes = {volume["name"]: volume for volume in self.pod["spec"].get("volumes") or []}
         paths = {container.get("terminationMessagePath", "/dev/termination-log"): str(home / ".termination-log")}
         for mount in container.get("volumeMounts") or []:
-            real = self._volume(volumes[mount["name"]]) / mount.get("subPath", "")
+            real = self._volume(volumes[mount["name"]]) / str(mount.get("subPath", ""))
             paths[mount["mountPath"].rstrip("/")] = str(real)
         return home, paths
 
@@ -59,9 +59,9 @@ class Mounts:
         if "hostPath" in volume:
             return Path(str(volume["hostPath"]["path"]))
         if "persistentVolumeClaim" in volume:
-            folder = self._claims / self.namespace / volume["persistentVolumeClaim"]["claimName"]
+            folder = self._claims / self.namespace / str(volume["persistentVolumeClaim"]["claimName"])
         else:
-            folder = self.folder / "volumes" / volume["name"]
+            folder = self.folder / "volumes" / str(volume["name"])
         folder.mkdir(parents=True, exist_ok=True)
         if "secret" in volume:
             self._files(folder, "secrets", volume["secret"]["secretName"], volume["secret"])
