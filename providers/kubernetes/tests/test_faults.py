@@ -64,7 +64,9 @@ def test_a_task_goes_on_and_its_log_is_whole(
     fake: FakeKubernetes, fake_hook: KubernetesHook, run: Run, fault: dict[str, Any]
 ) -> None:
     injected = fake.inject(**fault)
-    result = run(KubernetesPodOperator, image="busybox", cmds=COUNTING)
+    # So that there is something to watch before the container runs.
+    first = {"name": "first", "image": "busybox", "command": ["sleep", "0.3"]}
+    result = run(KubernetesPodOperator, image="busybox", cmds=COUNTING, init_containers=[first])
     assert result.state == "success", result.log[-3000:]
     assert injected.hits, "the fault has happened"
     assert lines_of(result.log) == WANTED

@@ -59,7 +59,7 @@ class Mounts:
         if "hostPath" in volume:
             return Path(str(volume["hostPath"]["path"]))
         if "persistentVolumeClaim" in volume:
-            folder = self._claims / self.namespace / str(volume["persistentVolumeClaim"]["claimName"])
+            folder: Path = self._claims / self.namespace / str(volume["persistentVolumeClaim"]["claimName"])
         else:
             folder = self.folder / "volumes" / str(volume["name"])
         folder.mkdir(parents=True, exist_ok=True)
