@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import pytest
 from windlass_kubernetes.hook import KubernetesHook
 from windlass_kubernetes.operators import KubernetesPodOperator
 from windlass_kubernetes.secret import Secret
+from windlass_testing import SetConnection
 
 if TYPE_CHECKING:
     from providers.kubernetes.tests.conftest import Cluster, Run
@@ -80,12 +82,13 @@ def test_no_result_is_none_and_a_result_that_is_no_json_fails(cluster: Cluster, 
     assert empty.state == "success", empty.log
     assert "return_value" not in empty.xcoms
     bad = run(
-        KubernetesPodOperator, image=cluster.image, cmds=shell("echo nonsense > /airflow/xcom/return.json"),
-        do_xcom_push=True,
+        KubernetesPodOperator, dag_id="no-json", image=cluster.image, do_xcom_push=True,
+        cmds=shell("echo nonsense > /airflow/xcom/return.json"),
     )  # fmt: skip
     assert bad.state == "failed"
     assert "/airflow/xcom/return.json of pod" in bad.reason
     assert "holds no JSON" in bad.reason
+    assert until_gone(hook, cluster, "no-json")
 
 
 def test_a_result_may_be_large(cluster: Cluster, hook: KubernetesHook, run: Run) -> None:
@@ -303,3 +306,23 @@ spec:
         absent.reason
         == f"TaskFailed: task 't': {tmp_path}/absent.yaml cannot be read: No such file or directory; correct the path"
     )
+
+
+def test_a_deferral_that_takes_too_long_ends_its_pod(cluster: Cluster, hook: KubernetesHook, run: Run) -> None:
+    result = run(
+        KubernetesPodOperator, dag_id="late", image=cluster.image, cmds=shell("exec sleep 600"), deferrable=True,
+        execution_timeout=timedelta(seconds=30), poll_interval=1, termination_grace_period=1,
+    )  # fmt: skip
+    assert result.state == "failed"
+    assert until_gone(hook, cluster, "late")
+
+
+def test_a_sidecar_that_never_starts_is_named(
+    cluster: Cluster, hook: KubernetesHook, run: Run, connection: SetConnection
+) -> None:
+    image = "registry.invalid/sidecar:1"
+    extra = {**cluster.extra, "xcom_sidecar_container_image": image}
+    connection("kubernetes_default", conn_type="kubernetes", extra=extra)
+    result = run(KubernetesPodOperator, image=cluster.image, cmds=shell("true"), do_xcom_push=True)
+    assert result.state == "failed"
+    assert f"container `windlass-xcom-sidecar`: its image `{image}` cannot be pulled" in result.reason

@@ -16,6 +16,8 @@ _LABEL: Final = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 #: Set to "True" once what became of a pod was judged: no later attempt takes it for its own.
 CHECKED: Final = "already_checked"
+#: Tells what was made before a task was cleared from what is made since.
+INSTANCE: Final = "windlass/instance"
 
 
 def label_value(text: str) -> str:
@@ -43,13 +45,14 @@ def digest(text: str, length: int) -> str:
 
 
 def identity(ti: Any) -> dict[str, str]:  # noqa: ANN401 - a task instance
-    """Return the labels by which a task instance knows its pods, whichever of its tries made them."""
+    """Return the labels by which a task instance knows its pods, of any try since it was last cleared."""
     return {
         "dag_id": label_value(ti.dag_id),
         "task_id": label_value(ti.task_id),
         "run_id": label_value(ti.run_id),
         "map_index": str(ti.map_index) if ti.map_index >= 0 else "none",
         MANAGED_BY: "windlass",
+        INSTANCE: digest(chr(0).join(attempt_parts(ti)[:-1]), 16),
     }
 
 

@@ -22,6 +22,8 @@ Json = dict[str, Any]
 _LAST_LINES: Final = 25
 _LAST_EVENTS: Final = 15
 _NO_RESULT: Final = 3
+#: Seconds that the sidecar may take to start once the other container has ended.
+_SIDECAR_START: Final = 60.0
 
 
 class PodManager:
@@ -181,13 +183,15 @@ class PodManager:
         """Return the result that the container has left for the sidecar, None if it has left none.
 
         :raises XComError: if it is no JSON.
+        :raises PodFailed: if it cannot be had.
         """
         name = pod["metadata"]["name"]
+        self._await_sidecar(pod)
         script = f"if [ -s {XCOM_FILE} ]; then cat {XCOM_FILE}; else exit {_NO_RESULT}; fi"
         done = self.hook.execute(name, self.namespace, SIDECAR, ["sh", "-c", script])
         if done.exit_code not in {0, _NO_RESULT}:
             text = done.stderr.decode("utf-8", "replace").strip()
-            raise KubernetesError(f"the result in {XCOM_FILE} of {pod_state.who(pod)} cannot be read: {text}")
+            raise PodFailed(f"the result in {XCOM_FILE} of {pod_state.who(pod)} cannot be read: {text}")
         self.release_sidecar(pod)
         if done.exit_code == _NO_RESULT:
             return None
@@ -198,22 +202,38 @@ class PodManager:
                 f"{XCOM_FILE} of {pod_state.who(pod)} holds no JSON ({error}); write json.dumps(result)"
             ) from None
 
+    def _await_sidecar(self, pod: Json) -> None:
+        """Wait until the sidecar runs, which may start later than the container that does the work."""
+        until = time.monotonic() + _SIDECAR_START
+        for state in self._follow(pod, until=until):
+            found = pod_state.state_of(state, SIDECAR)
+            if "running" in found:
+                return
+            problem = pod_state.startup_problem(state)
+            if "terminated" in found or pod_state.phase(state) in {"Succeeded", "Failed"}:
+                why = "an earlier attempt has fetched it, or it was ended from outside"
+                problem = f"the result of {pod_state.who(pod)} is gone: its sidecar has ended; {why}"
+            elif problem is None and time.monotonic() > until:
+                problem = f"the sidecar of {pod_state.who(pod)} did not start within {_SIDECAR_START:g} s"
+            if problem is not None:
+                raise PodFailed(problem)
+
     def release_sidecar(self, pod: Json) -> None:
         """Let the sidecar end, so that the pod can."""
         self.hook.execute(pod["metadata"]["name"], self.namespace, SIDECAR, ["sh", "-c", f"touch {XCOM_TAKEN}"])
 
     def clear_away(self, pod: Json, *, action: str, is_success: bool, has_sidecar: bool) -> None:
-        """Delete the pod or mark it as judged, as ``on_finish_action`` says."""
+        """Delete the pod or mark it as judged, as ``on_finish_action`` says; that this fails changes no verdict."""
         name = pod["metadata"]["name"]
-        if action == "delete_pod" or (action == "delete_succeeded_pod" and is_success):
-            self.hook.delete_pod(name, self.namespace)
-            return
-        self.hook.label_pod(name, self.namespace, {CHECKED: "True"})
-        if has_sidecar and not is_success and "running" in pod_state.state_of(pod, SIDECAR):
-            try:
+        try:
+            if action == "delete_pod" or (action == "delete_succeeded_pod" and is_success):
+                self.hook.delete_pod(name, self.namespace)
+                return
+            self.hook.label_pod(name, self.namespace, {CHECKED: "True"})
+            if has_sidecar and not is_success and "running" in pod_state.state_of(pod, SIDECAR):
                 self.release_sidecar(pod)
-            except KubernetesError as error:
-                self.log.warning("the sidecar of %s goes on: %s", pod_state.who(pod), error)
+        except KubernetesError as error:
+            self.log.warning("%s could not be cleared away: %s", pod_state.who(pod), error)
 
 
 def lateness(pod: Json, waited: float, startup_timeout: float, schedule_timeout: float) -> str | None:

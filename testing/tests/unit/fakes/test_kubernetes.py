@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.parse
@@ -402,6 +403,18 @@ def test_a_namespace_goes_with_all_that_is_in_it(cluster: FakeKubernetes) -> Non
         if event["type"] == "DELETED":
             break
     assert call(cluster, "GET", inside)[1]["items"] == []
+
+
+def test_it_can_be_a_process_of_its_own() -> None:
+    code = "from windlass_testing.fakes.kubernetes import serve; serve()"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        with urllib.request.urlopen(f"{told['url']}/readyz", timeout=20) as response:
+            assert response.read() == b"ok"
+        assert told["kubeconfig"]["clusters"][0]["cluster"]["server"] == told["url"]
+        process.terminate()
+        assert process.wait(20) == 0
 
 
 # --- Another client ---------------------------------------------------------------------------------------------------

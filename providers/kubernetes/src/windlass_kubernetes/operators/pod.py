@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from windlass.errors import AuthoringError, TaskDeferralTimeout, TaskFailed, TaskSkipped
+from windlass.errors import AuthoringError, TaskDeferralTimeout, TaskFailed, TaskSkipped, XComError
 from windlass.operators import BaseOperator, Context
 
 if TYPE_CHECKING:
@@ -226,7 +226,7 @@ class KubernetesPodOperator(BaseOperator):
             result = self._judged(pod, manager)
             is_success = True
             return result
-        except (PodFailed, PodLaunchFailed, PodNotFound, TaskSkipped, TaskFailed):
+        except (PodFailed, PodLaunchFailed, PodNotFound, TaskSkipped, TaskFailed, XComError):
             raise
         except BaseException:
             # Contact was lost, or the attempt is being killed: the pod goes on, for a retry to find or on_kill to end.
