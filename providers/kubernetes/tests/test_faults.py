@@ -47,6 +47,7 @@ pytestmark = pytest.mark.timeout(40)
         {"verb": "watch", "after": 1, "times": 3},
         {"verb": "watch", "times": 3},
         {"verb": "watch", "status": 410, "times": 3},
+        {"verb": "watch", "status": 410, "as_event": False},
         {"verb": "watch", "status": 500, "times": 2},
         {"verb": "list", "status": 503, "times": 2},
         {"verb": "get", "status": 502, "times": 2},
@@ -253,3 +254,9 @@ def test_a_list_that_grows_too_old_between_two_pages_begins_anew(
     fake.store.compact()
     names += [one["metadata"]["name"] for one in found]
     assert names == [f"page-{number}" for number in range(7)]
+
+
+def test_a_write_that_the_server_was_too_busy_for_is_repeated(fake: FakeKubernetes, fake_hook: KubernetesHook) -> None:
+    injected = fake.inject(verb="create", resource="configmaps", status=429, times=2)
+    fake_hook.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "busy"}})
+    assert injected.hits == 2

@@ -44,7 +44,7 @@ class Api:
         if fault is None:
             return self._serve(request, to, verb, None)
         problem = fault.problem(to.resource.plural, to.resource.group, to.name)
-        if problem is not None and not (verb == "watch" and fault.status == 410):
+        if problem is not None and not (verb == "watch" and fault.status == 410 and fault.as_event):
             raise problem
         if fault.after is None and fault.status is None:
             self._serve(request, to, verb, None)  # it happens, but nobody hears of it

@@ -35,6 +35,8 @@ class Fault:
     times: int = 1
     retry_after: int = 0
     message: str = ""
+    #: A 410 of a watch comes as an event, as a real server sends it; else as the response.
+    as_event: bool = True
     #: How many requests it has hit.
     hits: int = 0
 
