@@ -9,9 +9,9 @@ import subprocess
 import threading
 from typing import IO
 
+from windlass_testing.fakes.kubernetes.containers import Container
 from windlass_testing.fakes.kubernetes.faults import Fault
 from windlass_testing.fakes.kubernetes.mounts import relocate
-from windlass_testing.fakes.kubernetes.pods import Container
 from windlass_testing.fakes.kubernetes.requests import Cut, Request
 from windlass_testing.fakes.kubernetes.websocket import CLOSE, STDERR, STDIN, STDOUT, Channels
 
