@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -260,3 +263,40 @@ def test_a_write_that_the_server_was_too_busy_for_is_repeated(fake: FakeKubernet
     injected = fake.inject(verb="create", resource="configmaps", status=429, times=2)
     fake_hook.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "busy"}})
     assert injected.hits == 2
+
+
+_WORKER = """
+import sys
+from datetime import UTC, datetime
+from windlass import DAG
+from windlass_kubernetes.operators import KubernetesPodOperator
+from windlass_testing import run_task
+
+start = datetime(2026, 1, 1, tzinfo=UTC)
+with DAG("died", schedule=None, start_date=start):
+    script = "echo one; until [ -e " + sys.argv[2] + " ]; do sleep 0.05; done; echo two"
+    operator = KubernetesPodOperator(task_id="t", image="b", cmds=["sh", "-c", script])
+host, _, port = sys.argv[1].rpartition(":")
+where = {"conn_type": "kubernetes", "host": host, "port": int(port)}
+done = run_task(operator, logical_date=start, connections={"kubernetes_default": where})
+print(done.state, done.log)
+"""
+
+
+@pytest.mark.processes
+def test_the_pod_of_a_worker_that_died_is_watched_on(
+    fake: FakeKubernetes, fake_hook: KubernetesHook, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    command = [sys.executable, "-c", _WORKER, fake.url, str(gate)]
+    with subprocess.Popen(command) as worker:
+        while not any(pod["status"]["phase"] == "Running" for pod in fake_hook.find_pods("default", "dag_id=died")):
+            assert worker.poll() is None
+            time.sleep(0.02)
+        worker.kill()
+    (pod,) = fake_hook.find_pods("default", "dag_id=died")
+    gate.touch()
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("success")
+    assert f"attached to pod `{pod['metadata']['name']}`" in done.stdout
+    assert re.findall(r"\b(one|two)$", done.stdout, re.MULTILINE) == ["one", "two"]
