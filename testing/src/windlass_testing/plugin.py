@@ -1,4 +1,4 @@
-"""The pytest plugin that `windlass-testing` registers under the name `windlass`.
+"""The pytest plugin that `windlass-testing` registers under the name `windlass`: fixtures, and what suites need.
 
 pytest imports this module at start-up in every environment where the distribution is installed, so it imports
 nothing of Windlass at module level: a fixture imports what it needs when a test asks for it.
@@ -6,7 +6,7 @@ nothing of Windlass at module level: a fixture imports what it needs when a test
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,8 +24,14 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let a project name its DAG folder."""
-    parser.getgroup("windlass").addoption(
+    """Let a project name its DAG folder, and insist on servers."""
+    group = parser.getgroup("windlass")
+    group.addoption(
+        "--require-services",
+        action="store_true",
+        help="Fail a test marked `services` that would be skipped because its server is not there.",
+    )
+    group.addoption(
         "--windlass-dags",
         metavar="FOLDER",
         help="The DAG folder that dag_bag loads; by default what windlass_dags says.",
@@ -41,6 +47,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         reason = getattr(getattr(item, "function", None), "windlass_deviation", None)
         if reason is not None:
             item.user_properties.append(("windlass_deviation", reason))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With `--require-services`, turn the skip of a test that needs a server into a failure."""
+    report = yield
+    needed = item.config.getoption("--require-services") and item.get_closest_marker("services") is not None
+    if needed and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"--require-services, and this test was to be skipped. {reason}"
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:

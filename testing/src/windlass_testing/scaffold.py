@@ -8,6 +8,8 @@ can fall behind. Nothing is written here: files are values, and the command line
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -23,8 +25,20 @@ _LONGEST: Final = 24
 _PLACES: Final = re.compile("windlass-hello|windlass_hello|Hello|hello")
 
 
-def provider_files(name: str) -> dict[str, bytes]:
-    """Return the files of a new provider by their path in its folder, parents first, in order.
+@dataclass(frozen=True)
+class NewProvider:
+    """The beginning of a provider."""
+
+    #: What its manifest is called by: ``acme_cloud``.
+    name: str
+    #: What is installed: ``windlass-acme-cloud``.
+    distribution: str
+    #: Its files by their path in its folder, in order.
+    files: Mapping[str, bytes]
+
+
+def new_provider(name: str) -> NewProvider:
+    """Return the example under another name.
 
     Args:
         name: as people call the system: ``acme``, ``acme-cloud``; ``windlass-`` in front of it says nothing more.
@@ -32,39 +46,32 @@ def provider_files(name: str) -> dict[str, bytes]:
     :raises UsageError: if a distribution, a package and classes cannot be called so.
     """
     words = _words(name)
-    snake, camel = "_".join(words), "".join(word[:1].upper() + word[1:] for word in words)
+    snake, dashed = "_".join(words), "-".join(words)
     names = {
-        "windlass-hello": f"windlass-{'-'.join(words)}",
+        "windlass-hello": f"windlass-{dashed}",
         "windlass_hello": f"windlass_{snake}",
-        "Hello": camel,
+        "Hello": "".join(word[:1].upper() + word[1:] for word in words),
         "hello": snake,
     }
 
     def renamed(text: str) -> str:
         return _PLACES.sub(lambda match: names[match[0]], text)
 
-    return {
+    files = {
         renamed(file.relative_to(TEMPLATE).as_posix()): (
             file.read_bytes() if file.name == "LICENSE" else renamed(file.read_text("utf-8")).encode()
         )
         for file in sorted(TEMPLATE.rglob("*"))
         if file.is_file() and not _LEFT_BEHIND & {*file.relative_to(TEMPLATE).parts}
     }
-
-
-def provider_name(name: str) -> str:
-    """Return how the manifest of a provider of this name calls it: ``acme_cloud``.
-
-    :raises UsageError: see :func:`provider_files`.
-    """
-    return "_".join(_words(name))
+    return NewProvider(name=snake, distribution=names["windlass-hello"], files=files)
 
 
 def _words(name: str) -> list[str]:
     short = re.sub(r"^windlass[-_.]+", "", name, flags=re.IGNORECASE)
     if not _NAME.fullmatch(short):
         raise UsageError(
-            f"a provider cannot be called {name!r}: use ASCII letters, digits and dashes, and a letter first, as in "
+            f"a provider cannot be called {name!r}: use ASCII letters, digits and dashes, with a letter first, as in "
             "acme-cloud"
         )
     if len(short) > _LONGEST:

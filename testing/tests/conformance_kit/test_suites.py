@@ -66,8 +66,8 @@ def test_an_attribute_that_is_not_set_is_named() -> None:
 
     with pytest.raises(pytest.fail.Exception, match="TestForgetful must set word"):
         TestForgetful().test_it_is_polite()
-    with pytest.raises(AttributeError, match="TestForgetful has no attribute 'wrod'"):
-        TestForgetful().wrod  # type: ignore[attr-defined] # noqa: B018 - the point
+    with pytest.raises(AttributeError, match="TestForgetful has no attribute 'worth'"):
+        TestForgetful().worth  # type: ignore[attr-defined] # noqa: B018 - the point
 
 
 TESTS = """

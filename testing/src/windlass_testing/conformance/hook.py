@@ -100,7 +100,7 @@ class HookSuite(Suite):
 
     def test_it_makes_a_client(self, working_connection: ConnectionLike) -> None:
         """`get_conn` returns a client that can be used."""
-        with _given(made(CONN_ID, working_connection)):
+        with given(made(CONN_ID, working_connection)):
             hook = self.make()
             client = hook.get_conn()
             assert client is not None
@@ -110,7 +110,7 @@ class HookSuite(Suite):
     def test_a_connection_that_works_tests_well(self, working_connection: ConnectionLike) -> None:
         """`windlass connections test` says yes, in a sentence without a secret."""
         connection = made(CONN_ID, working_connection)
-        with _given(connection):
+        with given(connection):
             works, message = self.make().test_connection()
         assert works is True, message
         assert not sentence_complaints(message)
@@ -120,7 +120,7 @@ class HookSuite(Suite):
 
     def test_a_failure_names_the_connection(self, failing_connection: ConnectionLike) -> None:
         """What `get_conn` or the first use raises is one sentence with the connection's id."""
-        with _given(made(CONN_ID, failing_connection)), pytest.raises(Exception) as caught:  # noqa: PT011 - any error
+        with given(made(CONN_ID, failing_connection)), pytest.raises(Exception) as caught:  # noqa: PT011 - any error
             self.use(self.make())
         assert not sentence_complaints(str(caught.value), CONN_ID), f"the error says: {caught.value}"
 
@@ -131,7 +131,7 @@ class HookSuite(Suite):
         """Neither the error nor its causes, nor the answer of `test_connection`, nor any log record holds one."""
         connection = _with_secret(made(CONN_ID, failing_connection), SECRETS[kind])
         caplog.set_level(logging.DEBUG)
-        with _given(connection):
+        with given(connection):
             with pytest.raises(Exception) as caught:  # noqa: PT011 - whatever it raises
                 self.use(self.make())
             works, message = self.make().test_connection()
@@ -143,13 +143,13 @@ class HookSuite(Suite):
     @pytest.mark.parametrize("kind", SECRETS)
     def test_it_shows_no_secret(self, failing_connection: ConnectionLike, kind: str) -> None:
         """`repr` and `str` of the hook and of its connection hide the password and the secret fields."""
-        with _given(_with_secret(made(CONN_ID, failing_connection), SECRETS[kind])):
+        with given(_with_secret(made(CONN_ID, failing_connection), SECRETS[kind])):
             hook = self.make()
             shown = f"{hook!r} {hook} {hook.connection!r} {hook.connection} {hook!r}"
         assert not leaks(shown, [SECRETS[kind]])
 
 
-class _given:  # noqa: N801 - used like a function
+class given:  # noqa: N801 - used like a function
     """Let a hook outside a task find one connection, and no other."""
 
     def __init__(self, connection: Connection) -> None:

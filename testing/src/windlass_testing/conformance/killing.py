@@ -10,9 +10,10 @@ import contextlib
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
-from typing import IO, Any, Self
+from typing import Any, Self
 
 from windlass.operators import BaseOperator
 from windlass_testing.fixtures import ConnectionLike, made
@@ -31,25 +32,26 @@ class Killed:
                 "connections": {name: made(name, value).to_fields() for name, value in connections.items()},
             }
         )
-        self._process: subprocess.Popen[str] | None = None
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
+        # A file, as a pipe that nobody reads would stop the task once it is full.
+        self._output = self._stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace"))
         self._process = self._stack.enter_context(
             subprocess.Popen(
                 [sys.executable, "-P", "-m", __name__],
                 stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
+                stdout=self._output,
                 stderr=subprocess.STDOUT,
                 text=True,
             )
         )
-        with contextlib.closing(_pipe(self._process.stdin)) as request:
+        assert self._process.stdin is not None  # it was asked for
+        with self._process.stdin as request:
             request.write(self._request)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        assert self._process is not None
         if self._process.poll() is None:
             self._process.kill()
         self._stack.close()
@@ -59,12 +61,11 @@ class Killed:
 
         :raises AssertionError: if it does not in time, or the process ends while the work should begin.
         """
-        assert self._process is not None
         was_running = self._process.poll() is None
         deadline = time.monotonic() + patience
         while not condition():
             if was_running and self._process.poll() is not None:
-                raise AssertionError(f"waited for {what}, but the task ended:\n{_pipe(self._process.stdout).read()}")
+                raise AssertionError(f"waited for {what}, but the task ended:\n{self._told()}")
             if time.monotonic() > deadline:
                 raise AssertionError(f"waited {patience:g} s for {what}")
             time.sleep(0.02)
@@ -74,19 +75,17 @@ class Killed:
 
         :raises AssertionError: if the task does not end, or ended before by itself.
         """
-        assert self._process is not None
         if self._process.poll() is not None:
-            raise AssertionError(f"the task ended before it was killed:\n{_pipe(self._process.stdout).read()}")
+            raise AssertionError(f"the task ended before it was killed:\n{self._told()}")
         self._process.terminate()
         try:
             self._process.wait(patience)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"the task did not end within {patience:g} s of SIGTERM") from None
 
-
-def _pipe(stream: IO[str] | None) -> IO[str]:
-    assert stream is not None
-    return stream
+    def _told(self) -> str:
+        self._output.seek(0)
+        return self._output.read()
 
 
 def main() -> int:

@@ -12,10 +12,12 @@ from windlass.authoring.arguments import signature
 from windlass.authoring.operator import OperatorMeta, argument_names
 from windlass.errors import AuthoringError
 from windlass.operators import BaseOperator, PythonOperator
+from windlass.registry import registry
 from windlass_testing.conformance.corpus import SECRETS, leaks, sentence_complaints
 from windlass_testing.conformance.hook import CONN_ID
 from windlass_testing.conformance.killing import Killed
 from windlass_testing.conformance.suite import Suite, must_give
+from windlass_testing.conformance.trigger import round_trip_complaints
 from windlass_testing.fixtures import ConnectionLike, RunTask, made
 
 _WORD: Final = "rendered-by-conformance"
@@ -164,6 +166,20 @@ class OperatorSuite(Suite):
         if self.result is not ...:
             assert done.result == self.result
 
+    def test_deferred_it_does_the_same_work(self, run_task: RunTask, connections: Mapping[str, ConnectionLike]) -> None:
+        """With `deferrable=True` it returns the same, and defers only to triggers that its provider lists."""
+        if "deferrable" not in argument_names(self.operator_class):
+            pytest.skip("it has no argument deferrable")
+        operator = _noting(self.operator_class)(**{"task_id": "under_test", **self.arguments, "deferrable": True})
+        done = run_task(operator, connections=connections)
+        assert done.state == "success", done.log
+        if self.result is not ...:
+            assert done.result == self.result
+        for trigger in operator.noted:
+            name, _ = trigger.serialize()
+            assert registry().find("triggers", name) is not None, f"no manifest lists the trigger {name}"
+            assert not round_trip_complaints(trigger)
+
     def test_a_connection_that_is_not_there_is_named(self, run_task: RunTask) -> None:
         """The reason of the failure is a sentence with the connection's id."""
         name = self.conn_id_argument
@@ -215,6 +231,16 @@ def _own_arguments(cls: type[BaseOperator]) -> list[str]:
     """Return the arguments that the class and its bases above BaseOperator add."""
     common = set(signature(BaseOperator.__init__).names)
     return [name for name in argument_names(cls) if name not in common]
+
+
+def _noting(cls: type[BaseOperator]) -> Any:  # noqa: ANN401 - a class made here has no static name
+    """Return the class with a ``defer`` that notes its trigger before it leaves."""
+
+    def defer(self: Any, **deferral: Any) -> None:  # noqa: ANN401 - of the class made below
+        self.noted.append(deferral["trigger"])
+        cls.defer(self, **deferral)
+
+    return OperatorMeta(cls.__name__, (cls,), {"defer": defer, "noted": [], "__module__": cls.__module__})
 
 
 def _until_execute(cls: type[BaseOperator]) -> Any:  # noqa: ANN401 - a class made here has no static name

@@ -55,7 +55,7 @@ def _walk(file: Path, node: ast.AST, *, typing: bool) -> Iterator[Import]:
                 yield Import(file, child.lineno, alias.name, (), typing)
         elif isinstance(child, ast.ImportFrom) and child.level == 0 and child.module:
             yield Import(file, child.lineno, child.module, tuple(alias.name for alias in child.names), typing)
-        elif isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+        elif isinstance(child, ast.If) and ast.unparse(child.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}:
             for statement in child.body:
                 yield from _walk(file, ast.Module([statement], []), typing=True)
             yield from _walk(file, ast.Module(child.orelse, []), typing=typing)

@@ -19,8 +19,10 @@ from windlass_testing.conformance import OperatorSuite
 
 provider("kit")
 SERVER = server("kit")
+SERVER.guests = {"Ada"}
 
 from windlass_kit.operators import KitOperator  # noqa: E402 - it was installed just now
+from windlass_kit.triggers import KitTrigger  # noqa: E402
 
 
 class Kit(OperatorSuite):
@@ -199,6 +201,53 @@ class TestRefusesTheResultOfAnotherTask(Kit):
             if not isinstance(name, str):
                 raise TypeError("name must be a text")
             super().__init__(name=name, **kwargs)
+
+
+class Deferring(KitOperator):
+    """Leaves the waiting to a trigger."""
+
+    def __init__(self, *, deferrable: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.deferrable = deferrable
+
+    def trigger(self) -> KitTrigger:
+        return KitTrigger("Ada", self.kit_conn_id, 0.01)
+
+    def execute(self, context: Any) -> str:
+        if self.deferrable:
+            self.defer(trigger=self.trigger(), method_name="go_on")
+        return super().execute(context)
+
+    def go_on(self, context: Any, event: str) -> str:
+        return f"Kit, {event}"
+
+
+class TestSoundWhenDeferred(Kit):
+    breaks: set[str] = set()
+    operator_class = Deferring
+
+
+class UnlistedTrigger(KitTrigger):
+    """No manifest knows it."""
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return f"{__name__}.UnlistedTrigger", super().serialize()[1]
+
+
+class TestDefersToATriggerThatIsNotListed(Kit):
+    breaks = {"test_deferred_it_does_the_same_work"}
+
+    class operator_class(Deferring):
+        def trigger(self) -> KitTrigger:
+            return UnlistedTrigger("Ada", self.kit_conn_id, 0.01)
+
+
+class TestReturnsSomethingElseAfterADeferral(Kit):
+    breaks = {"test_deferred_it_does_the_same_work"}
+
+    class operator_class(Deferring):
+        def go_on(self, context: Any, event: str) -> str:
+            return event
 
 
 class TestReturnsSomethingElse(Kit):

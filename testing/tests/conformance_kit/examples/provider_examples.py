@@ -72,9 +72,7 @@ class TestHasAHookThatDoesNotExist(Kit):
     distribution = provider(
         "hooks",
         (PLUGIN, "connection_types=(", 'observers=("windlass_hooks.observers",),\n        connection_types=('),
-        also={
-            "observers.py": "from windlass.plugin import hookimpl\n\n\n@hookimpl\ndef on_run_chnaged(change):\n    pass\n"
-        },
+        also={"observers.py": "from windlass.plugin import hookimpl\n\n\n@hookimpl\ndef on_run_chnaged(): ...\n"},
     )
 
 

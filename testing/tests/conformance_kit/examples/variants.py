@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from windlass_testing.scaffold import provider_files
+from windlass_testing.scaffold import new_provider
 
 #: Where they are installed; it is on the path of this interpreter and of those that it starts.
 SITE = Path(os.environ["KIT_SITE"])
@@ -35,7 +35,7 @@ def provider(
     source = f"src/{package.name}/"
     files = {
         path.removeprefix(source): data.decode()
-        for path, data in provider_files(name).items()
+        for path, data in new_provider(name).files.items()
         if path.startswith((source, "docs/"))
     }
     files |= {"METADATA": METADATA.format(name=name), "entry_points.txt": ENTRY_POINTS.format(name=name)}
@@ -70,7 +70,7 @@ def _write(file: Path, text: str) -> None:
 def server(name: str) -> Any:
     """Return a running server of the example's, for the tests of the example installed as ``name``."""
     path = SITE / f"server_of_{name}.py"
-    _write(path, provider_files(name)["tests/conftest.py"].decode())
+    _write(path, new_provider(name).files["tests/conftest.py"].decode())
     module = importlib.import_module(path.stem)
     made = getattr(module, f"{name.capitalize()}Server")()
     threading.Thread(target=made.serve_forever, args=(0.01,), daemon=True).start()
