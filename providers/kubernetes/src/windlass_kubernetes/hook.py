@@ -102,7 +102,7 @@ class KubernetesHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Ask the API server for its version."""
         try:
-            self.client.patience = 5.0
+            self.client.patience = min(self.client.patience, 5.0)
             found = self.client.ask("read the version", "GET", "/version")
         except Exception as error:  # noqa: BLE001 - any failure is the answer; its sentence holds no secret
             return False, str(error)
