@@ -1,1 +1,1 @@
-"""Fakes of other systems that speak their real wire protocols, for tests of providers."""
+"""Servers that speak the protocol of a real one, for tests where the real one cannot run."""
