@@ -13,7 +13,6 @@ from windlass.operators import BaseOperator, Context
 
 if TYPE_CHECKING:
     from windlass_kubernetes.hook import KubernetesHook
-    from windlass_kubernetes.logs import Cursor
     from windlass_kubernetes.pod_manager import PodManager
 
 Json = dict[str, Any]
@@ -212,7 +211,7 @@ class KubernetesPodOperator(BaseOperator):
         self._answers_for = (pod["metadata"]["name"], meta["namespace"])
         return pod, manager
 
-    def _see_through(self, pod: Json, manager: PodManager, cursor: Cursor | None, *, is_over: bool) -> Any:
+    def _see_through(self, pod: Json, manager: PodManager, cursor: Json | None, *, is_over: bool) -> Any:
         from windlass_kubernetes.errors import PodFailed, PodLaunchFailed, PodNotFound
 
         is_success = False
@@ -252,14 +251,17 @@ class KubernetesPodOperator(BaseOperator):
             manager.explain(pod, with_log=False, with_events=self.log_events_on_failure)
             raise
 
-    def _write_logs(self, pod: Json, manager: PodManager, cursor: Cursor | None, *, follow: bool) -> None:
+    def _write_logs(self, pod: Json, manager: PodManager, state: Json | None, *, follow: bool) -> Json:
+        """Write the log from where ``state`` says, from the init containers on if it is None; return where it ended."""
         from windlass_kubernetes.logs import Cursor
 
-        if cursor is None:
+        if state is None:
             for name in self._init_names(pod):
                 manager.write_log(pod, name, Cursor(), follow=False)
+        cursor = Cursor(state)
         if self.get_logs:
-            manager.write_log(pod, self.base_container_name, cursor or Cursor(), follow=follow)
+            manager.write_log(pod, self.base_container_name, cursor, follow=follow)
+        return cursor.state()
 
     def _write_other_logs(self, pod: Json, manager: PodManager) -> None:
         from windlass_kubernetes.logs import Cursor
@@ -331,7 +333,6 @@ class KubernetesPodOperator(BaseOperator):
     ) -> Any:
         """Go on after the trigger has seen the pod end, fail to start, or run for another ``logging_interval``."""
         from windlass_kubernetes.errors import PodLaunchFailed, PodNotFound
-        from windlass_kubernetes.logs import Cursor
 
         manager = self._manager(namespace)
         self._answers_for = (pod_name, namespace)
@@ -339,15 +340,13 @@ class KubernetesPodOperator(BaseOperator):
         if pod is None or event["status"] == "gone":
             raise PodNotFound(event.get("message") or f"pod `{pod_name}` in namespace `{namespace}` is gone")
         if event["status"] == "running":
-            read = Cursor(cursor)
-            self._write_logs(pod, manager, read, follow=False)
-            self._defer(pod, cursor=read.state(), began=began)
+            self._defer(pod, cursor=self._write_logs(pod, manager, cursor, follow=False), began=began)
         if event["status"] == "failed":
             manager.explain(pod, with_log=False, with_events=self.log_events_on_failure)
             self._answers_for = None
             manager.clear_away(pod, action=self.on_finish_action, is_success=False, has_sidecar=False)
             raise PodLaunchFailed(event["message"])
-        return self._see_through(pod, manager, Cursor(cursor) if cursor else None, is_over=True)
+        return self._see_through(pod, manager, cursor, is_over=True)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after a deferral; where the time for it is over, the pod is deleted."""
