@@ -10,6 +10,7 @@ message; nothing ever downloads an interpreter.
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -185,6 +186,19 @@ def docs(session: nox.Session) -> None:
     """Build the documentation; a warning is an error."""
     options = session.posargs or ["-b", "html"]
     in_checkout(session, "sphinx-build", "-W", "--keep-going", "-q", *options, "docs", "docs/_build/html", group="docs")
+
+
+@nox.session(name="e2e-kubernetes", venv_backend="none", tags=["thorough"])
+def e2e_kubernetes(session: nox.Session) -> None:
+    """Run what the fake cluster claims against the real one that WINDLASS_TEST_KUBECONFIG_URL or KUBECONFIG names."""
+    named = os.environ.get("WINDLASS_TEST_KUBECONFIG_URL") or os.environ.get("KUBECONFIG")
+    if not named:
+        session.error(
+            "Name a cluster for tests: KUBECONFIG=… nox -s e2e-kubernetes. They make a namespace and delete it"
+        )
+    session.env["WINDLASS_TEST_KUBECONFIG_URL"] = named
+    tests = "providers/kubernetes/tests"
+    in_checkout(session, "python", "-m", "pytest", "-m", "e2e", tests, *session.posargs, group="all-tests")
 
 
 # --- Fresh environments -------------------------------------------------------------------------------------------
