@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Final
 
 from windlass.ports import BackfillFacts, BackfillStep, Reuse, RunFacts
-from windlass.store.backfills import BACKFILL, COMPLETE, backfill_facts
+from windlass.store.backfills import BACKFILL, COMPLETE, LOCK, backfill_facts
 from windlass.store.commands import Step
 from windlass.store.creation import Creation
 from windlass.store.database import Database, Transaction
@@ -92,7 +92,12 @@ class Filling:
     def complete_backfill(self, backfill: int) -> bool:
         """Note that a backfill has nothing left to do, if that is so; return whether it was."""
         values = {"id": backfill, "now": self._database.now()}
-        return self._database.write(lambda transaction: transaction.run(COMPLETE, values) == 1)
+
+        def work(transaction: Transaction) -> bool:
+            transaction.lock(LOCK, values)
+            return transaction.run(COMPLETE, values) == 1
+
+        return self._database.write(work)
 
     def _reuse(self, transaction: Transaction, step: BackfillStep, reuse: Reuse) -> None:
         """Make an ended run a run of the backfill, of its version, and let its tasks run again."""

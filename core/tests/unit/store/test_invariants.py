@@ -138,13 +138,14 @@ def test_a_planted_violation_is_found_and_names_its_promise(busy: HandDriven, na
 def drop_unique_keys(store: Store) -> None:
     """Rebuild the tables without their keys: a database whose keys were lost must still be seen through."""
     database = store.db
-    database.script("PRAGMA foreign_keys = OFF")
+    script = database._shared.executescript  # type: ignore[union-attr]
+    script("PRAGMA foreign_keys = OFF")
     for table in ("ti", "run", "attempt", "asset_delivery"):
         columns = ", ".join(
             f"{name} {'INTEGER PRIMARY KEY' if name == 'id' else ''} {f'DEFAULT {default}' if default else ''}"
             for _, name, _, _, default, _ in database.rows(f"PRAGMA table_info({table})")
         )
         copies = f"CREATE TABLE kept AS SELECT * FROM {table}; DROP TABLE {table};"
-        database.script(copies)
+        script(copies)
         filled = f"INSERT INTO {table} SELECT * FROM kept; DROP TABLE kept;"
-        database.script(f"CREATE TABLE {table} ({columns}); {filled}")
+        script(f"CREATE TABLE {table} ({columns}); {filled}")

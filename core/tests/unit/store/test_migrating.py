@@ -18,7 +18,7 @@ from windlass.store.database import schema_script
 from windlass.store.dialect import sqlite_path
 from windlass.store.migrations import downgrade, upgrade
 from windlass.store.revision import HEAD
-from windlass.store.schema import metadata, sqlite_script
+from windlass.store.schema import DIALECTS, metadata, script
 
 
 def shape(url: str) -> list[tuple[str, ...]]:
@@ -42,8 +42,9 @@ def shape(url: str) -> list[tuple[str, ...]]:
     return sorted(found)
 
 
-def test_the_shipped_script_is_the_one_that_the_tables_describe() -> None:
-    assert schema_script() == sqlite_script(), "run `python -m windlass.store.schema > …/ddl/sqlite.sql`"
+@pytest.mark.parametrize("name", DIALECTS)
+def test_the_shipped_script_is_the_one_that_the_tables_describe(name: str) -> None:
+    assert schema_script(name) == script(name), "run `python -m windlass.store.schema`"
 
 
 def test_migrations_lead_to_the_same_schema_as_the_script(tmp_path: Path, url: str) -> None:

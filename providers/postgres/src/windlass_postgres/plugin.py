@@ -11,4 +11,12 @@ def windlass_provider() -> Provider:
     return Provider(
         name="postgres",
         description="Use PostgreSQL from Windlass tasks.",
+        database_drivers={
+            "postgres": "windlass_postgres.driver:PostgresDialect",
+            "postgresql": "windlass_postgres.driver:PostgresDialect",
+        },
+        doorbells={
+            "postgres": "windlass_postgres.doorbell:PostgresListener",
+            "postgresql": "windlass_postgres.doorbell:PostgresListener",
+        },
     )
