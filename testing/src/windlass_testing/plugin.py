@@ -6,9 +6,10 @@ nothing of Windlass at module level: a fixture imports what it needs when a test
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
@@ -16,11 +17,20 @@ if TYPE_CHECKING:
     from windlass.app.clocks import VirtualClock
     from windlass.app.inproc.bag import DagBag
     from windlass_testing.fixtures import Given, RunDag, RunTask, SetConnection, SetVariable
+    from windlass_testing.servers import MysqlServer, PostgresServer
+
+_T = TypeVar("_T")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let a project name its DAG folder."""
-    parser.getgroup("windlass").addoption(
+    """Let a project name its DAG folder, and insist on real servers."""
+    group = parser.getgroup("windlass")
+    group.addoption(
+        "--require-services",
+        action="store_true",
+        help="Fail, rather than skip, a test whose server, such as PostgreSQL, is neither there nor can be started.",
+    )
+    group.addoption(
         "--windlass-dags",
         metavar="FOLDER",
         help="The DAG folder that dag_bag loads; by default what windlass_dags says.",
@@ -113,3 +123,57 @@ def run_task(windlass_given: Given, virtual_clock: VirtualClock) -> RunTask:
     from windlass_testing.fixtures import RunTask
 
     return RunTask(windlass_given, virtual_clock)
+
+
+@contextmanager
+def _needed(config: pytest.Config, server: Callable[[], AbstractContextManager[_T]]) -> Iterator[_T]:
+    """Enter ``server``; where there is none, skip the test, or fail it with ``--require-services``."""
+    from windlass_testing.servers import ServerMissing
+
+    manager = server()
+    try:
+        found = manager.__enter__()  # only what entering raises says that there is none
+    except ServerMissing as error:
+        if config.getoption("--require-services"):
+            pytest.fail(str(error), pytrace=False)
+        pytest.skip(str(error))
+    try:
+        yield found
+    finally:
+        manager.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(pytestconfig: pytest.Config) -> Iterator[str]:
+    """The URL of an empty PostgreSQL database, which is dropped at the end of the session."""
+    from windlass_testing.servers import postgres
+
+    with _needed(pytestconfig, postgres) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_server(pytestconfig: pytest.Config) -> Iterator[PostgresServer]:
+    """A PostgreSQL server that was started for the session, with a password and TLS; a test may stop and start it."""
+    from windlass_testing.servers import private_postgres
+
+    with _needed(pytestconfig, private_postgres) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mysql_url(pytestconfig: pytest.Config) -> Iterator[str]:
+    """The URL of an empty MySQL or MariaDB database, which is dropped at the end of the session."""
+    from windlass_testing.servers import mysql
+
+    with _needed(pytestconfig, mysql) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def mysql_server(pytestconfig: pytest.Config) -> Iterator[MysqlServer]:
+    """A MariaDB server that was started for the session, with a password and TLS; a test may stop and start it."""
+    from windlass_testing.servers import private_mysql
+
+    with _needed(pytestconfig, private_mysql) as server:
+        yield server
