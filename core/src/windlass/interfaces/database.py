@@ -131,6 +131,10 @@ class Dialect(ABC):
     def translate(self, sql: str) -> str:
         """Return ``sql`` in this database's words and its driver's style of parameters."""
 
+    def sentence(self, error: Exception) -> str:
+        """Return what an error says, in one line and without the values of any row."""
+        return str(error)
+
     @abstractmethod
     def trouble(self, error: Exception) -> Trouble | None:
         """Return what may be done about an error; None: nothing."""

@@ -34,8 +34,9 @@ _MOVE_RUN: Final = (
     " start_date = CASE WHEN :starts = 1 THEN COALESCE(start_date, :now) ELSE start_date END,"
     " end_date = CASE WHEN :ends = 1 THEN :now ELSE end_date END,"
     " interval_start = COALESCE(:interval_start, interval_start), interval_end = COALESCE(:interval_end, interval_end),"
-    " interval_pending = CASE WHEN :interval_start IS NULL THEN interval_pending ELSE 0 END"
-    " WHERE id = :run AND state = :before AND (:starts = 0 OR interval_pending = 0 OR :interval_start IS NOT NULL)"
+    " interval_pending = CASE WHEN CAST(:interval_start AS BIGINT) IS NULL THEN interval_pending ELSE 0 END"
+    " WHERE id = :run AND state = :before AND (:starts = 0 OR interval_pending = 0"
+    " OR CAST(:interval_start AS BIGINT) IS NOT NULL)"
 )
 #: One statement for all moves: a new try, a queueing and an ending differ only in their values.
 _MOVE: Final = (

@@ -319,14 +319,15 @@ class Database:
 
     def _refuse(self, error: Exception, trouble: Trouble | None, *, committing: bool) -> NoReturn:
         """Raise what the caller of a write is to see."""
+        said = self.dialect.sentence(error)
         if trouble is Trouble.DISCONNECTED and committing:
             raise StoreError(
-                f"the connection to the database broke during a commit: {error}; whether it was kept will be seen "
+                f"the connection to the database broke during a commit: {said}; whether it was kept will be seen "
                 "when it is sent again"
             ) from error
         if trouble is Trouble.LOCKED:
             raise StoreBusy(_STAYED_LOCKED) from error
-        raise StoreError(f"the database refused a write: {error}; nothing of it was kept") from error
+        raise StoreError(f"the database refused a write: {said}; nothing of it was kept") from error
 
     def checkpoint(self) -> None:
         """Move committed pages from the log into the database file; waits for nobody."""
@@ -339,7 +340,7 @@ class Database:
             except (
                 self.dialect.error
             ) as error:  # what was committed is safe in the log, which only grows until the next try
-                log.warning("the database's log cannot be emptied now: %s", error)
+                log.warning("the database's log cannot be emptied now: %s", self.dialect.sentence(error))
 
     # --- Connections
 
@@ -406,7 +407,7 @@ class Database:
                         reconnected = True
                         continue
                 if trouble is not Trouble.BUSY:
-                    raise StoreError(f"the database failed: {error}") from error
+                    raise StoreError(f"the database failed: {self.dialect.sentence(error)}") from error
                 now = time.monotonic()
                 deadline = now + LOCK_TIMEOUT if deadline is None else deadline
                 if now > deadline:

@@ -147,6 +147,11 @@ class PostgresDialect(Dialect):
         """Return ``sql`` in PostgreSQL's words, with psycopg's ``%(name)s``."""
         return _WORDS.sub(_word, sql)
 
+    def sentence(self, error: Exception) -> str:
+        """Return the server's message without its details, which show values."""
+        primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+        return primary or _sentence(error)
+
     def trouble(self, error: Exception) -> Trouble | None:
         """Return what may be done about an error."""
         if isinstance(error, _ROLLED_BACK):
