@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from windlass.store.database import Database, Transaction
+from windlass.store.database import Transaction
 from windlass.store.migrating import create_tables, open_bare, require_current
 from windlass.store.revision import FIRST_ROWS
 
@@ -26,11 +26,11 @@ def emptied(url: str) -> str:
     with closing(open_bare(url)) as database:
         create_tables(database)
         require_current(database)
-        database.write(lambda transaction: _empty(database, transaction))
+        database.write(_empty)
     return url
 
 
-def _empty(database: Database, transaction: Transaction) -> None:
+def _empty(transaction: Transaction) -> None:
     transaction.run("SET LOCAL session_replication_role = replica")  # keys between tables need not be followed
     transaction.run("SET LOCAL synchronous_commit = off")
     for (table,) in transaction.rows(_TABLES):

@@ -55,7 +55,8 @@ INVARIANTS: Final[dict[str, Invariant]] = {
     "1 unique-run": Invariant(
         promise="a DAG has one run of an id and of a logical date",
         sql="SELECT dag_id, run_id FROM run GROUP BY dag_id, run_id HAVING COUNT(*) > 1"
-        " UNION ALL SELECT dag_id, CAST(logical_date AS TEXT) FROM run GROUP BY dag_id, logical_date HAVING COUNT(*) > 1",
+        " UNION ALL SELECT dag_id, CAST(logical_date AS TEXT) FROM run"
+        " GROUP BY dag_id, logical_date HAVING COUNT(*) > 1",
     ),
     "1 placeholder": Invariant(
         promise="an expanded task has no placeholder left",

@@ -114,8 +114,8 @@ class PostgresDialect(Dialect):
             connection = psycopg.connect(self._conninfo, autocommit=True)
         except psycopg.Error as error:
             raise StoreError(
-                f"cannot connect to the database {self._where}: {_sentence(error)}; check that the server runs, and the "
-                "URL in database.sql_alchemy_conn"
+                f"cannot connect to the database {self._where}: {_sentence(error)}; check that the server runs, and "
+                "the URL in database.sql_alchemy_conn"
             ) from None
         if connection.info.server_version < MINIMUM_VERSION:
             version = connection.info.server_version // 10000
@@ -245,8 +245,8 @@ def _word(match: re.Match[str]) -> str:
         return "%%"
     if groups["array"]:
         comparison = "<> ALL" if groups["negated"] else "= ANY"
-        element = _ELEMENTS[groups["array"]]
-        return f"{comparison} (ARRAY(SELECT {element} FROM json_array_elements_text(%({groups['of']})s::json) AS t (value)))"
+        elements = f"json_array_elements_text(%({groups['of']})s::json) AS t (value)"
+        return f"{comparison} (ARRAY(SELECT {_ELEMENTS[groups['array']]} FROM {elements}))"  # noqa: S608 - constants
     if groups["bytes"]:
         return f"octet_length({groups['bytes']})"
     if groups["lock"]:
