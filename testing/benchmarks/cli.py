@@ -13,7 +13,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from testing.benchmarks import backfilling, breakdown, cold, history, large, machine, report, waits
+from testing.benchmarks import backfilling, breakdown, cold, history, large, machine, report, stores, waits
 from testing.benchmarks.engine import BenchmarkError
 from testing.benchmarks.measures import Measure
 from testing.benchmarks.peers import PEERS, Peer
@@ -27,6 +27,7 @@ _LARGE = {
     "many-runs": large.many_active_runs,
     "waits": waits.many_waits,
     "backfill": backfilling.backfill,
+    "postgresql": stores.postgresql,
 }
 _ALL = {**WORKLOADS, "cold": cold.cold, "install": cold.install, **_LARGE, **SIMULATIONS}
 _OPT_IN = OPT_IN | {"install", *_LARGE, *SIMULATIONS}
