@@ -291,6 +291,7 @@ def timed_run(engine: Engine, dag_id: str) -> tuple[float, list[TaskRow]]:
 
 
 def last_end(engine: Engine, runs: Sequence[RunRow]) -> datetime:
+    """Wait for the end of these runs and return that of the last."""
     return max(_end(engine.ended(run)) for run in runs)
 
 
@@ -312,6 +313,7 @@ def _end(run: RunRow) -> datetime:
 
 
 def latency_ms(run: RunRow, tasks: Sequence[TaskRow]) -> float:
+    """Return the milliseconds from the commit of the trigger to the first task's start."""
     if tasks[0].start_date is None:
         raise BenchmarkError(f"the first task of run {run.run_id} has no start_date")
     return (tasks[0].start_date - run.queued_at).total_seconds() * 1000
