@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -43,7 +44,7 @@ def database_url(settings: Settings) -> str:
 
 def shown(url: str) -> str:
     """Return a database URL without its password."""
-    scheme, separator, rest = url.partition("://")
+    scheme, separator, rest = re.sub(r"(?<=[?&]password=)[^&]*", "***", url).partition("://")
     credentials, at, address = rest.rpartition("@")
     login = credentials.partition(":")[0]
     return f"{scheme}{separator}{login}{':***' if ':' in credentials else ''}{at}{address}"
