@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 
 import psycopg
 import pytest
-from windlass_postgres.doorbell import PostgresListener
-from windlass_postgres.driver import PostgresDialect, conninfo, described
 
 from windlass.errors import ConfigError, Conflict, StoreBusy, StoreError
 from windlass.store.database import Database, Transaction
@@ -19,6 +17,8 @@ from windlass.store.dialect import dialect_of
 from windlass.store.migrating import open_bare
 from windlass.store.store import Store, open_store
 from windlass.store.system import SystemRng
+from windlass_postgres.doorbell import PostgresListener
+from windlass_postgres.driver import PostgresDialect, conninfo, described
 from windlass_testing.databases import emptied
 
 pytestmark = pytest.mark.services
@@ -167,7 +167,7 @@ def test_a_commit_whose_answer_is_lost_is_an_error_that_says_so(
         connection.execute("SELECT 1")
 
     monkeypatch.setattr(PostgresDialect, "commit", breaks)
-    with pytest.raises(StoreError, match="broke during a commit: .*whether it was kept"):
+    with pytest.raises(StoreError, match=r"broke during a commit: .*whether it was kept"):
         store.pools.set("p", 1)
     monkeypatch.undo()
     assert store.pools.get("p").slots == 1
@@ -220,7 +220,7 @@ def test_a_lock_that_is_never_given_back_is_an_error_with_a_remedy(store: Store,
 
 
 def test_an_error_shows_no_values(store: Store) -> None:
-    with pytest.raises(StoreError, match="null value in column .*nothing of it was kept") as caught:
+    with pytest.raises(StoreError, match=r"null value in column .*nothing of it was kept") as caught:
         store.db.write(
             lambda transaction: transaction.run(
                 "INSERT INTO variable (name, description, secret) VALUES ('v', 'c4n4ry', 'c4n4ry')"

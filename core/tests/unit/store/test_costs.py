@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -70,7 +71,7 @@ def plan_of(engine: HandDriven, sql: str) -> Iterator[str]:
     translated = engine.store.db.dialect.translate(sql)
     names = set(re.findall(r":(\w+)", translated))
     connection = engine.store.db._connection()
-    for row in connection.execute(f"EXPLAIN QUERY PLAN {translated}", dict.fromkeys(names)):
+    for row in connection.execute(f"EXPLAIN QUERY PLAN {translated}", dict.fromkeys(names)).fetchall():
         yield row[-1]
 
 
@@ -98,6 +99,7 @@ LONG_HISTORY = (
 
 def take_statistics_of_a_long_history(engine: HandDriven) -> None:
     connection = engine.store.db._connection()
+    assert isinstance(connection, sqlite3.Connection)
     connection.execute("ANALYZE")
     connection.execute("DELETE FROM sqlite_stat1")
     connection.executemany("INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES (?, ?, ?)", LONG_HISTORY)

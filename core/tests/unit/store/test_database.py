@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+import windlass.registry as registry_module
 from windlass.app.clocks import SystemClock, SystemRng
 from windlass.errors import ConfigError, StoreBusy, StoreError, StoreTooOld
 from windlass.ports import Changes
+from windlass.registry import Catalog, Registry
 from windlass.states import RunType, TaskState
 from windlass.store import Database, Store, check, database, dialect, migrate, open_store
 from windlass.store.dialect import SqliteDialect, file_system_of, sqlite_path
@@ -215,6 +217,15 @@ def test_a_url_that_is_not_sqlites_is_refused_without_its_password() -> None:
     with pytest.raises(ConfigError, match="speaks SQLite") as caught:
         sqlite_path("postgresql://u:secret@h/db")
     assert "secret" not in str(caught.value)
+
+
+def test_a_database_whose_provider_is_missing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry_module, "registry", lambda: Registry(discover=Catalog))
+    with pytest.raises(ConfigError, match="pip install windlass-postgres") as caught:
+        dialect.dialect_of("postgresql+psycopg://u:secret@h/db")
+    assert "secret" not in str(caught.value)
+    with pytest.raises(ConfigError, match="starts with 'oracle'; the installed providers speak sqlite"):
+        dialect.dialect_of("oracle://h/db")
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
