@@ -175,7 +175,7 @@ class Server:
     def _owner(self) -> str:
         """Return the scheduler's name in the leases of runs: a successor in this home goes on at once."""
         # Of a database that other hosts reach too, a scheduler in a home of the same path might be somebody else.
-        host = f"{socket.gethostname()}:" if self._store.db.dialect.rings else ""
+        host = f"{socket.gethostname()}:" if self._store.db.dialect.shared else ""
         return f"scheduler:{host}{self._settings.home}"
 
     # -- parts ------------------------------------------------------------------------------------------------------

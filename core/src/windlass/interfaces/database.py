@@ -85,6 +85,8 @@ class Dialect(ABC):
     violation: type[Exception]
     #: A write excludes every other, so that nothing read inside it need be locked.
     serial: bool = False
+    #: Several hosts may use it: leases, and no lock of one host, say who lives.
+    shared: bool = False
     #: One connection serves all threads, since another would see another database.
     single: bool = False
     #: Takes ``:name`` for this transaction alone; None where writes exclude each other anyhow.

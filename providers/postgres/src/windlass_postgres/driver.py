@@ -32,12 +32,12 @@ MINIMUM_VERSION: Final = 120000
 #: What is the same whatever the connection is for; a URL may say otherwise.
 _DEFAULTS: Final = {
     "application_name": "windlass",
-    "connect_timeout": "10",
-    # A host that vanished is noticed within half a minute.
-    "keepalives_idle": "10",
-    "keepalives_interval": "5",
+    # A host that vanished is noticed long before a lease ends, so that a supervisor can still stop what it runs.
+    "connect_timeout": "5",
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
     "keepalives_count": "3",
-    "tcp_user_timeout": "30000",
+    "tcp_user_timeout": "10000",
 }
 _SESSION: Final = (
     "SET default_transaction_isolation = 'read committed'",
@@ -45,6 +45,10 @@ _SESSION: Final = (
     # A process that is stopped in the middle of a write must not stop all others.
     "SET idle_in_transaction_session_timeout = '30s'",
     "SET client_min_messages = 'warning'",
+    # What the session of a host that vanished holds, such as the scheduler's seat, is free again soon.
+    "SET tcp_keepalives_idle = 10",
+    "SET tcp_keepalives_interval = 5",
+    "SET tcp_keepalives_count = 3",
     # Statements are short and many: compiling one would cost more than running it.
     "SET jit = off",
 )
@@ -91,6 +95,7 @@ class PostgresDialect(Dialect):
     returning = " RETURNING id"
     error = psycopg.Error
     violation = psycopg.IntegrityError
+    shared = True
     rings = True
     exclusion = "SELECT pg_advisory_xact_lock(hashtextextended('windlass ' || :name, 0))"
     session_lock = "SELECT pg_try_advisory_lock(hashtextextended('windlass ' || :name, 0))::int"
