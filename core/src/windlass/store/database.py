@@ -162,7 +162,9 @@ class Transaction:
         finally:
             if point.undone:
                 self._connection.execute("ROLLBACK TO step")
-            self._connection.execute("RELEASE step")
+            # The end of the transaction releases it too; where a statement is a trip to a server, that is soon enough.
+            if self._database.dialect.serial:
+                self._connection.execute("RELEASE step")
 
 
 class Savepoint:
