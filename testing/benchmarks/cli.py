@@ -13,7 +13,18 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from testing.benchmarks import backfilling, breakdown, cold, history, large, machine, report, s3_transfers, waits
+from testing.benchmarks import (
+    backfilling,
+    breakdown,
+    cold,
+    history,
+    large,
+    machine,
+    report,
+    s3_transfers,
+    stores,
+    waits,
+)
 from testing.benchmarks.engine import BenchmarkError
 from testing.benchmarks.measures import Measure
 from testing.benchmarks.peers import PEERS, Peer
@@ -29,6 +40,7 @@ _LARGE = {
     "waits": waits.many_waits,
     "backfill": backfilling.backfill,
     "s3": s3_transfers.s3_transfers,
+    "postgresql": stores.postgresql,
 }
 _ALL = {**WORKLOADS, "cold": cold.cold, "install": cold.install, **_LARGE, **SIMULATIONS, **POSTGRES}
 _OPT_IN = OPT_IN | {"install", *_LARGE, *SIMULATIONS, *POSTGRES}

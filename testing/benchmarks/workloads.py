@@ -59,7 +59,7 @@ def chain_of_small_tasks(session: Session) -> list[Measure]:
             session.pause()
             limits = machine.measure(quick=True)
             before = engine.cpu_seconds()
-            wall, tasks = _timed_run(engine, "chain_40")
+            wall, tasks = timed_run(engine, "chain_40")
             cpu.append((engine.cpu_seconds() - before) / len(tasks) * 1000)
             wall_samples.append(wall)
             gaps.append(statistics.median(_gaps(tasks)))
@@ -85,7 +85,7 @@ def chain_of_large_tasks(session: Session) -> list[Measure]:
         for _ in range(session.repeat):
             session.pause()
             before = _bare_chain()
-            wall, tasks = _timed_run(engine, "chain_10")
+            wall, tasks = timed_run(engine, "chain_10")
             bare = (before + _bare_chain()) / 2
             wall_samples.append(wall)
             overheads.append((wall / bare - 1) * 100)
@@ -127,7 +127,7 @@ def fan_out(width: int) -> Workload:
                 session.pause()
                 bare = machine.measure(quick=True).forks_per_second
                 before = engine.cpu_by_role()
-                wall, _ = _timed_run(engine, dag_id)
+                wall, _ = timed_run(engine, dag_id)
                 for role, seconds in engine.cpu_by_role().items():
                     cpu.setdefault(role, []).append((seconds - before[role]) / width * 1000)
                 samples.append(width / wall)
@@ -151,7 +151,7 @@ def many_runs(session: Session) -> list[Measure]:
             started = datetime.now(UTC)
             runs = [engine.trigger("chain_5") for _ in range(50)]
             submits.append((datetime.now(UTC) - started).total_seconds())
-            samples.append(250 / (_last_end(engine, runs) - started).total_seconds())
+            samples.append(250 / (last_end(engine, runs) - started).total_seconds())
             _ask_peers(session, "W4", rates)
     rates.samples = samples
     if "dbos" in rates.peers:
@@ -184,7 +184,7 @@ def many_commands(session: Session) -> list[Measure]:
             if refused[-1]:
                 print(next(error for client, error in zip(clients, errors, strict=True) if client.returncode))
             runs = [run for run in _all_runs(engine) if run.run_id not in known]
-            rates.append(5 * len(runs) / (_last_end(engine, runs) - started).total_seconds())
+            rates.append(5 * len(runs) / (last_end(engine, runs) - started).total_seconds())
     return [
         Measure("W4-cli", "tasks/s", rates, 20.0, 40.0, at_least=True),
         Measure("W4-cli commands refused", "of 50", refused, 0.0, 0.0),
@@ -200,7 +200,7 @@ def trigger_to_start(session: Session) -> list[Measure]:
         engine.run("single")
         for _ in range(max(20, session.repeat)):
             session.pause()
-            samples.append(_latency_ms(*engine.run("single")))
+            samples.append(latency_ms(*engine.run("single")))
             _ask_peers(session, "W5", latencies)
     latencies.samples = samples
     return [latencies]
@@ -214,7 +214,7 @@ def trigger_to_cold_start(session: Session) -> list[Measure]:
     with Engine({f"{name}.py": "single.py" for name in names}) as engine:
         for name in names:
             time.sleep(2.0)
-            samples.append(_latency_ms(*engine.run(name)))
+            samples.append(latency_ms(*engine.run(name)))
             bare.append(_bare_import_ms())
     alone = statistics.median(bare)
     return [
@@ -283,14 +283,15 @@ WORKLOADS: dict[str, Workload] = {
 OPT_IN = frozenset({"W3-10000"})
 
 
-def _timed_run(engine: Engine, dag_id: str) -> tuple[float, list[TaskRow]]:
+def timed_run(engine: Engine, dag_id: str) -> tuple[float, list[TaskRow]]:
     """Return the seconds from before the trigger to the run's end, and its tasks."""
     started = datetime.now(UTC)
     run, tasks = engine.run(dag_id)
     return (_end(run) - started).total_seconds(), tasks
 
 
-def _last_end(engine: Engine, runs: Sequence[RunRow]) -> datetime:
+def last_end(engine: Engine, runs: Sequence[RunRow]) -> datetime:
+    """Wait for the end of these runs and return that of the last."""
     return max(_end(engine.ended(run)) for run in runs)
 
 
@@ -311,7 +312,8 @@ def _end(run: RunRow) -> datetime:
     return run.end_date
 
 
-def _latency_ms(run: RunRow, tasks: Sequence[TaskRow]) -> float:
+def latency_ms(run: RunRow, tasks: Sequence[TaskRow]) -> float:
+    """Return the milliseconds from the commit of the trigger to the first task's start."""
     if tasks[0].start_date is None:
         raise BenchmarkError(f"the first task of run {run.run_id} has no start_date")
     return (tasks[0].start_date - run.queued_at).total_seconds() * 1000

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from windlass.interfaces.bundle import Bundle as Bundle
 from windlass.interfaces.connection import Connection as Connection
+from windlass.interfaces.database import Dialect as Dialect
+from windlass.interfaces.database import Listener as Listener
+from windlass.interfaces.database import Shell as Shell
+from windlass.interfaces.database import Trouble as Trouble
 from windlass.interfaces.executor import Executor as Executor
 from windlass.interfaces.notifier import Notifier as Notifier
 from windlass.interfaces.priority import PriorityWeightStrategy as PriorityWeightStrategy

@@ -7,13 +7,21 @@ from pathlib import Path
 
 import pytest
 
+from windlass_testing.databases import emptied
 from windlass_testing.live import LiveInstallation
 
 Installation = LiveInstallation
 
 
 @pytest.fixture
-def installation(tmp_path: Path) -> Iterator[Installation]:
-    made = Installation(tmp_path)
+def database(request: pytest.FixtureRequest) -> str:
+    """The kind of database: SQLite, unless a test is parametrised with others (``indirect``)."""
+    return str(getattr(request, "param", "sqlite"))
+
+
+@pytest.fixture
+def installation(tmp_path: Path, database: str, request: pytest.FixtureRequest) -> Iterator[Installation]:
+    url = None if database == "sqlite" else emptied(request.getfixturevalue("postgres_url"))
+    made = Installation(tmp_path, database=url)
     yield made
     made.close()

@@ -15,6 +15,7 @@ from typing import Final
 
 #: Name -> ``module:function``, imported when asked for.
 FAKES: Final = {
+    "kubernetes": "windlass_testing.fakes.kubernetes:serve",
     "vault": "windlass_testing.fakes.vault:serve",
 }
 

@@ -21,12 +21,17 @@ PATIENCE = 40.0
 
 
 class LiveInstallation:
-    """A home, its DAG folder, its server, and a ledger that tasks append to outside the database."""
+    """A home, its DAG folder, its server, and a ledger that tasks append to outside the database.
 
-    def __init__(self, folder: Path) -> None:
-        self.home = folder / "home"
+    ``database`` is the URL of its database; SQLite in the home by default. ``home`` is the home's name, for a second
+    one in the same folder, with the same ledger.
+    """
+
+    def __init__(self, folder: Path, *, database: str | None = None, home: str = "home") -> None:
+        self.home = folder / home
         self.dags = self.home / "dags"
         self.dags.mkdir(parents=True)
+        self.home.chmod(0o700)
         self.ledger_file = folder / "ledger"
         self.ledger_file.touch()
         self.servers: list[subprocess.Popen[bytes]] = []
@@ -35,6 +40,8 @@ class LiveInstallation:
             "WINDLASS_HOME": str(self.home),
             "LEDGER": str(self.ledger_file),
         }
+        if database is not None:
+            self.environ["WINDLASS__DATABASE__SQL_ALCHEMY_CONN"] = database
 
     def write(self, name: str, source: str) -> None:
         """Write a file into the DAG folder."""

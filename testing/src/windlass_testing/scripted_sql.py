@@ -5,7 +5,7 @@ from __future__ import annotations
 from windlass.ports import BackfillFacts, NewBackfill, PoolFacts, RunFacts
 from windlass.protocol import AssetEvent
 from windlass.spec import DagSpec
-from windlass.store import Database, ParsedFile, SqlStore, Store, invariant_violations
+from windlass.store import Database, ParsedFile, SqlStore, Store, invariant_violations, open_store
 from windlass_testing.scripted import ScriptedEngine, ScriptedExecutor
 
 
@@ -63,16 +63,28 @@ class InvariantsAtCommit:
 
 
 class SqlScriptedEngine(ScriptedEngine):
-    """The scripted engine over SQLite in memory."""
+    """The scripted engine over SQLite in memory, or over the database at ``url``, which is current and empty.
 
-    def __init__(self) -> None:
+    There the invariants are checked at the end: each of their queries is a trip to a server.
+    """
+
+    def __init__(self, url: str | None = None) -> None:
         super().__init__()
-        self.services = services = Store.memory(self.clock, self.rng)
-        services.db.probe = InvariantsAtCommit(services.db)
+        if url is None:
+            services = Store.memory(self.clock, self.rng)
+        else:
+            services = open_store(url, clock=self.clock, rng=self.rng)
+        self.services = services
+        self._checks_once = url is not None
+        if not self._checks_once:
+            services.db.probe = InvariantsAtCommit(services.db)
         self.store = SqlScriptedStore(services)  # type: ignore[assignment]
         self.executor = ScriptedExecutor(services.gateway, self.clock)
         self.scheduler = self.new_scheduler()
 
     def close(self) -> None:
         """Close the database."""
+        if self._checks_once:
+            InvariantsAtCommit(self.services.db).committed()
+        self.services.db.probe = None
         self.services.close()

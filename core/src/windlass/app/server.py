@@ -27,6 +27,7 @@ from windlass.app.logs import LogShipping, log_store_of
 from windlass.app.services import StoredSecrets, bell_path, open_services, prepare_home
 from windlass.config import Settings
 from windlass.control.alive import Alive
+from windlass.control.database import database_url
 from windlass.dagfiles import DagFiles
 from windlass.errors import ConfigError, WindlassError
 from windlass.events import Callbacks, Observers, Trimming
@@ -37,7 +38,8 @@ from windlass.registry import PluginModules, registry
 from windlass.scheduler import Scheduler, SchedulerSettings
 from windlass.secrets.policies import ConnectionPolicies, PolicedSecrets
 from windlass.secrets.resolver import open_resolver
-from windlass.store.doorbell import DatagramBell
+from windlass.store.doorbell import DatagramBell, JoinedBell, listening_bell
+from windlass.store.seat import Seat
 from windlass.supervisor import lock
 from windlass.supervisor.client import SupervisorClient
 from windlass.version import __version__
@@ -64,14 +66,14 @@ class Server:
         #: For the threads; set by the main one when it has seen a signal.
         self._stopping = threading.Event()
         self._signals = 0
-        self._bell: DatagramBell | None = None
+        self._bell: DatagramBell | JoinedBell | None = None
         self._shipping: LogShipping | None = None
         self._resources = ExitStack()
 
     def __enter__(self) -> Self:
         """Take the home's lock and open everything.
 
-        :raises AlreadyRunning: if another scheduler serves this home; the message names its pid.
+        :raises AlreadyRunning: if another scheduler serves this home or works on its database; the message names it.
         :raises ConfigError, PluginError: if the configured artifact or log store cannot be used.
         """
         with ExitStack() as stack:
@@ -82,11 +84,13 @@ class Server:
             prepare_home(self._settings)
             held = lock.acquire(self._settings.home / "run" / "scheduler.lock")
             stack.callback(os.close, held)
-            bell = self._bell = DatagramBell(bell_path(self._settings), listen=True)
+            bell = self._bell = listening_bell(bell_path(self._settings), database_url(self._settings))
             stack.callback(bell.close)
-            self._ensure_supervisor()
             self._store = open_services(self._settings, checkpoints=True)
             stack.callback(self._store.close)
+            self._seat = Seat(self._store.db.dialect, self._store.jobs)
+            stack.callback(self._seat.leave)
+            self._ensure_supervisor()
             self._executor = self._open_executor()
             stack.callback(self._executor.close)
             secrets = open_resolver(self._settings, StoredSecrets(self._store))
@@ -114,7 +118,7 @@ class Server:
                 SystemClock(),
                 SystemRng(),
                 SchedulerSettings(
-                    owner=f"scheduler:{self._settings.home}",
+                    owner=self._owner(),
                     queued_timeout=self._settings.scheduler.task_queued_timeout,
                 ),
             )
@@ -146,6 +150,7 @@ class Server:
         try:
             while not self._signals:
                 self._ensure_supervisor()
+                self._seat.keep()
                 pause = self._scheduler.step()
                 if pause > 0 and self._bell is not None:
                     self._bell.wait(pause)
@@ -177,6 +182,12 @@ class Server:
             with suppress(subprocess.TimeoutExpired):
                 self._supervisor.wait(timeout=seconds)
         return self._supervisor is None or self._supervisor.poll() is not None
+
+    def _owner(self) -> str:
+        """Return the scheduler's name in the leases of runs: a successor in this home goes on at once."""
+        # Of a database that other hosts reach too, a scheduler in a home of the same path might be somebody else.
+        host = f"{socket.gethostname()}:" if self._store.db.dialect.shared else ""
+        return f"scheduler:{host}{self._settings.home}"
 
     # -- parts ------------------------------------------------------------------------------------------------------
 

@@ -101,7 +101,7 @@ def open_services(settings: Settings, *, checkpoints: bool = False) -> Store:
     try:
         store = open_store(
             database_url(settings),
-            clock=SystemClock(),
+            clock=None,
             rng=SystemRng(),
             doorbell=bell,
             keys=lambda: fernet_keys(settings),

@@ -26,6 +26,9 @@ from windlass.version import __version__
 
 log = logging.getLogger(__name__)
 
+#: Seconds without a renewed lease after which a supervisor kills its tasks: well before another host may start them.
+_FENCE_AFTER = 45.0
+
 
 def run(settings: Settings) -> int:
     """Serve until drained or shut down; return 0."""
@@ -37,7 +40,7 @@ def run(settings: Settings) -> int:
     job = store.jobs.start("supervisor", socket.gethostname(), os.getpid())
     try:
         Supervisor(
-            supervisor_settings(settings),
+            supervisor_settings(settings, shared=store.db.dialect.shared),
             supervisor=f"{socket.gethostname()}:{settings.home}",
             gateway=store.gateway,
             lookups=resolver,
@@ -53,14 +56,15 @@ def run(settings: Settings) -> int:
     return 0
 
 
-def supervisor_settings(settings: Settings) -> SupervisorSettings:
-    """Return what the supervisor needs of the configuration.
+def supervisor_settings(settings: Settings, *, shared: bool) -> SupervisorSettings:
+    """Return what the supervisor needs of the configuration; ``shared``: other hosts use the same database.
 
     :raises ConfigError, PluginError: if the configured artifact or log store cannot be used.
     """
     artifact_store, artifact_arguments = store_of(settings)
     remote_logs = log_store_of(settings)
     return SupervisorSettings(
+        fence_after=_FENCE_AFTER if shared else None,
         run=settings.home / "run",
         logs=settings.logging.base_log_folder,
         code=settings.home / "code",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -15,13 +16,12 @@ from windlass.control.alive import Alive
 from windlass.control.configuration import resolved
 from windlass.errors import ConfigError, Conflict
 from windlass.store import SchemaState, current_revision
-from windlass.store import check as schema_state
 from windlass.store import migrate as migrate_schema
 from windlass.store import reset as reset_schema
-from windlass.store.dialect import sqlite_path as database_file
+from windlass.store.dialect import dialect_of
 from windlass.store.migrating import downgrade as downgrade_schema
 from windlass.store.migrating import steps_down
-from windlass.store.revision import HEAD
+from windlass.store.revision import HEAD, state_of
 
 
 class Schema(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +44,7 @@ def database_url(settings: Settings) -> str:
 
 def shown(url: str) -> str:
     """Return a database URL without its password."""
-    scheme, separator, rest = url.partition("://")
+    scheme, separator, rest = re.sub(r"(?<=[?&]password=)[^&]*", "***", url).partition("://")
     credentials, at, address = rest.rpartition("@")
     login = credentials.partition(":")[0]
     return f"{scheme}{separator}{login}{':***' if ':' in credentials else ''}{at}{address}"
@@ -59,7 +59,8 @@ def migrate(settings: Settings) -> str:
 def check(settings: Settings) -> Schema:
     """Return how the database's schema relates to this release."""
     url = database_url(settings)
-    return Schema(url=shown(url), state=schema_state(url), revision=current_revision(url))
+    revision = current_revision(url)
+    return Schema(url=shown(url), state=state_of(revision), revision=revision)
 
 
 def newest() -> str:
@@ -89,19 +90,13 @@ def open_shell(settings: Settings, arguments: Sequence[str]) -> NoReturn:
 
     :raises ConfigError: if it is not installed, or there is no database.
     """
-    url = database_url(settings)
-    path = database_file(url)
-    if not path.exists():
-        raise ConfigError(f"there is no database at {path} yet; `windlass db migrate` makes it")
-    program = shutil.which("sqlite3")
+    shell = dialect_of(database_url(settings)).shell()
+    program = shutil.which(shell.program)
     if program is None:
-        raise ConfigError("the shell of SQLite is not installed; install sqlite3, for example with apt or brew")
-    # Only the scheduler moves the log into the database; a shell that is left open must not make others wait.
-    quiet = (".output /dev/null", "PRAGMA wal_autocheckpoint=0", ".output")
-    setup = (*quiet, "PRAGMA foreign_keys=ON", ".timeout 10000")
-    options = [word for command in setup for word in ("-cmd", command)]
+        raise ConfigError(f"the database's shell, {shell.program}, is not installed; {shell.remedy}")
     sys.stdout.flush()
-    os.execv(program, ["sqlite3", *options, str(path), *arguments])  # noqa: S606 - it is what was asked for
+    command = [shell.program, *shell.arguments, *arguments]
+    os.execve(program, command, {**os.environ, **shell.environment})  # noqa: S606 - it is what was asked for
 
 
 def require_unused(settings: Settings) -> None:

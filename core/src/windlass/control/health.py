@@ -18,6 +18,7 @@ from windlass.control import database, plugins
 from windlass.control.alive import Alive
 from windlass.errors import WindlassError
 from windlass.store import SchemaState, Store, invariant_violations
+from windlass.store.dialect import dialect_of
 from windlass.store.outbox import MOST_FAILURES
 
 #: Releases in which two connections that checkpoint at once can corrupt a WAL database.
@@ -75,7 +76,7 @@ def checks(settings: Settings) -> Iterator[Check]:
     """Yield the findings, the quick ones first."""
     steps: dict[str, Callable[[Settings], Iterator[Check]]] = {
         "home": _home,
-        "sqlite": _sqlite,
+        "driver": _driver,
         "database": _database,
         "processes": _processes,
         "plugins": _plugins,
@@ -111,7 +112,15 @@ def _private(name: str, path: Path) -> Check:
     return Check(name=name, ok=True, finding=f"{path} is private")
 
 
-def _sqlite(_settings: Settings) -> Iterator[Check]:
+def _driver(settings: Settings) -> Iterator[Check]:
+    dialect = dialect_of(database.database_url(settings))
+    if dialect.name == "sqlite":
+        yield from _sqlite()
+    else:
+        yield Check(name=dialect.name, ok=True, finding=dialect.version())
+
+
+def _sqlite() -> Iterator[Check]:
     version = sqlite3.sqlite_version_info
     text = sqlite3.sqlite_version
     if version < _OLDEST_SQLITE:

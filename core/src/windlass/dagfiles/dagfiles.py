@@ -171,7 +171,8 @@ class DagFiles:
             elif row.file == WHOLE_BUNDLE:
                 self._problems[row.bundle] = [""]
             else:
-                watch.restore(row, monotonic - (now - row.parsed_at).total_seconds())
+                kept = not row.dags or self._code.has(row.code_version or "")
+                watch.restore(row, monotonic - (now - row.parsed_at).total_seconds(), kept=kept)
                 self._owners.update(dict.fromkeys(row.dags, (row.bundle, row.file)))
         for bundle, files in strange.items():
             self._dags.forget_files(bundle, files)  # it is not configured any more

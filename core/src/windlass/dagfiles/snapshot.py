@@ -120,6 +120,10 @@ class CodeStore:
             self._write(target, manifest.data)
         return version
 
+    def has(self, code_version: str) -> bool:
+        """Return whether a version is kept here."""
+        return (self._versions / f"{code_version}.json").exists()
+
     def flush(self) -> None:
         """Make everything that was kept so far survive a loss of power."""
         for folder in self._unflushed:

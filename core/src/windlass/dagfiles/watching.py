@@ -95,8 +95,11 @@ class Watch:
         self._timezone = timezone
         self._installed = installed()
 
-    def restore(self, row: ParsedFileRow, parsed_at: float) -> None:
-        """Go on from what the database says of a file; ``parsed_at`` is monotonic."""
+    def restore(self, row: ParsedFileRow, parsed_at: float, *, kept: bool) -> None:
+        """Go on from what the database says of a file; ``parsed_at`` is monotonic, ``kept``: its snapshot is here.
+
+        Where it is not, as when another host has parsed the file, it is parsed here too.
+        """
         tracked = Tracked(
             self.bundle.name, self.root, row.file, self._timezone, dags=row.dags, min_interval=row.min_interval
         )
@@ -109,7 +112,8 @@ class Watch:
         else:
             tracked.failed = known.failed is not None
             if manifest.code_version == row.code_version and known.failed in {None, self._installed}:
-                tracked.inputs = known.files
+                # Of a file that failed nothing is kept.
+                tracked.inputs = known.files if kept or tracked.failed else None
         self.files[tracked.file] = tracked
 
     def look(self, now: float, *, final: bool = False) -> Look:

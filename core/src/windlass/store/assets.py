@@ -32,7 +32,8 @@ _DELIVER: Final = (
     "INSERT INTO asset_delivery (event, dag_id, asset, alias, counts)"
     " SELECT :event, l.dag_id, a.id, :alias, 1 - d.paused FROM asset a"
     " JOIN asset_listener l ON l.is_alias = :is_alias AND l.name = :name JOIN dag d ON d.dag_id = l.dag_id"
-    " WHERE a.uri = :uri ON CONFLICT (event, dag_id) DO NOTHING"
+    # A DAG that stops listening waits until this is written, and then forgets it.
+    " WHERE a.uri = :uri FOR_SHARE OF l ON CONFLICT (event, dag_id) DO NOTHING"
 )
 _TELL: Final = (
     "INSERT INTO \"signal\" (kind, dag_id) SELECT DISTINCT 'asset', dag_id FROM asset_delivery"

@@ -35,7 +35,8 @@ _INSERT: Final = (
     " VALUES (:dag_id, :from_date, :to_date, :max_active_runs, :reprocess, :backwards, :task_regex, :conf,"
     " :created_by, :created_at, :spec_version, :code_version, :intervals)"
 )
-_STALE: Final = "SELECT stale, file FROM dag WHERE dag_id = :dag_id"
+#: Locked, so that of two backfills that are created at once the second sees the first.
+_STALE: Final = "SELECT stale, file FROM dag WHERE dag_id = :dag_id FOR_UPDATE"
 _OVERLAPPING: Final = (
     "SELECT id FROM backfill WHERE dag_id = :dag_id AND completed_at IS NULL AND cancelled_at IS NULL"
     " AND from_date <= :to_date AND to_date >= :from_date LIMIT 1"
@@ -47,6 +48,8 @@ _WAITING: Final = (
     "SELECT id, state, dag_id, spec_version FROM run WHERE backfill_id = :id AND state = 'queued'"
     " ORDER BY id FOR_UPDATE"
 )
+#: Who completes a backfill, reopens or cancels it takes this first: what they judge by stands in other tables.
+LOCK: Final = "SELECT 1 FROM backfill WHERE id = :id FOR_UPDATE"
 _TASKS: Final = "SELECT id, run, task_id, state, epoch FROM ti WHERE run = :run ORDER BY id FOR_UPDATE"
 COMPLETE: Final = (
     "UPDATE backfill SET completed_at = :now WHERE id = :id AND completed_at IS NULL"
@@ -157,6 +160,7 @@ def _check(transaction: Transaction, new: NewBackfill, values: dict[str, Any]) -
 
 def _cancel(database: Database, transaction: Transaction, backfill: int, who: str) -> Cancelled:
     now = database.now()
+    transaction.lock(LOCK, {"id": backfill})
     row = transaction.row(f"{BACKFILL} WHERE id = :id", {"id": backfill})
     if row is None:
         raise _unknown(backfill)

@@ -28,7 +28,8 @@ _HOLDS: Final = "SELECT 1 FROM ti WHERE id = :task AND lease_id = :lease AND sta
 _GET: Final = (
     f"SELECT t.map_index, {', '.join(f'x.{c}' for c in xcoms.COLUMNS.split(', '))}"
     " FROM run r JOIN ti t ON t.run = r.id AND t.task_id = :task_id JOIN xcom x ON x.ti_id = t.id AND x.name = :name"
-    " WHERE r.dag_id = :dag_id AND r.run_id = :run_id AND (:map_index IS NULL OR t.map_index = :map_index)"
+    " WHERE r.dag_id = :dag_id AND r.run_id = :run_id"
+    " AND (CAST(:map_index AS BIGINT) IS NULL OR t.map_index = :map_index)"
     " ORDER BY t.map_index LIMIT :limit OFFSET :offset"
 )
 _NEWEST_WITH: Final = (

@@ -18,24 +18,25 @@ from windlass.ports import Admission, Changes, Committed, Expansion, RunMove, Ta
 from windlass.ports.gateway import StopRequest
 from windlass.states import TERMINAL_RUN_STATES, TERMINAL_TASK_STATES, Actor, RunState, TaskState
 from windlass.store import transitions
-from windlass.store.database import VIOLATION, Database, Transaction
+from windlass.store.database import Database, Transaction
 from windlass.store.deadlines import note_misses
 from windlass.store.expansion import expand
 from windlass.store.facts import to_json
 from windlass.store.instants import instant, micros
 from windlass.store.pausing import pause_after_failures
 from windlass.store.questions import forget_questions
-from windlass.store.room import Room
+from windlass.store.room import Room, lock_room
 from windlass.store.transitions import Values
 
-_GENERATIONS: Final = "SELECT id, generation FROM run WHERE id IN IDS(:ids) FOR_UPDATE"
+_GENERATIONS: Final = "SELECT id, generation FROM run WHERE id IN IDS(:ids) ORDER BY id FOR_UPDATE"
 _MOVE_RUN: Final = (
     "UPDATE run SET state = :to, ending = :ending, ending_reason = :reason,"
     " start_date = CASE WHEN :starts = 1 THEN COALESCE(start_date, :now) ELSE start_date END,"
     " end_date = CASE WHEN :ends = 1 THEN :now ELSE end_date END,"
     " interval_start = COALESCE(:interval_start, interval_start), interval_end = COALESCE(:interval_end, interval_end),"
-    " interval_pending = CASE WHEN :interval_start IS NULL THEN interval_pending ELSE 0 END"
-    " WHERE id = :run AND state = :before AND (:starts = 0 OR interval_pending = 0 OR :interval_start IS NOT NULL)"
+    " interval_pending = CASE WHEN CAST(:interval_start AS BIGINT) IS NULL THEN interval_pending ELSE 0 END"
+    " WHERE id = :run AND state = :before AND (:starts = 0 OR interval_pending = 0"
+    " OR CAST(:interval_start AS BIGINT) IS NOT NULL)"
 )
 #: One statement for all moves: a new try, a queueing and an ending differ only in their values.
 _MOVE: Final = (
@@ -220,12 +221,18 @@ def _without(step: _Step, runs: set[int]) -> _Step:
 
 
 def _apply(transaction: Transaction, step: _Step, runs: list[int], outcome: _Outcome, now: int) -> None:
-    admits = any(w.admission is not None for w in step.writes)
+    admissions = [w.admission for w in step.writes if w.admission is not None]
+    admits = bool(admissions)
+    if admits:
+        lock_room(transaction, admissions)
     straight = _Outcome()
     try:
         with transaction.savepoint():
             _straight(transaction, step, Room.read(transaction) if admits else Room(), straight, now)
-    except (_Mismatch, VIOLATION):  # the second: an op_id is there already, and since then the states came round again
+    except (
+        _Mismatch,
+        transaction.violation,
+    ):  # the second: an op_id is there already, and since then the states came round again
         room = Room.read(transaction) if admits else Room()
         for run in runs:
             careful = _Outcome()

@@ -18,7 +18,8 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from windlass.protocol.digests import digests_in
-from windlass.store.database import Database, Row
+from windlass.store.dags import VERSIONS
+from windlass.store.database import Database, Row, Transaction
 from windlass.store.facts import to_json
 from windlass.store.instants import SECOND, instant, micros
 from windlass.store.outbox import KEPT, MOST_FAILURES
@@ -29,6 +30,8 @@ _PAGE: Final = 1000
 _BATCH: Final = 500
 #: XComs that one read brings, each of up to a frame.
 _VALUES: Final = 100
+#: More than any table has rows.
+_ALL: Final = 1 << 62
 
 _OLD_RUN: Final = (
     "r.state IN ('success','failed') AND r.end_date < :before"
@@ -71,6 +74,8 @@ class _Walk(NamedTuple):
 
     page: str
     delete: str
+    #: Locks the rows before what they are is judged for the last time.
+    lock: str
 
 
 class _Sweep(NamedTuple):
@@ -85,11 +90,13 @@ _RUNS: Final = _Walk(
     f"SELECT r.id, CASE WHEN {_OLD_RUN} THEN (SELECT COUNT(*) FROM ti t WHERE t.run = r.id) ELSE -1 END"
     " FROM run r WHERE r.id > :last ORDER BY r.id LIMIT :limit",
     f"DELETE FROM run WHERE id IN (SELECT r.id FROM run r WHERE r.id IN IDS(:ids) AND {_OLD_RUN})",
+    "SELECT id FROM run WHERE id IN IDS(:ids) ORDER BY id FOR_UPDATE",
 )
 _OUTBOX: Final = _Walk(
     "SELECT id, CASE WHEN delivered_at < :before THEN 1 ELSE -1 END FROM outbox"
     " WHERE id > :last ORDER BY id LIMIT :limit",
     "DELETE FROM outbox WHERE id IN IDS(:ids) AND delivered_at < :before",
+    "SELECT id FROM outbox WHERE id IN IDS(:ids) ORDER BY id FOR_UPDATE",
 )
 _SPECS: Final = _Sweep(
     f"SELECT v.dag_id, v.spec_version FROM dag_version v WHERE {_UNUSED_VERSION} LIMIT :limit",
@@ -187,8 +194,8 @@ class Cleaning:
     def long_names(self, length: int) -> Iterator[tuple[str, str]]:
         """Yield (DAG id, run id) of the runs where one of them has more than ``length`` bytes."""
         sql = (
-            "SELECT id, dag_id, run_id FROM run WHERE id > :last AND (LENGTH(CAST(dag_id AS BLOB)) > :length"
-            " OR LENGTH(CAST(run_id AS BLOB)) > :length) ORDER BY id LIMIT :limit"
+            "SELECT id, dag_id, run_id FROM run WHERE id > :last AND (BYTES(dag_id) > :length"
+            " OR BYTES(run_id) > :length) ORDER BY id LIMIT :limit"
         )
         last = 0
         while rows := self._database.rows(sql, {"last": last, "length": length, "limit": _PAGE}):
@@ -217,22 +224,35 @@ class Cleaning:
 
     def _delete(self, table: _Walk, ids: list[int], before: datetime) -> int:
         values = {"ids": to_json(ids), "before": micros(before)}
-        return self._timed(lambda: self._database.write(lambda transaction: transaction.run(table.delete, values)))
+
+        def work(transaction: Transaction) -> int:
+            transaction.lock(table.lock, values)
+            return transaction.run(table.delete, values)
+
+        return self._timed(lambda: self._database.write(work))
 
     def _sweep(self, table: _Sweep, before: datetime, *, dry_run: bool) -> int:
         limit = micros(before)
         if dry_run:
-            return len(self._database.rows(table.keys, {"before": limit, "limit": -1}))
+            return len(self._database.rows(table.keys, {"before": limit, "limit": _ALL}))
         removed = 0
         while rows := self._database.rows(table.keys, {"before": limit, "limit": _BATCH}):
             values = [
                 _named(table.columns, row) | ({"before": limit} if ":before" in table.delete else {}) for row in rows
             ]
-            gone = self._timed(lambda: self._database.write(lambda transaction: transaction.many(table.delete, values)))  # noqa: B023 - called at once
+            gone = self._delete_each(table.delete, values)
             if not gone:
                 break  # somebody needs them now after all
             removed += gone
         return removed
+
+    def _delete_each(self, sql: str, values: list[dict[str, Any]]) -> int:
+        def work(transaction: Transaction) -> int:
+            # What nobody uses might be used by a version that is being written.
+            transaction.exclude(VERSIONS)
+            return transaction.many(sql, values)
+
+        return self._timed(lambda: self._database.write(work))
 
     def _timed(self, work: Callable[[], int]) -> int:
         started = self._database.clock.monotonic()

@@ -30,6 +30,8 @@ from windlass.store.specs import Specs
 
 _CHOSEN: Final = "SELECT id, run, task_id, state, epoch FROM ti WHERE id IN IDS(:ids) ORDER BY id FOR_UPDATE"
 _OF_RUN: Final = "SELECT id, run, task_id, state, epoch FROM ti WHERE run = :run ORDER BY id FOR_UPDATE"
+#: Runs before their task instances: the order in which the scheduler locks them.
+_RUNS_OF: Final = "SELECT id FROM run WHERE id IN (SELECT run FROM ti WHERE ti.id IN IDS(:ids)) ORDER BY id FOR_UPDATE"
 _STOP: Final = "UPDATE ti SET stop_kind = :kind, stop_who = :who WHERE id = :task AND state = 'running'"
 _CLEAR: Final = (
     "UPDATE ti SET state = 'none', max_tries = try_number + retries, clears = clears + 1, ticket = NULL,"
@@ -50,6 +52,7 @@ _REQUEUE: Final = (
     " ending_reason = NULL, generation = generation + 1 WHERE id = :run AND state = :before"
 )
 #: A run that is open again takes back that its backfill was completed.
+_ITS_BACKFILL: Final = "SELECT 1 FROM backfill WHERE id = (SELECT backfill_id FROM run WHERE id = :run) FOR_UPDATE"
 _REOPEN: Final = (
     "UPDATE backfill SET completed_at = NULL"
     " WHERE id = (SELECT backfill_id FROM run WHERE id = :run) AND completed_at IS NOT NULL"
@@ -109,6 +112,7 @@ class RunCommands:
 
         def work(transaction: Transaction) -> Affected:
             step = Step(self._database, transaction, who)
+            transaction.lock(_RUNS_OF, {"ids": to_json(list(tasks))})
             rows = transaction.rows(_CHOSEN, {"ids": to_json(list(tasks))})
             runs = list(dict.fromkeys(row[1] for row in rows))
             if latest:
@@ -129,6 +133,7 @@ class RunCommands:
 
         def work(transaction: Transaction) -> Affected:
             step = Step(self._database, transaction, who)
+            transaction.lock(_RUNS_OF, {"ids": to_json(list(tasks))})
             rows = transaction.rows(_CHOSEN, {"ids": to_json(list(tasks))})
             step.mark(rows, state)
             runs = list(dict.fromkeys(row[1] for row in rows))
@@ -238,6 +243,7 @@ class Step:
             self._transaction.run(_TOUCH, {"run": number})
         else:
             self._transaction.run(_REQUEUE, {"run": number, "before": state.value, "now": self.now})
+            self._transaction.lock(_ITS_BACKFILL, {"run": number})
             self._transaction.run(_REOPEN, {"run": number})
             self._audit_run(number, state, RunState.QUEUED, Actor.CLEAR, "task instances were cleared")
         transitions.signal(self._transaction, SignalKind.RUN, dag_id=run[2], run=number)

@@ -89,6 +89,7 @@ class Credentials:
         }
 
         def work(transaction: Transaction) -> None:
+            transaction.exclude(f"connection {conn_id}")
             exists = transaction.row("SELECT 1 FROM connection WHERE conn_id = :name", {"name": conn_id})
             if exists and not overwrite:
                 raise Conflict(f"connection {conn_id!r} exists; delete it first, or ask to overwrite it")
@@ -159,7 +160,7 @@ class Credentials:
         def work(transaction: Transaction) -> int:
             count = 0
             for table, column in (("connection", "conn_id"), ("variable", "name")):
-                rows = transaction.rows(f"SELECT {column}, secret FROM {table}")
+                rows = transaction.rows(f"SELECT {column}, secret FROM {table} ORDER BY {column} FOR_UPDATE")
                 renewed = [{"name": name, "secret": rotated(table, name, secret)} for name, secret in rows]
                 transaction.many(f"UPDATE {table} SET secret = :secret WHERE {column} = :name", renewed)
                 count += len(renewed)

@@ -74,6 +74,10 @@ _PAUSE: Final = (
     " paused_by = CASE WHEN :paused = 1 THEN :who END, paused_reason = NULL, updated_at = :now"
     " WHERE dag_id = :dag_id AND paused <> :paused"
 )
+#: Held by its owner whenever an instance of it is queued.
+_ITS_RUNS: Final = "SELECT id FROM run WHERE dag_id = :dag_id ORDER BY id FOR_UPDATE"
+#: What excludes those who write or delete versions of DAGs: a DAG's owner is the file that was first.
+VERSIONS: Final = "versions"
 _BUSY: Final = (
     "SELECT t.task_id FROM ti t WHERE t.state IN ('queued','running')"
     " AND (SELECT dag_id FROM run WHERE id = t.run) = :dag_id LIMIT 1"
@@ -134,6 +138,7 @@ class Dags:
 
         def work(transaction: Transaction) -> list[str]:
             changed: list[str] = []
+            transaction.exclude(VERSIONS)
             for file, dags in zip(files, found, strict=True):
                 changed += _FileWrite(transaction, file, now, paused=paused).write(dags)
             for dag_id in dict.fromkeys(changed):
@@ -148,6 +153,7 @@ class Dags:
 
         def work(transaction: Transaction) -> list[str]:
             gone: list[str] = []
+            transaction.exclude(VERSIONS)
             for file in files:
                 values = {"bundle": bundle, "file": file}
                 gone += [row[0] for row in transaction.rows(_OF_FILE, values)]
@@ -223,8 +229,10 @@ class Dags:
 
         def work(transaction: Transaction) -> None:
             values = {"dag_id": dag_id}
+            transaction.exclude(VERSIONS)
             if transaction.row("SELECT 1 FROM dag WHERE dag_id = :dag_id", values) is None:
                 raise DagNotFound(f"DAG {dag_id!r} is not known; `windlass dags list` shows all")
+            transaction.lock(_ITS_RUNS, values)
             busy = transaction.row(_BUSY, values)
             if busy is not None:
                 raise Conflict(
@@ -233,8 +241,8 @@ class Dags:
             transaction.run(_REPARSE_OF, values)
             for table in (
                 "run",
-                "asset_delivery",
                 "asset_listener",
+                "asset_delivery",
                 "dag_version",
                 "backfill",
                 "timetable_question",

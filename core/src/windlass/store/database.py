@@ -1,19 +1,23 @@
 """Connections, transactions and waiting for locks: the one place where SQL meets a driver.
 
 Reads run in autocommit, each its own snapshot. A write is one function of a :class:`Transaction`, run by
-:meth:`Database.write` between ``BEGIN IMMEDIATE`` and ``COMMIT``: it holds only guarded statements and the recounts
-they need, so the lock is held for microseconds plus one sync. Whoever finds the database locked waits by jittered
-naps, from a tenth of a commit's time up to 2 ms, for up to ten seconds (SQLite's own busy handler backs off far too
-slowly for a queue of short writers); only then it raises :class:`StoreBusy`. After the commit the doorbell rings, if
-the work asked for it.
+:meth:`Database.write` between the dialect's ``BEGIN`` and ``COMMIT``: it holds only guarded statements and the recounts
+they need, so locks are held for microseconds plus one sync. In SQLite the whole write excludes every other. Elsewhere
+it locks the rows that its decisions rest on; where the database then rolls one of two transactions back, or the
+connection breaks before the commit, the function is run again, so it changes nothing but the database.
 
-Each thread has its own connection to a file; a database in memory has one, shared under a lock. SQL is text with named
+Whoever finds the database locked waits by jittered naps, from a tenth of a commit's time up to 2 ms, for up to ten
+seconds (SQLite's own busy handler backs off far too slowly for a queue of short writers); only then it raises
+:class:`StoreBusy`. A commit whose answer is lost is an error that says so: whoever made the op_id sends it again.
+
+Each thread has its own connection; a database in memory has one, shared under a lock. SQL is text with named
 parameters, translated once per statement by the dialect and prepared once per connection by the driver. SQLAlchemy
 describes the tables for migrations but is not loaded here: it would cost every process 28 MB and 200 ms.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import sqlite3
@@ -22,13 +26,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, NoReturn, Protocol, TypeVar
 
 from windlass.errors import StoreBusy, StoreError
+from windlass.interfaces.database import Dialect, DriverConnection, DriverCursor, Trouble
 from windlass.ports import Clock, Doorbell, Rng
 from windlass.store.audience import KNOWN, Audience
-from windlass.store.dialect import Dialect, MemoryDialect, SqliteDialect, sqlite_path
+from windlass.store.clock import DatabaseClock
+from windlass.store.dialect import MemoryDialect, dialect_of
 from windlass.store.instants import micros
+from windlass.store.system import SystemClock
 
 log = logging.getLogger(__name__)
 
@@ -37,11 +44,16 @@ LOCK_TIMEOUT: Final = 10.0
 _FIRST_NAP: Final = 0.0001
 _LONGEST_NAP: Final = 0.002
 _LONGER: Final = 1.2
+#: How often a transaction is run again that was rolled back for the sake of others, or whose connection broke.
+_RERUNS: Final = 10
 #: Commits between two checkpoints of a database that makes them.
 CHECKPOINT_EVERY: Final = 1000
 
-#: What a driver raises when a row would break a constraint, such as a second row with the same op_id.
-VIOLATION: Final = sqlite3.IntegrityError
+_MAY_RERUN: Final = frozenset({Trouble.ROLLED_BACK, Trouble.DISCONNECTED})
+_STAYED_LOCKED: Final = (
+    f"the database stayed locked for {LOCK_TIMEOUT:.0f} s; look for a process that holds it open "
+    "in a long transaction, for example a database shell"
+)
 
 Row = tuple[Any, ...]
 Params = Mapping[str, Any]
@@ -63,12 +75,12 @@ class Probe(Protocol):
 class Transaction:
     """A write in progress. Never kept beyond the function it was given to."""
 
-    def __init__(self, database: Database, connection: sqlite3.Connection) -> None:
+    def __init__(self, database: Database, connection: DriverConnection) -> None:
         self._database = database
         self._connection = connection
         self.rings = False
 
-    def _execute(self, sql: str, params: Params) -> sqlite3.Cursor:
+    def _execute(self, sql: str, params: Params) -> DriverCursor:
         self._database.announce(sql, writing=True)
         return self._database.execute(self._connection, sql, params)
 
@@ -96,8 +108,31 @@ class Transaction:
 
     def insert(self, sql: str, params: Params) -> int | None:
         """Insert one row and return its id; None if it conflicted with one that exists."""
-        cursor = self._execute(sql, params)
-        return cursor.lastrowid if cursor.rowcount == 1 else None
+        dialect = self._database.dialect
+        return dialect.inserted(self._execute(sql + dialect.returning, params))
+
+    def lock(self, sql: str, params: Params = {}) -> None:  # noqa: B006 - read only
+        """Run a query that locks rows; nothing where this write excludes every other anyhow.
+
+        What the next statements read of these rows, and of whatever is written under the same locks, holds until the
+        end of the transaction.
+        """
+        if not self._database.dialect.serial:
+            self._execute(sql, params).fetchall()
+
+    def exclude(self, name: str) -> None:
+        """Let no other transaction pass here with the same ``name`` until this one has ended: where no row stands yet.
+
+        Nothing where this write excludes every other anyhow.
+        """
+        exclusion = self._database.dialect.exclusion
+        if exclusion is not None:
+            self._execute(exclusion, {"name": name}).fetchall()
+
+    @property
+    def violation(self) -> type[Exception]:
+        """What is raised when a row would break a constraint, such as a second row with the same op_id."""
+        return self._database.dialect.violation
 
     def ring(self) -> None:
         """Ring the doorbell once this is committed."""
@@ -127,7 +162,9 @@ class Transaction:
         finally:
             if point.undone:
                 self._connection.execute("ROLLBACK TO step")
-            self._connection.execute("RELEASE step")
+            # The end of the transaction releases it too; where a statement is a trip to a server, that is soon enough.
+            if self._database.dialect.serial:
+                self._connection.execute("RELEASE step")
 
 
 class Savepoint:
@@ -145,35 +182,46 @@ class Database:
     """A database and the clock, chance and doorbell that its writers use. Shared by the threads of a process."""
 
     def __init__(
-        self, dialect: Dialect, clock: Clock, rng: Rng, doorbell: Doorbell | None = None, *, checkpoints: bool = False
+        self,
+        dialect: Dialect,
+        clock: Clock | None,
+        rng: Rng,
+        doorbell: Doorbell | None = None,
+        *,
+        checkpoints: bool = False,
     ) -> None:
         self.dialect = dialect
-        self.clock = clock
+        #: Database time. Without a clock of a test's, it is that of the database's own host where it says.
+        self.clock: Clock = clock or self._own_clock()
         self.rng = rng
         self.probe: Probe | None = None
         #: Who observes what, learnt again by the first write of a second.
-        self.audience = Audience(clock.monotonic)
+        self.audience = Audience(self.clock.monotonic)
         #: Statements sent so far; one for many rows counts once.
         self.statements = 0
         self.commits = 0
-        self._doorbell = doorbell
-        self._checkpoints = checkpoints
+        self._doorbell = None if dialect.rings else doorbell
+        self._checkpoints = checkpoints and dialect.checkpoint is not None
         self._since_checkpoint = 0
         self._translate: Callable[[str], str] = lru_cache(maxsize=None)(dialect.translate)
         self._local = threading.local()
-        self._opened: list[sqlite3.Connection] = []
+        self._opened: list[DriverConnection] = []
         self._opening = threading.Lock()
         # Writers of one process queue here rather than at the file; for memory it guards the shared connection too.
-        self._writing = threading.RLock()
-        self._shared = dialect.connect() if isinstance(dialect, MemoryDialect) else None
+        self._writing = threading.RLock() if dialect.serial else contextlib.nullcontext()
+        self._shared: DriverConnection | None = dialect.connect() if dialect.single else None
         if self._shared is not None:
             self._opened.append(self._shared)
+
+    def _own_clock(self) -> Clock:
+        question = self.dialect.clock
+        return SystemClock() if question is None else DatabaseClock(lambda: int(self.rows(question)[0][0]))
 
     @classmethod
     def open(
         cls,
         url: str,
-        clock: Clock,
+        clock: Clock | None,
         rng: Rng,
         doorbell: Doorbell | None = None,
         *,
@@ -181,7 +229,7 @@ class Database:
         checkpoints: bool = False,
     ) -> Database:
         """Open the database at ``url``. Only the scheduler's may set ``checkpoints``."""
-        dialect = SqliteDialect(sqlite_path(url), synchronous=synchronous)
+        dialect = dialect_of(url, synchronous=synchronous)
         dialect.check()
         return cls(dialect, clock, rng, doorbell, checkpoints=checkpoints)
 
@@ -205,8 +253,7 @@ class Database:
         if self._shared is not None:
             with self._writing:
                 return self.execute(self._shared, sql, params).fetchall()
-        connection = self._connection()
-        return self._patiently(lambda: self.execute(connection, sql, params).fetchall())
+        return self._patiently(lambda: self.execute(self._connection(), sql, params).fetchall())
 
     def row(self, sql: str, params: Params = {}) -> Row | None:  # noqa: B006 - read only
         """Return the first row, if any."""
@@ -224,18 +271,7 @@ class Database:
         """
         self.announce(self.dialect.begin, writing=False)
         with self._writing:
-            connection = self._shared or self._connection()
-            self._patiently(lambda: connection.execute(self.dialect.begin))
-            transaction = Transaction(self, connection)
-            try:
-                result = work(transaction)
-                connection.execute("COMMIT")
-            except BaseException as error:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                if isinstance(error, sqlite3.Error):
-                    raise StoreError(f"the database refused a write: {error}; nothing of it was kept") from error
-                raise
+            transaction, result = self._run(work)
         self.commits += 1
         if transaction.rings and self._doorbell is not None:
             self._doorbell.ring()
@@ -247,33 +283,78 @@ class Database:
                 self.checkpoint()
         return result
 
+    def _run(self, work: Callable[[Transaction], T]) -> tuple[Transaction, T]:
+        """Run ``work`` in a transaction and commit it; again where that came to nothing through no fault of its own."""
+        reruns = 0
+        while True:
+            connection = self._patiently(self._begin)
+            transaction = Transaction(self, connection)
+            committing = False
+            try:
+                result = work(transaction)
+                committing = True
+                self.dialect.commit(connection, ring=transaction.rings)
+            except BaseException as error:
+                self._roll_back(connection)
+                if not isinstance(error, self.dialect.error):
+                    raise
+                trouble = self.dialect.trouble(error)
+                lost = trouble is Trouble.DISCONNECTED
+                if (lost and committing) or trouble not in _MAY_RERUN or reruns >= _RERUNS:
+                    self._refuse(error, trouble, committing=committing)
+                reruns += 1
+                time.sleep(random.uniform(0.5, 1.5) * _LONGEST_NAP * reruns)  # noqa: S311 - jitter, not a secret
+                continue
+            return transaction, result
+
+    def _begin(self) -> DriverConnection:
+        connection = self._shared or self._connection()
+        connection.execute(self.dialect.begin)
+        return connection
+
+    def _roll_back(self, connection: DriverConnection) -> None:
+        """Undo what was written; a connection that cannot even do that is given up, which undoes it as well."""
+        try:
+            self.dialect.roll_back(connection)
+        except self.dialect.error:
+            self._discard(connection)
+
+    def _refuse(self, error: Exception, trouble: Trouble | None, *, committing: bool) -> NoReturn:
+        """Raise what the caller of a write is to see."""
+        said = self.dialect.sentence(error)
+        if trouble is Trouble.DISCONNECTED and committing:
+            raise StoreError(
+                f"the connection to the database broke during a commit: {said}; whether it was kept will be seen "
+                "when it is sent again"
+            ) from error
+        if trouble is Trouble.LOCKED:
+            raise StoreBusy(_STAYED_LOCKED) from error
+        raise StoreError(f"the database refused a write: {said}; nothing of it was kept") from error
+
     def checkpoint(self) -> None:
         """Move committed pages from the log into the database file; waits for nobody."""
-        if self._shared is not None:
+        if self.dialect.checkpoint is None:
             return
         with self._writing:
             self._since_checkpoint = 0
             try:
-                self._connection().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-            except sqlite3.Error as error:  # what was committed is safe in the log, which only grows until the next try
-                log.warning("the database's log cannot be emptied now: %s", error)
+                self._connection().execute(self.dialect.checkpoint).fetchall()
+            except (
+                self.dialect.error
+            ) as error:  # what was committed is safe in the log, which only grows until the next try
+                log.warning("the database's log cannot be emptied now: %s", self.dialect.sentence(error))
 
     # --- Connections
 
-    def execute(self, connection: sqlite3.Connection, sql: str, params: Params) -> sqlite3.Cursor:
+    def execute(self, connection: DriverConnection, sql: str, params: Params) -> DriverCursor:
         """Run one statement on ``connection``."""
         self.statements += 1
         return connection.execute(self._translate(sql), params)
 
-    def execute_many(self, connection: sqlite3.Connection, sql: str, params: Sequence[Params]) -> int:
+    def execute_many(self, connection: DriverConnection, sql: str, params: Sequence[Params]) -> int:
         """Run one statement for many rows on ``connection``."""
         self.statements += 1
-        return connection.executemany(self._translate(sql), params).rowcount
-
-    def script(self, sql: str) -> None:
-        """Run DDL, outside any transaction of ours."""
-        with self._writing:
-            self._patiently(lambda: (self._shared or self._connection()).executescript(sql))
+        return self.dialect.execute_many(connection, self._translate(sql), params)
 
     def close(self) -> None:
         """Close every connection of every thread."""
@@ -288,44 +369,60 @@ class Database:
         if self.probe is not None:
             self.probe.statement(sql, writing=writing)
 
-    def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+    def _connection(self) -> DriverConnection:
+        connection: DriverConnection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = self.dialect.connect()
-            if isinstance(self.dialect, SqliteDialect):
-                dialect, opened = self.dialect, connection
-                self._patiently(lambda: dialect.prepare(opened))
-            self._local.connection = connection
+            opened: DriverConnection = self.dialect.connect()
+            try:
+                self._patiently(lambda: self.dialect.prepare(opened))
+            except BaseException:
+                opened.close()
+                raise
+            self._local.connection = connection = opened
             with self._opening:
                 self._opened.append(connection)
         return connection
 
+    def _discard(self, connection: DriverConnection) -> None:
+        """Give up this thread's connection; its next statement opens another."""
+        self._local.connection = None
+        with self._opening:
+            if connection in self._opened:
+                self._opened.remove(connection)
+        with contextlib.suppress(self.dialect.error):
+            connection.close()
+
     def _patiently(self, attempt: Callable[[], T]) -> T:
-        """Repeat ``attempt`` while the database is locked by another connection."""
+        """Repeat ``attempt`` while the database is locked by another connection, and once over a new connection."""
         deadline: float | None = None
         nap = _FIRST_NAP
+        reconnected = False
         while True:
             try:
                 return attempt()
-            except sqlite3.Error as error:
-                if not self.dialect.is_busy(error):
-                    raise StoreError(f"the database failed: {error}") from error
+            except self.dialect.error as error:
+                trouble = self.dialect.trouble(error)
+                broken = getattr(self._local, "connection", None)
+                if trouble is Trouble.DISCONNECTED and broken is not None:
+                    self._discard(broken)
+                    if not reconnected:
+                        reconnected = True
+                        continue
+                if trouble is not Trouble.BUSY:
+                    raise StoreError(f"the database failed: {self.dialect.sentence(error)}") from error
                 now = time.monotonic()
                 deadline = now + LOCK_TIMEOUT if deadline is None else deadline
                 if now > deadline:
-                    raise StoreBusy(
-                        f"the database stayed locked for {LOCK_TIMEOUT:.0f} s; look for a process that holds it open "
-                        "in a long transaction, for example a database shell"
-                    ) from error
+                    raise StoreBusy(_STAYED_LOCKED) from error
                 time.sleep(random.uniform(0.5, 1.5) * nap)  # noqa: S311 - jitter, not a secret
                 nap = min(nap * _LONGER, _LONGEST_NAP)
 
 
-def schema_script() -> str:
-    """Return the SQL that makes an empty SQLite file a current database."""
+def schema_script(name: str = "sqlite") -> str:
+    """Return the SQL that makes an empty database of this kind a current one."""
     from importlib.resources import files  # tempfile, shutil …: nothing that a short command should load
 
-    return files("windlass.store").joinpath("ddl/sqlite.sql").read_text(encoding="utf-8")
+    return files("windlass.store").joinpath(f"ddl/{name}.sql").read_text(encoding="utf-8")
 
 
 @lru_cache(maxsize=1)

@@ -1,13 +1,7 @@
-"""Where databases differ: how to connect, how a transaction begins, and the few words of SQL that are not the same.
+"""SQLite, the database that is built in, and the way from a URL to the dialect of any other.
 
-Statements everywhere else in this room are written once, with ``:name`` parameters and these words, which a dialect
-turns into its own SQL, once per statement:
-
-- ``IDS(:ids)`` and ``NAMES(:names)``: a table of the numbers or texts of a JSON array, so that a statement about many
-  rows has one text and one parameter whatever their number.
-- ``FOR_UPDATE``: lock the rows read until the end of the transaction; nothing where writers exclude each other.
-
-SQLite is built in. Another database brings its driver with its provider and subclasses :class:`Dialect`.
+What a dialect is stands in :mod:`windlass.interfaces.database`. Other databases come with their providers, which name
+theirs in the manifest.
 """
 
 from __future__ import annotations
@@ -16,12 +10,13 @@ import contextlib
 import os
 import re
 import sqlite3
-from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote
 
 from windlass.errors import ConfigError, StoreError
+from windlass.interfaces.database import Dialect, Shell, Trouble
 
 MINIMUM_SQLITE: Final = (3, 35, 0)
 #: Their locks or shared memory cannot be trusted.
@@ -47,37 +42,91 @@ NETWORK_FILE_SYSTEMS: Final = frozenset(
 _OCTAL: Final = re.compile(r"\\([0-7]{3})")
 
 
-class Dialect(ABC):
-    """One kind of database."""
-
-    name: str
-    #: What begins a transaction that will write.
-    begin: str
-
-    @abstractmethod
-    def connect(self) -> sqlite3.Connection:
-        """Open a connection in autocommit mode."""
-
-    @abstractmethod
-    def translate(self, sql: str) -> str:
-        """Return ``sql`` in this database's words."""
-
-    @abstractmethod
-    def is_busy(self, error: Exception) -> bool:
-        """Whether the statement failed only because somebody else holds a lock, and may be repeated."""
+#: Where the driver of a database comes from, by the scheme of its URL.
+_PROVIDERS: Final = {
+    "postgresql": "windlass-postgres",
+    "postgres": "windlass-postgres",
+    "mysql": "windlass-mysql",
+    "mariadb": "windlass-mysql",
+}
+_IN: Final = re.compile(r"\b(?:IDS|NAMES)\((:\w+)\)")
+_LOCKS: Final = re.compile(r" (?:FOR_UPDATE|FOR_SHARE)(?: OF \w+)?(?: SKIP_LOCKED)?\b")
+_BYTES: Final = re.compile(r"\bBYTES\(([\w.]+)\)")
 
 
-class SqliteDialect(Dialect):
-    """A SQLite file, in WAL mode, never checkpointed behind our back."""
+def dialect_of(url: str, *, synchronous: str = "FULL") -> Dialect:
+    """Return the dialect of the database at ``url``.
+
+    :raises ConfigError: if nothing installed speaks to such a database; the message names what does.
+    """
+    scheme = scheme_of(url)
+    if scheme == "sqlite":
+        return SqliteDialect(sqlite_path(url), synchronous=synchronous)
+    from windlass.registry import registry
+
+    if registry().find("database_drivers", scheme) is None:
+        if (package := _PROVIDERS.get(scheme)) is not None:
+            raise ConfigError(f"a database at {scheme}:// needs a provider that is not there: pip install {package}")
+        known = ", ".join(sorted({"sqlite", *registry().names("database_drivers")}))
+        raise ConfigError(f"the database URL starts with {scheme!r}; the installed providers speak {known}")
+    dialect: Dialect = registry().lookup("database_drivers", scheme)(url, synchronous=synchronous)
+    return dialect
+
+
+def scheme_of(url: str) -> str:
+    """Return the kind of database that ``url`` names, without the driver (``postgresql+psycopg://…``)."""
+    return url.partition(":")[0].partition("+")[0]
+
+
+class _AnySqlite(Dialect):
+    """What a file and a database in memory share."""
 
     name = "sqlite"
     begin = "BEGIN IMMEDIATE"
+    error = sqlite3.Error
+    violation = sqlite3.IntegrityError
+    serial = True
+    has_table = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = :name"
+
+    def translate(self, sql: str) -> str:
+        """Return ``sql`` in SQLite's words."""
+        sql = _IN.sub(r"(SELECT value FROM json_each(\1))", sql)
+        return _BYTES.sub(r"LENGTH(CAST(\1 AS BLOB))", _LOCKS.sub("", sql))
+
+    def execute_many(self, connection: Any, sql: str, params: Sequence[Mapping[str, Any]]) -> int:  # noqa: ANN401
+        """Run a statement once per element."""
+        count: int = connection.executemany(sql, params).rowcount
+        return count
+
+    def inserted(self, cursor: Any) -> int | None:  # noqa: ANN401 - sqlite3's
+        """Return the new row's number."""
+        return cursor.lastrowid if cursor.rowcount == 1 else None
+
+    def roll_back(self, connection: Any) -> None:  # noqa: ANN401 - sqlite3's
+        """Undo the transaction unless SQLite has."""
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+    def version(self) -> str:
+        """Return the version of the library."""
+        return f"SQLite {sqlite3.sqlite_version}"
+
+
+class SqliteDialect(_AnySqlite):
+    """A SQLite file, in WAL mode, never checkpointed behind our back."""
+
+    checkpoint = "PRAGMA wal_checkpoint(PASSIVE)"
 
     def __init__(self, path: Path, *, synchronous: str = "FULL") -> None:
         if synchronous not in {"FULL", "NORMAL"}:
             raise ConfigError(f"database.synchronous is {synchronous!r}; choose FULL (survives power loss) or NORMAL")
         self._path = path
         self._synchronous = synchronous
+        self.engine_url = f"sqlite:///{path}"
+
+    def exists(self) -> bool:
+        """Return whether there is a file."""
+        return self._path.exists()
 
     def check(self) -> None:
         """Refuse what cannot keep our promises.
@@ -122,20 +171,40 @@ class SqliteDialect(Dialect):
         connection.execute("PRAGMA mmap_size=268435456")
         set_session(connection)
 
-    def translate(self, sql: str) -> str:
-        """Return ``sql`` in SQLite's words."""
-        return translate_sqlite(sql)
+    def trouble(self, error: Exception) -> Trouble | None:
+        """Say BUSY of SQLITE_BUSY and SQLITE_LOCKED, extended codes included."""
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        busy = isinstance(error, sqlite3.OperationalError) and code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+        return Trouble.BUSY if busy else None
 
-    def is_busy(self, error: Exception) -> bool:
-        """Whether another connection holds the lock."""
-        return is_sqlite_busy(error)
+    def erase(self, tables: Sequence[str]) -> None:
+        """Delete the file and what belongs to it."""
+        for suffix in ("", "-wal", "-shm"):
+            self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+
+    def shell(self) -> Shell:
+        """Return how to start sqlite3.
+
+        :raises ConfigError: if there is no database.
+        """
+        if not self._path.exists():
+            raise ConfigError(f"there is no database at {self._path} yet; `windlass db migrate` makes it")
+        # Only the scheduler moves the log into the database; a shell that is left open must not make others wait.
+        quiet = (".output /dev/null", "PRAGMA wal_autocheckpoint=0", ".output")
+        setup = (*quiet, "PRAGMA foreign_keys=ON", ".timeout 10000")
+        options = [word for command in setup for word in ("-cmd", command)]
+        return Shell(
+            program="sqlite3",
+            arguments=(*options, str(self._path)),
+            remedy="install sqlite3, for example with apt or brew",
+        )
 
 
-class MemoryDialect(Dialect):
+class MemoryDialect(_AnySqlite):
     """A SQLite database in memory: one connection, which dies with its process."""
 
-    name = "sqlite"
-    begin = "BEGIN IMMEDIATE"
+    single = True
+    engine_url = "sqlite://"
 
     def __init__(self, image: bytes) -> None:
         self._image = image
@@ -144,16 +213,26 @@ class MemoryDialect(Dialect):
         """Make a fresh copy of the prebuilt schema."""
         connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False, cached_statements=512)
         connection.deserialize(self._image)
-        set_session(connection)
+        self.prepare(connection)
         return connection
 
-    def translate(self, sql: str) -> str:
-        """Return ``sql`` in SQLite's words."""
-        return translate_sqlite(sql)
+    def prepare(self, connection: sqlite3.Connection) -> None:
+        """Set what both kinds of SQLite database need."""
+        set_session(connection)
 
-    def is_busy(self, error: Exception) -> bool:
-        """Nobody else can hold a lock."""
-        return False
+    def trouble(self, error: Exception) -> Trouble | None:
+        """Return None: nobody else can hold a lock."""
+        return None
+
+    def erase(self, tables: Sequence[str]) -> None:
+        """Do nothing: it goes with its connection."""
+
+    def shell(self) -> Shell:
+        """Refuse.
+
+        :raises ConfigError: always.
+        """
+        raise ConfigError("a database in memory has no shell")
 
 
 def set_session(connection: sqlite3.Connection) -> None:
@@ -161,19 +240,6 @@ def set_session(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA foreign_keys=ON")
     connection.execute("PRAGMA temp_store=MEMORY")
     connection.execute("PRAGMA cache_size=-16384")
-
-
-def translate_sqlite(sql: str) -> str:
-    """Return ``sql`` in SQLite's words."""
-    sql = sql.replace("IDS(", "(SELECT value FROM json_each(").replace("NAMES(", "(SELECT value FROM json_each(")
-    sql = re.sub(r"(json_each\(:\w+\))", r"\1)", sql)
-    return sql.replace("FOR_UPDATE", "")
-
-
-def is_sqlite_busy(error: Exception) -> bool:
-    """Whether ``error`` says SQLITE_BUSY or SQLITE_LOCKED, extended codes included."""
-    code = getattr(error, "sqlite_errorcode", 0)
-    return isinstance(error, sqlite3.OperationalError) and code & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
 def sqlite_path(url: str) -> Path:

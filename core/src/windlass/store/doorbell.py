@@ -1,4 +1,8 @@
-"""The doorbell on one host: a datagram socket in the home that the scheduler listens at and everybody else pokes.
+"""The doorbell: what wakes the scheduler when somebody has committed work for it.
+
+On one host that is a datagram socket in the home that the scheduler listens at and everybody else pokes. A database
+that tells every host of commits by itself has a listener, which its provider brings; then the socket only wakes the
+scheduler for what happens to its own process.
 
 A ring carries nothing; what happened stands in the signal table. The socket file is readable and writable by its owner
 only. Ringing never blocks: with nobody there, or a full queue, the ring is dropped, and a listener that missed one
@@ -14,6 +18,9 @@ import socket
 import time
 from pathlib import Path
 from typing import Final
+
+from windlass.interfaces.database import Listener
+from windlass.store.dialect import scheme_of
 
 _RING: Final = b"!"
 
@@ -74,3 +81,44 @@ class DatagramBell:
             with contextlib.suppress(FileNotFoundError):
                 self._path.unlink()
         self._socket.close()
+
+
+class JoinedBell:
+    """The scheduler's side of both doorbells: it waits for whichever rings first."""
+
+    def __init__(self, local: DatagramBell, listener: Listener) -> None:
+        self._local = local
+        self._listener = listener
+
+    def ring(self) -> None:
+        """Wake this process. Never blocks and never fails."""
+        self._local.ring()
+
+    def wait(self, timeout: float) -> bool:
+        """Wait up to ``timeout`` seconds for a ring and swallow all that have come."""
+        deadline = time.monotonic() + timeout
+        while True:
+            # Both are asked, so that neither keeps a ring for the next time.
+            if self._listener.heard() | self._local.wait(0.0):
+                return True
+            sockets = [fd for fd in (self._local.fileno(), self._listener.fileno()) if fd >= 0]
+            if not select.select(sockets, [], [], max(0.0, deadline - time.monotonic()))[0]:
+                return False
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._listener.close()
+        self._local.close()
+
+
+def listening_bell(path: Path, url: str) -> DatagramBell | JoinedBell:
+    """Return what the scheduler of the home with the socket ``path`` and the database at ``url`` waits at."""
+    local = DatagramBell(path, listen=True)
+    scheme = scheme_of(url)
+    if scheme == "sqlite":
+        return local
+    from windlass.registry import registry
+
+    if registry().find("doorbells", scheme) is None:
+        return local  # then it looks once a second
+    return JoinedBell(local, registry().lookup("doorbells", scheme)(url))

@@ -56,6 +56,7 @@ _HELD: Final = (
     " FROM attempt a JOIN ti t ON t.id = a.ti_id JOIN run r ON r.id = t.run"
     " WHERE a.lease_id IN NAMES(:leases) AND t.lease_id = a.lease_id AND t.state = 'running'"
 )
+_HELD_AND_LOCKED: Final = f"{_HELD} ORDER BY t.id FOR_UPDATE OF t"
 _PERSONS: Final = frozenset({StopKind.CLEAR, StopKind.MARK_SUCCESS, StopKind.MARK_FAILED})
 
 
@@ -97,9 +98,13 @@ class Endings:
         self._specs = specs
 
     def held(self, leases: Iterable[str], transaction: Transaction | None = None) -> dict[str, Held]:
-        """Return what is known of each lease that holds a running task instance."""
-        reader = transaction or self._database
-        return {row[0]: _held(row) for row in reader.rows(_HELD, {"leases": to_json(list(leases))})}
+        """Return what is known of each lease that holds a running task instance.
+
+        In a transaction this stays so until its end: nobody else ends the attempt, or asks it to stop.
+        """
+        values = {"leases": to_json(list(leases))}
+        rows = self._database.rows(_HELD, values) if transaction is None else transaction.rows(_HELD_AND_LOCKED, values)
+        return {row[0]: _held(row) for row in rows}
 
     def decide(self, held: Held, report: Report, now: int, *, knows_stop: bool = False) -> Closing:
         """Return what becomes of the task instance that ``held`` describes."""

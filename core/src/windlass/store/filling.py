@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Final
 
 from windlass.ports import BackfillFacts, BackfillStep, Reuse, RunFacts
-from windlass.store.backfills import BACKFILL, COMPLETE, backfill_facts
+from windlass.store.backfills import BACKFILL, COMPLETE, LOCK, backfill_facts
 from windlass.store.commands import Step
 from windlass.store.creation import Creation
 from windlass.store.database import Database, Transaction
@@ -96,6 +96,7 @@ class Filling:
         values = {"id": backfill, "now": self._database.now()}
 
         def work(transaction: Transaction) -> bool:
+            transaction.lock(LOCK, values)
             forget_questions(transaction, -backfill)
             return transaction.run(COMPLETE, values) == 1
 

@@ -39,6 +39,7 @@ def once(
     if key is None:
         return work()
     digest = hashlib.sha256(msgspec.json.encode([command, request], order="deterministic")).hexdigest()
+    transaction.exclude(f"key {key}")
     found = transaction.row(_FIND, {"name": key})
     if found is not None:
         if found[:2] != (command, digest):

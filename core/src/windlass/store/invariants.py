@@ -55,7 +55,8 @@ INVARIANTS: Final[dict[str, Invariant]] = {
     "1 unique-run": Invariant(
         promise="a DAG has one run of an id and of a logical date",
         sql="SELECT dag_id, run_id FROM run GROUP BY dag_id, run_id HAVING COUNT(*) > 1"
-        " UNION ALL SELECT dag_id, logical_date FROM run GROUP BY dag_id, logical_date HAVING COUNT(*) > 1",
+        " UNION ALL SELECT dag_id, CAST(logical_date AS TEXT) FROM run"
+        " GROUP BY dag_id, logical_date HAVING COUNT(*) > 1",
     ),
     "1 placeholder": Invariant(
         promise="an expanded task has no placeholder left",
@@ -220,7 +221,8 @@ INVARIANTS: Final[dict[str, Invariant]] = {
     "19 question": Invariant(
         promise="a question is answered, has failed, or is held by one lease: never two of these",
         sql="SELECT id, dag_id, run FROM timetable_question WHERE"
-        " (answered_at IS NOT NULL) + (retry_at IS NOT NULL) + (lease_id IS NOT NULL) > 1",
+        " (CASE WHEN answered_at IS NULL THEN 0 ELSE 1 END) + (CASE WHEN retry_at IS NULL THEN 0 ELSE 1 END)"
+        " + (CASE WHEN lease_id IS NULL THEN 0 ELSE 1 END) > 1",
     ),
     "19 deferred": Invariant(
         promise="a deferred task instance has one live trigger, and nothing else has",

@@ -1,33 +1,39 @@
 """Bringing a database's schema up to this code: ``windlass db migrate``, ``check`` and ``reset``.
 
-A fresh file is made from the prebuilt script in one transaction (a few milliseconds, no SQLAlchemy); an older one is
-upgraded by Alembic, which is imported only then. A test proves that both ways lead to the same schema.
+A fresh database is made from the prebuilt script of its kind in one transaction (a few milliseconds, no SQLAlchemy); an
+older one is upgraded by Alembic, which is imported only then. A test proves that both ways lead to the same schema.
 """
 
 from __future__ import annotations
 
-import sqlite3
+import re
+from contextlib import closing
+from typing import Final
 
 from windlass.errors import ExtraMissing, StoreTooOld, UsageError
-from windlass.store.database import Database, Transaction, schema_script
-from windlass.store.dialect import SqliteDialect, sqlite_path
+from windlass.store.database import Database, Row, Transaction, schema_script
+from windlass.store.dialect import dialect_of
 from windlass.store.revision import HEAD, SchemaState, state_of
+
+_VERSION: Final = "SELECT version_num FROM alembic_version"
+_STAMP: Final = {"name": "alembic_version"}
+_TABLE: Final = re.compile(r'^CREATE TABLE "?(\w+)"?', re.MULTILINE)
+#: What processes that look after the schema exclude each other by.
+SCHEMA: Final = "schema"
 
 
 def current_revision(url: str) -> str | None:
     """Return the revision of the database at ``url``; None when it has no tables or does not exist."""
-    path = sqlite_path(url)
-    if not path.exists():
+    if not dialect_of(url).exists():
         return None
-    connection = sqlite3.connect(path, timeout=10)
-    try:
-        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    except sqlite3.OperationalError as error:
-        if "no such table" in str(error):
-            return None
-        raise
-    finally:
-        connection.close()
+    with closing(open_bare(url, create=False)) as database:
+        return _revision(database)
+
+
+def _revision(database: Database) -> str | None:
+    if database.row(database.dialect.has_table, _STAMP) is None:
+        return None
+    row: Row | None = database.row(_VERSION)
     return None if row is None else str(row[0])
 
 
@@ -42,9 +48,7 @@ def require_current(database: Database) -> None:
     Raises:
         StoreTooOld: naming the command that helps.
     """
-    known = database.row("SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'")
-    found = database.row("SELECT version_num FROM alembic_version") if known else None
-    revision = None if found is None else str(found[0])
+    revision = _revision(database)
     match state_of(revision):
         case SchemaState.MISSING:
             raise StoreTooOld("the database has no tables yet; create them with `windlass db migrate`")
@@ -65,9 +69,10 @@ def create_tables(database: Database) -> bool:
     """Create all tables if there are none; return whether this call did."""
 
     def work(transaction: Transaction) -> bool:
-        if transaction.row("SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"):
+        transaction.exclude(SCHEMA)
+        if transaction.row(database.dialect.has_table, _STAMP):
             return False
-        for statement in schema_script().split(";\n"):
+        for statement in schema_script(database.dialect.name).split(";\n"):
             if statement.strip():
                 transaction.run(statement)
         return True
@@ -136,15 +141,16 @@ def downgrade(url: str, revision: str) -> None:
 
 def reset(url: str) -> str:
     """Delete everything and create the tables anew. The caller has asked for confirmation and stopped all processes."""
-    path = sqlite_path(url)
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    dialect = dialect_of(url)
+    dialect.erase([*_TABLE.findall(schema_script(dialect.name))])
     return migrate(url)
 
 
-def open_bare(url: str) -> Database:
+def open_bare(url: str, *, create: bool = True) -> Database:
     """Open a database for migration only: nothing but DDL will run, so it needs no real clock."""
     from windlass.store.system import SystemClock, SystemRng
 
-    SqliteDialect(sqlite_path(url)).check()
-    return Database.open(url, SystemClock(), SystemRng())
+    dialect = dialect_of(url)
+    if create:
+        dialect.check()
+    return Database(dialect, SystemClock(), SystemRng())

@@ -79,6 +79,7 @@ class Observations:
         wanted = {name: to_json(sorted(names)) for name, names in hooks.items()}
 
         def work(transaction: Transaction) -> None:
+            transaction.exclude("observers")
             for (name,) in transaction.rows("SELECT name FROM observer"):
                 if name not in wanted:
                     transaction.run(_FORGET, {"name": name})

@@ -28,8 +28,10 @@ _FREE: Final = (
     "consumer = :consumer AND delivered_at IS NULL AND failures < :most"
     " AND (claimed_until IS NULL OR claimed_until < :now)"
 )
-_CHOOSE: Final = f"SELECT id FROM outbox WHERE {_FREE} ORDER BY id LIMIT :limit FOR_UPDATE"
-_CLAIM: Final = "UPDATE outbox SET claimed_by = :by, claimed_until = :until WHERE id IN IDS(:ids)"
+_CHOOSE: Final = f"SELECT id FROM outbox WHERE {_FREE} ORDER BY id LIMIT :limit"
+#: Two who take at once take different rows.
+_CHOOSE_MINE: Final = f"{_CHOOSE} FOR_UPDATE SKIP_LOCKED"
+_CLAIM: Final = f"UPDATE outbox SET claimed_by = :by, claimed_until = :until WHERE id IN IDS(:ids) AND {_FREE}"
 _IN_FLIGHT: Final = (
     "SELECT COUNT(*) FROM outbox WHERE consumer = '' AND delivered_at IS NULL AND claimed_by IS NOT NULL"
     " AND claimed_until >= :now"
@@ -120,12 +122,12 @@ class Outbox:
         """Take the oldest rows of ``consumer`` that nobody holds, for ``seconds``; return their ids."""
         now = self._database.now()
         free = {"consumer": consumer, "now": now, "most": MOST_FAILURES, "limit": limit}
-        if not self._database.rows(_CHOOSE.removesuffix(" FOR_UPDATE"), free):
+        if not self._database.rows(_CHOOSE, free):
             return []
 
         def work(transaction: Transaction) -> list[int]:
-            ids = [row[0] for row in transaction.rows(_CHOOSE, free)]
-            transaction.run(_CLAIM, {"by": by, "until": now + int(seconds * SECOND), "ids": to_json(ids)})
+            ids = [row[0] for row in transaction.rows(_CHOOSE_MINE, free)]
+            transaction.run(_CLAIM, {**free, "by": by, "until": now + int(seconds * SECOND), "ids": to_json(ids)})
             return ids
 
         return self._database.write(work)

@@ -19,6 +19,7 @@ _LATEST: Final = (
     "SELECT state FROM run WHERE dag_id = :dag_id AND state IN ('success','failed') AND run_type <> 'backfill'"
     " ORDER BY logical_date DESC LIMIT :limit"
 )
+_JUDGED: Final = "SELECT 1 FROM dag WHERE dag_id = :dag_id FOR_UPDATE"
 _PAUSE: Final = (
     "UPDATE dag SET paused = 1, paused_by = 'scheduler', paused_reason = :reason, updated_at = :now"
     " WHERE dag_id = :dag_id AND paused = 0"
@@ -32,6 +33,8 @@ def pause_after_failures(transaction: Transaction, dag_id: str, limit: int, now:
     """
     if limit <= 0:
         return False
+    # Of two runs that fail at once each would count without the other.
+    transaction.lock(_JUDGED, {"dag_id": dag_id})
     latest = [run_state(row[0]) for row in transaction.rows(_LATEST, {"dag_id": dag_id, "limit": limit})]
     if not pauses_after_failures(latest, limit):
         return False

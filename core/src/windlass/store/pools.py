@@ -13,7 +13,7 @@ from windlass.ports import SignalKind
 from windlass.store.database import Database, Row, Transaction
 from windlass.store.transitions import signal
 
-_DEFERRED: Final = "SELECT pool, SUM(pool_slots) FROM ti WHERE state = 'deferred' GROUP BY pool"
+_DEFERRED: Final = "SELECT pool, CAST(SUM(pool_slots) AS BIGINT) FROM ti WHERE state = 'deferred' GROUP BY pool"
 _COLUMNS: Final = "name, slots, description, include_deferred"
 _SET: Final = (
     f"INSERT INTO pool ({_COLUMNS}) VALUES (:name, :slots, :description, :include_deferred)"

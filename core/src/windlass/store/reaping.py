@@ -29,7 +29,7 @@ _EXPIRED: Final = (
 )
 _STILL: Final = (
     "SELECT lease_id FROM attempt WHERE lease_id IN NAMES(:leases) AND ended_at IS NULL AND lease_until < :now"
-    " FOR_UPDATE"
+    " ORDER BY lease_id FOR_UPDATE"
 )
 _STUCK: Final = (
     "SELECT t.id, t.run, t.epoch, r.dag_id FROM ti t JOIN run r ON r.id = t.run"
@@ -117,11 +117,13 @@ def close_lost(
     names = {"leases": to_json(leases)}
 
     def work(transaction: Transaction) -> int:
-        chosen = leases
+        # First the task instances, then the leases: the order in which a report takes them.
+        found = endings.held(leases, transaction)
         if expired_only:
-            chosen = [row[0] for row in transaction.rows(_STILL, {**names, "now": now})]
+            still = {row[0] for row in transaction.rows(_STILL, {**names, "now": now})}
+            found = {lease: held for lease, held in found.items() if lease in still}
         closings: list[Closing] = []
-        for held in endings.held(chosen, transaction).values():
+        for held in found.values():
             report = Report(
                 task=held.task, lease_id=held.lease_id, epoch=held.epoch, op_id=f"lost:{held.lease_id}", lost=reason
             )

@@ -3,15 +3,21 @@
 Occupancy is derived, never kept: whatever happened to a task instance, its row is the only truth about the slots it
 holds. A partial index keeps the count proportional to what is queued or running now, not to history. The arithmetic
 is the scheduler's own, so that both sides mean the same by "room".
+
+Of two that admit at once neither would see the other's rows. So where writers do not exclude each other, the pools and
+the DAGs whose limits are asked for are locked first, in the order of their names, and counted then. Only an admission
+takes room, so nobody else need be kept out; the limits of a run are under the lock of its row.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from windlass.planning.queueing import Lane, Occupancy
 from windlass.ports import Admission
 from windlass.store.database import Transaction
+from windlass.store.facts import to_json
 
 _READ: Final = (
     "SELECT 0, name, slots, 0, 0, '', '' FROM pool"
@@ -22,6 +28,17 @@ _READ: Final = (
     " SELECT 2, t.pool, t.pool_slots, 0, 0, '', '' FROM pool p JOIN ti t ON t.pool = p.name"
     " WHERE t.state = 'deferred' AND p.include_deferred = 1"
 )
+
+_POOLS: Final = "SELECT name FROM pool WHERE name IN NAMES(:names) ORDER BY name FOR_UPDATE"
+_DAGS: Final = "SELECT dag_id FROM dag WHERE dag_id IN NAMES(:names) ORDER BY dag_id FOR_UPDATE"
+
+
+def lock_room(transaction: Transaction, admissions: Sequence[Admission]) -> None:
+    """Let nobody else take room in the pools and limits that these admissions ask about."""
+    transaction.lock(_POOLS, {"names": to_json(sorted({a.pool for a in admissions}))})
+    limited = sorted({a.dag_id for a in admissions if a.max_active_tis_per_dag >= 0})
+    if limited:
+        transaction.lock(_DAGS, {"names": to_json(limited)})
 
 
 class Room:

@@ -1,4 +1,4 @@
-"""The tables, as SQLAlchemy metadata: the one description that migrations and ``ddl/sqlite.sql`` are made from.
+"""The tables, as SQLAlchemy metadata: the one description that migrations and the scripts in ``ddl/`` are made from.
 
 Only migrations and tests import this module. A running process speaks prepared SQL text over the driver (see
 ``database``), so that neither the server nor the supervisor nor a short command loads SQLAlchemy.
@@ -28,8 +28,10 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
+from sqlalchemy.types import TypeEngine
 
 from windlass.store.revision import FIRST_ROWS, HEAD
 
@@ -42,10 +44,20 @@ metadata: Final = MetaData(
     }
 )
 
+
+def _string(length: int) -> TypeEngine[str]:
+    """Return a text that keys and indexes may be made of.
+
+    Only MySQL needs to know how long. PostgreSQL sorts it by code points, as SQLite does, so that every list has the
+    same order on both.
+    """
+    return String(length).with_variant(Text(collation="C"), "postgresql")
+
+
 _ID: Final = BigInteger().with_variant(Integer, "sqlite")
-_NAME: Final = String(250)
-_TOKEN: Final = String(64)
-_WORD: Final = String(32)
+_NAME: Final = _string(250)
+_TOKEN: Final = _string(64)
+_WORD: Final = _string(32)
 _MOMENT: Final = BigInteger
 
 
@@ -128,8 +140,8 @@ code_version = Table(
 parsed_file = Table(
     "parsed_file",
     metadata,
-    Column("bundle", String(100), primary_key=True),
-    Column("file", String(500), primary_key=True),
+    Column("bundle", _string(100), primary_key=True),
+    Column("file", _string(500), primary_key=True),
     _token("code_version", null=True),
     _text("inputs"),
     _text("dags"),
@@ -141,8 +153,8 @@ import_error = Table(
     "import_error",
     metadata,
     _key(),
-    Column("bundle", String(100), nullable=False),
-    Column("file", String(500), nullable=False),
+    Column("bundle", _string(100), nullable=False),
+    Column("file", _string(500), nullable=False),
     _word("severity"),
     _text("message"),
     _text("output"),
@@ -232,7 +244,7 @@ ti = Table(
     _word("stop_kind", null=True),
     _name("stop_who", null=True),
     # Fixed at creation from the spec, so that the writers of endings need not decode it.
-    Column("callbacks", String(64), nullable=False, server_default=""),
+    Column("callbacks", _string(64), nullable=False, server_default=""),
     _flag("is_leaf"),
     UniqueConstraint("run", "task_id", "map_index"),
     sqlite_autoincrement=True,
@@ -275,7 +287,7 @@ transition = Table(
     _number("epoch"),
     _word("actor"),
     _name("who", default=""),
-    Column("op_id", String(100), nullable=False),
+    Column("op_id", _string(100), nullable=False),
     _text("reason"),
     _moment("at", null=False),
     UniqueConstraint("op_id"),
@@ -291,7 +303,7 @@ run_transition = Table(
     _word("to_state"),
     _word("actor"),
     _name("who", default=""),
-    Column("op_id", String(100), nullable=False),
+    Column("op_id", _string(100), nullable=False),
     _text("reason"),
     _moment("at", null=False),
     UniqueConstraint("op_id"),
@@ -331,7 +343,7 @@ outbox = Table(
     _of("ti_id", "ti.id", null=True),
     _number("try_number"),
     # That of the transition, where there is one.
-    Column("op_id", String(100), nullable=False),
+    Column("op_id", _string(100), nullable=False),
     _text("reason"),
     _text("detail", null=True),
     _moment("created_at", null=False),
@@ -533,9 +545,13 @@ idempotency = Table(
 )
 
 
-def sqlite_script() -> str:
-    """Return what ``ddl/sqlite.sql`` must hold: all tables, the stamp of the revision and the first rows."""
-    dialect = sqlite.dialect()
+#: The kinds of database that the core has a script for.
+DIALECTS: Final[dict[str, type[Dialect]]] = {"postgresql": postgresql.dialect, "sqlite": sqlite.dialect}
+
+
+def script(name: str) -> str:
+    """Return what ``ddl/<name>.sql`` must hold: all tables, the stamp of the revision and the first rows."""
+    dialect = DIALECTS[name]()
     elements: list[ExecutableDDLElement] = []
     for table in metadata.sorted_tables:
         elements.append(CreateTable(table))
@@ -552,6 +568,7 @@ def sqlite_script() -> str:
 
 
 if __name__ == "__main__":
-    import sys
+    from pathlib import Path
 
-    sys.stdout.write(sqlite_script())
+    for kind in DIALECTS:
+        Path(__file__).with_name("ddl").joinpath(f"{kind}.sql").write_text(script(kind), encoding="utf-8")

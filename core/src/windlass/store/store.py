@@ -72,7 +72,7 @@ class Store:
 def open_store(
     url: str,
     *,
-    clock: Clock,
+    clock: Clock | None,
     rng: Rng,
     doorbell: Doorbell | None = None,
     keys: Keys = (),
@@ -81,8 +81,8 @@ def open_store(
 ) -> Store:
     """Open the store at ``url``; its commits ring ``doorbell``.
 
-    ``keys`` open the stored secrets, newest first; a function is asked only when a secret is. ``checkpoints`` is for
-    the scheduler's process alone.
+    Without a ``clock`` it goes by the database's own. ``keys`` open the stored secrets, newest first; a function is
+    asked only when a secret is. ``checkpoints`` is for the scheduler's process alone.
 
     Raises:
         StoreTooOld: the schema is missing, older or newer than this release.

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -193,6 +194,18 @@ class TestWhatIsParsed:
         world.restart()
         assert world.sync() == []
         assert world.dags() == {"etl": "a.py"}
+
+    def test_what_another_host_has_parsed_is_parsed_where_its_snapshot_is_missing(self, world: World) -> None:
+        world.write("a.py", "dag: etl")
+        world.write("b.py", "fails: no such thing")
+        world.write("c.py")
+        world.sync()
+        version = world.store.queries.dag("etl").code_version
+        shutil.rmtree(world.home / "code")
+        world.restart()
+        assert world.sync() == ["a.py"]
+        assert world.store.queries.dag("etl").code_version == version
+        assert (world.home / f"code/versions/{version}.json").exists()
 
     def test_an_edit_is_parsed(self, world: World) -> None:
         world.write("a.py", "dag: etl")

@@ -1,4 +1,8 @@
-"""A store in memory with a virtual clock, one in a file, and the moves of an engine over them."""
+"""A store with a virtual clock, one in a database that others can open too, and the moves of an engine over them.
+
+What uses ``store``, ``engine``, ``url`` or ``file_engine`` runs on SQLite and on PostgreSQL; ``sqlite_url`` is for what
+is true of SQLite's files alone.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,16 @@ import pytest
 
 from windlass.app.clocks import SeededRng, SystemClock, SystemRng, VirtualClock
 from windlass.store import Store, migrate, open_store
+from windlass_testing.databases import emptied
 from windlass_testing.hand_driven import HandDriven
 
 KEY = "3Ui4nqRvqjlVb5jHQ7sYPG1CDiFbDLOYEIUxTyx2I_c="
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.services)])
+def kind(request: pytest.FixtureRequest) -> str:
+    """The kind of database."""
+    return str(request.param)
 
 
 @pytest.fixture
@@ -21,8 +32,11 @@ def clock() -> VirtualClock:
 
 
 @pytest.fixture
-def store(clock: VirtualClock) -> Iterator[Store]:
-    store = Store.memory(clock, SeededRng(1), keys=[KEY])
+def store(kind: str, clock: VirtualClock, request: pytest.FixtureRequest) -> Iterator[Store]:
+    if kind == "sqlite":
+        store = Store.memory(clock, SeededRng(1), keys=[KEY])
+    else:
+        store = open_store(emptied(request.getfixturevalue("postgres_url")), clock=clock, rng=SeededRng(1), keys=[KEY])
     yield store
     store.close()
 
@@ -35,10 +49,17 @@ def engine(store: Store, clock: VirtualClock) -> Iterator[HandDriven]:
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
+def sqlite_url(tmp_path: Path) -> str:
     url = f"sqlite:///{tmp_path}/windlass.db"
     migrate(url)
     return url
+
+
+@pytest.fixture
+def url(kind: str, request: pytest.FixtureRequest) -> str:
+    if kind == "sqlite":
+        return str(request.getfixturevalue("sqlite_url"))
+    return emptied(request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture

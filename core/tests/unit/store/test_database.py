@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
+import windlass.registry as registry_module
 from windlass.app.clocks import SystemClock, SystemRng
 from windlass.errors import ConfigError, StoreBusy, StoreError, StoreTooOld
 from windlass.ports import Changes
+from windlass.registry import Catalog, Registry
 from windlass.states import RunType, TaskState
 from windlass.store import Database, Store, check, database, dialect, migrate, open_store
 from windlass.store.dialect import SqliteDialect, file_system_of, sqlite_path
@@ -125,9 +127,9 @@ def test_a_commit_whose_answer_was_lost_may_be_sent_again(engine: HandDriven) ->
     assert engine.count("transition") == 4
 
 
-def test_the_bell_rings_after_the_commit_and_only_for_signals(url: str) -> None:
+def test_the_bell_rings_after_the_commit_and_only_for_signals(sqlite_url: str) -> None:
     bell = Bell()
-    engine = HandDriven(opened(url, doorbell=bell), SystemClock())
+    engine = HandDriven(opened(sqlite_url, doorbell=bell), SystemClock())
     engine.dag("a")
     run = engine.new_run()
     assert bell.rings == 2
@@ -151,10 +153,12 @@ def test_what_fails_inside_a_write_leaves_nothing(file_engine: HandDriven) -> No
     assert len(file_engine.store.pools.list()) == 1
 
 
-def test_a_database_that_stays_locked_is_an_error_with_a_remedy(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_stays_locked_is_an_error_with_a_remedy(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(database, "LOCK_TIMEOUT", 0.02)
-    store = opened(url)
-    blocker = sqlite3.connect(sqlite_path(url), isolation_level=None)
+    store = opened(sqlite_url)
+    blocker = sqlite3.connect(sqlite_path(sqlite_url), isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreBusy, match="look for a process that holds it open"):
         store.pools.set("p", 1)
@@ -164,23 +168,25 @@ def test_a_database_that_stays_locked_is_an_error_with_a_remedy(url: str, monkey
     store.close()
 
 
-def test_the_file_is_for_its_owner_only_durable_and_never_checkpointed_behind_our_back(url: str) -> None:
-    store = opened(url)
-    assert stat.S_IMODE(sqlite_path(url).stat().st_mode) == 0o600
+def test_the_file_is_for_its_owner_only_durable_and_never_checkpointed_behind_our_back(sqlite_url: str) -> None:
+    store = opened(sqlite_url)
+    assert stat.S_IMODE(sqlite_path(sqlite_url).stat().st_mode) == 0o600
     pragmas = {name: store.db.row(f"PRAGMA {name}") for name in ("journal_mode", "synchronous", "foreign_keys")}
     assert pragmas == {"journal_mode": ("wal",), "synchronous": (2,), "foreign_keys": (1,)}
     assert store.db.row("PRAGMA wal_autocheckpoint") == (0,)
     store.close()
-    store = opened(url, synchronous="NORMAL")
+    store = opened(sqlite_url, synchronous="NORMAL")
     assert store.db.row("PRAGMA synchronous") == (1,)
     store.close()
     with pytest.raises(ConfigError, match="choose FULL"):
-        opened(url, synchronous="OFF")
+        opened(sqlite_url, synchronous="OFF")
 
 
-def test_only_a_database_that_checkpoints_moves_pages_into_the_file(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_database_that_checkpoints_moves_pages_into_the_file(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(database, "CHECKPOINT_EVERY", 5)
-    path = sqlite_path(url)
+    path = sqlite_path(sqlite_url)
 
     def grows(store: Store) -> bool:
         before = path.stat().st_size
@@ -188,17 +194,17 @@ def test_only_a_database_that_checkpoints_moves_pages_into_the_file(url: str, mo
             store.pools.set(f"pool-{store.db.rng.token()}-{number}", 1, "x" * 2000)
         return path.stat().st_size > before
 
-    other, scheduler = opened(url), opened(url, checkpoints=True)
+    other, scheduler = opened(sqlite_url), opened(sqlite_url, checkpoints=True)
     assert not grows(other)
     assert grows(scheduler)
     other.close()
     scheduler.close()
 
 
-def test_a_network_file_system_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_file_system_is_refused(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dialect, "file_system_of", lambda folder: "nfs4")
     with pytest.raises(ConfigError, match=r"network file system \(nfs4\).*local disk"):
-        opened(url)
+        opened(sqlite_url)
 
 
 def test_the_file_system_is_that_of_the_innermost_mount() -> None:
@@ -213,22 +219,31 @@ def test_a_url_that_is_not_sqlites_is_refused_without_its_password() -> None:
     assert "secret" not in str(caught.value)
 
 
+def test_a_database_whose_provider_is_missing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry_module, "registry", lambda: Registry(discover=Catalog))
+    with pytest.raises(ConfigError, match="pip install windlass-postgres") as caught:
+        dialect.dialect_of("postgresql+psycopg://u:secret@h/db")
+    assert "secret" not in str(caught.value)
+    with pytest.raises(ConfigError, match="starts with 'oracle'; the installed providers speak sqlite"):
+        dialect.dialect_of("oracle://h/db")
+
+
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     bare = Database(SqliteDialect(tmp_path / "nowhere" / "w.db"), SystemClock(), SystemRng())
     with pytest.raises(StoreError, match=r"nowhere/w.db: .* check that its folder is writable"):
         bare.rows("SELECT 1")
 
 
-def test_a_schema_that_is_not_ours_is_refused_with_the_command_that_helps(tmp_path: Path, url: str) -> None:
+def test_a_schema_that_is_not_ours_is_refused_with_the_command_that_helps(tmp_path: Path, sqlite_url: str) -> None:
     with pytest.raises(StoreTooOld, match=r"no tables yet.*db migrate"):
         opened(f"sqlite:///{tmp_path}/empty.db")
     for revision, words in (("0000", "this release needs"), ("9999", "newer than this release's")):
-        connection = sqlite3.connect(sqlite_path(url))
+        connection = sqlite3.connect(sqlite_path(sqlite_url))
         connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
         connection.commit()
         connection.close()
         with pytest.raises(StoreTooOld, match=words):
-            opened(url)
-    assert check(url) is SchemaState.NEWER
+            opened(sqlite_url)
+    assert check(sqlite_url) is SchemaState.NEWER
     with pytest.raises(StoreTooOld, match="restore a backup"):
-        migrate(url)
+        migrate(sqlite_url)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 
 import pytest
@@ -12,7 +13,7 @@ from windlass.app.clocks import VirtualClock
 from windlass.protocol import Outcome
 from windlass.spec import AssetCondition, AssetScheduleSpec, TaskSpec
 from windlass.states import RunType
-from windlass.store import Store, invariant_violations
+from windlass.store import Store, invariant_violations, reset
 from windlass.store.database import Transaction
 from windlass.store.invariants import INVARIANTS
 from windlass_testing.hand_driven import HandDriven, result
@@ -123,11 +124,10 @@ def test_every_invariant_has_a_planted_violation() -> None:
 
 
 @pytest.mark.parametrize("name", PLANTED)
-def test_a_planted_violation_is_found_and_names_its_promise(busy: HandDriven, name: str) -> None:
+def test_a_planted_violation_is_found_and_names_its_promise(busy: HandDriven, name: str, keyless: Store) -> None:
     store = busy.store
     run = store.queries.runs("d").items[-1]
     names = {task: busy.ti(run, task).id for task in ("done", "running", "retried", "resumed")}
-    drop_unique_keys(store)
     planted(name, store, names)
     found = {violation.name: violation for violation in invariant_violations(store.db)}
     assert name in found
@@ -135,16 +135,38 @@ def test_a_planted_violation_is_found_and_names_its_promise(busy: HandDriven, na
     assert found[name].row
 
 
-def drop_unique_keys(store: Store) -> None:
-    """Rebuild the tables without their keys: a database whose keys were lost must still be seen through."""
+@pytest.fixture
+def keyless(busy: HandDriven, kind: str, request: pytest.FixtureRequest) -> Iterator[Store]:
+    """Take the keys away from the tables: a database whose keys were lost must still be seen through."""
+    if kind == "sqlite":
+        rebuild_without_keys(busy.store)
+        yield busy.store
+        return
+    for sql in busy.store.db.rows(_DROPS):
+        busy.store.db.write(partial(Transaction.run, sql=sql[0]))
+    yield busy.store
+    reset(request.getfixturevalue("postgres_url"))
+
+
+_DROPS = """
+SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) FROM (SELECT * FROM pg_constraint
+  WHERE connamespace = current_schema()::regnamespace AND contype IN ('f', 'p', 'u') ORDER BY contype) AS keys
+UNION ALL SELECT format('DROP INDEX %s', indexrelid::regclass) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+  WHERE c.relnamespace = current_schema()::regnamespace AND indisunique
+  AND NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conindid = indexrelid)
+"""
+
+
+def rebuild_without_keys(store: Store) -> None:
     database = store.db
-    database.script("PRAGMA foreign_keys = OFF")
+    script = database._shared.executescript  # type: ignore[union-attr]
+    script("PRAGMA foreign_keys = OFF")
     for table in ("ti", "run", "attempt", "asset_delivery"):
         columns = ", ".join(
             f"{name} {'INTEGER PRIMARY KEY' if name == 'id' else ''} {f'DEFAULT {default}' if default else ''}"
             for _, name, _, _, default, _ in database.rows(f"PRAGMA table_info({table})")
         )
         copies = f"CREATE TABLE kept AS SELECT * FROM {table}; DROP TABLE {table};"
-        database.script(copies)
+        script(copies)
         filled = f"INSERT INTO {table} SELECT * FROM kept; DROP TABLE kept;"
-        database.script(f"CREATE TABLE {table} ({columns}); {filled}")
+        script(f"CREATE TABLE {table} ({columns}); {filled}")

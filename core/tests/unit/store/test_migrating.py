@@ -18,7 +18,7 @@ from windlass.store.database import schema_script
 from windlass.store.dialect import sqlite_path
 from windlass.store.migrations import downgrade, upgrade
 from windlass.store.revision import HEAD
-from windlass.store.schema import metadata, sqlite_script
+from windlass.store.schema import DIALECTS, metadata, script
 
 
 def shape(url: str) -> list[tuple[str, ...]]:
@@ -42,15 +42,16 @@ def shape(url: str) -> list[tuple[str, ...]]:
     return sorted(found)
 
 
-def test_the_shipped_script_is_the_one_that_the_tables_describe() -> None:
-    assert schema_script() == sqlite_script(), "run `python -m windlass.store.schema > …/ddl/sqlite.sql`"
+@pytest.mark.parametrize("name", DIALECTS)
+def test_the_shipped_script_is_the_one_that_the_tables_describe(name: str) -> None:
+    assert schema_script(name) == script(name), "run `python -m windlass.store.schema`"
 
 
-def test_migrations_lead_to_the_same_schema_as_the_script(tmp_path: Path, url: str) -> None:
+def test_migrations_lead_to_the_same_schema_as_the_script(tmp_path: Path, sqlite_url: str) -> None:
     other = f"sqlite:///{tmp_path}/other.db"
     upgrade(other)
-    assert current_revision(other) == current_revision(url) == HEAD
-    assert shape(other) == shape(url)
+    assert current_revision(other) == current_revision(sqlite_url) == HEAD
+    assert shape(other) == shape(sqlite_url)
 
 
 def test_the_migrated_schema_is_what_the_tables_describe(tmp_path: Path) -> None:
@@ -91,13 +92,13 @@ def test_processes_that_start_together_create_the_tables_once(tmp_path: Path) ->
     assert results == [HEAD] * 8
 
 
-def test_a_reset_forgets_everything(url: str) -> None:
-    connection = sqlite3.connect(sqlite_path(url))
+def test_a_reset_forgets_everything(sqlite_url: str) -> None:
+    connection = sqlite3.connect(sqlite_path(sqlite_url))
     connection.execute("DELETE FROM pool")
     connection.commit()
     connection.close()
-    reset(url)
-    connection = sqlite3.connect(sqlite_path(url))
+    reset(sqlite_url)
+    connection = sqlite3.connect(sqlite_path(sqlite_url))
     assert connection.execute("SELECT name FROM pool").fetchall() == [("default_pool",)]
     connection.close()
 

@@ -290,6 +290,24 @@ class TestStopping:
         (home.path / "stops").write_bytes(msgspec.json.encode([request]))
         assert home.report(workload)["stopped"] == "clear"
 
+    @pytest.mark.parametrize("fence_after", [0.3, None])
+    def test_without_renewals_it_kills_its_tasks_where_another_host_might_start_them_and_only_there(
+        self, home: Home, fence_after: float | None
+    ) -> None:
+        home.write_code(code(self.STUBBORN))
+        home.start(fence_after=fence_after)
+        workload = home.submit("polite")
+        pid = int(home.file("pids").split()[0])
+        (home.path / "down").touch()
+        if fence_after is None:
+            time.sleep(0.6)
+            assert not is_gone(pid)
+            (home.path / "down").unlink()
+            return
+        wait_for(lambda: is_gone(pid), "the end of the task while nothing can be written")
+        (home.path / "down").unlink()
+        assert home.report(workload)["lost"] == "the supervisor could not renew its leases and killed its tasks"
+
 
 class TestZygotes:
     def test_one_zygote_serves_many_tasks_each_in_a_process_of_its_own(self, home: Home) -> None:

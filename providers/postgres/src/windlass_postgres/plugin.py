@@ -56,4 +56,12 @@ def windlass_provider() -> Provider:
             ),
         ),
         hooks={"PostgresHook": "windlass_postgres.hook:PostgresHook"},
+        database_drivers={
+            "postgres": "windlass_postgres.driver:PostgresDialect",
+            "postgresql": "windlass_postgres.driver:PostgresDialect",
+        },
+        doorbells={
+            "postgres": "windlass_postgres.doorbell:PostgresListener",
+            "postgresql": "windlass_postgres.doorbell:PostgresListener",
+        },
     )

@@ -12,10 +12,11 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-from windlass.store.dialect import sqlite_path
+from windlass.store.dialect import dialect_of
+from windlass.store.migrating import SCHEMA
 
 
 def upgrade(url: str, revision: str = "head") -> None:
@@ -41,7 +42,10 @@ def _connected(url: str) -> Iterator[Config]:
     """Yield Alembic's configuration with one open transaction: an upgrade happens as a whole or not at all."""
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
-    engine = create_engine(f"sqlite:///{sqlite_path(url)}", poolclass=NullPool)
+    dialect = dialect_of(url)
+    engine = create_engine(dialect.engine_url, poolclass=NullPool, **dialect.engine_options())
     with engine.begin() as connection:
+        if dialect.exclusion is not None:
+            connection.execute(text(dialect.exclusion), {"name": SCHEMA})
         config.attributes["connection"] = connection
         yield config

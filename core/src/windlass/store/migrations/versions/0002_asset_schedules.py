@@ -14,6 +14,11 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+
+def _string(length: int) -> sa.types.TypeEngine[str]:
+    return sa.String(length).with_variant(sa.Text(collation="C"), "postgresql")
+
+
 _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 _WAITS = sa.text("run IS NULL")
 _WAITS_THROUGH_ALIAS = sa.text("run IS NULL AND alias IS NOT NULL")
@@ -23,22 +28,22 @@ _THROUGH_ALIAS = sa.text("alias IS NOT NULL")
 
 def upgrade() -> None:
     """Create the tables, and let the DAGs listen that wait for assets already."""
-    op.add_column("asset_event", sa.Column("who", sa.String(length=250), server_default="", nullable=False))
+    op.add_column("asset_event", sa.Column("who", _string(250), server_default="", nullable=False))
     _index("ix_asset_event_alias", "asset_event", ["alias", "id"], _THROUGH_ALIAS)
     op.create_table(
         "asset_listener",
         sa.Column("is_alias", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("name", sa.String(length=250), nullable=False),
-        sa.Column("dag_id", sa.String(length=250), nullable=False),
+        sa.Column("name", _string(250), nullable=False),
+        sa.Column("dag_id", _string(250), nullable=False),
         sa.PrimaryKeyConstraint("is_alias", "name", "dag_id", name=op.f("pk_asset_listener")),
     )
     op.create_index("ix_asset_listener_dag_id", "asset_listener", ["dag_id"], unique=False)
     op.create_table(
         "asset_delivery",
         sa.Column("event", _ID, autoincrement=False, nullable=False),
-        sa.Column("dag_id", sa.String(length=250), nullable=False),
+        sa.Column("dag_id", _string(250), nullable=False),
         sa.Column("asset", _ID, nullable=False),
-        sa.Column("alias", sa.String(length=250), nullable=True),
+        sa.Column("alias", _string(250), nullable=True),
         sa.Column("counts", sa.Integer(), server_default=sa.text("1"), nullable=False),
         sa.Column("run", _ID, nullable=True),
         sa.ForeignKeyConstraint(

@@ -11,11 +11,15 @@ branch_labels = None
 depends_on = None
 
 
+def _string(length: int) -> sa.types.TypeEngine[str]:
+    return sa.String(length).with_variant(sa.Text(collation="C"), "postgresql")
+
+
 def upgrade() -> None:
     """Replace the timeout by what a trigger host needs. Until now no deferral ever waited, so no row is there."""
     op.drop_column("trigger_wait", "timeout_at")
     op.add_column("trigger_wait", sa.Column("failure", sa.Text(), nullable=True))
-    op.add_column("trigger_wait", sa.Column("holder", sa.String(length=250), nullable=True))
+    op.add_column("trigger_wait", sa.Column("holder", _string(250), nullable=True))
     op.add_column("trigger_wait", sa.Column("held_until", sa.BigInteger(), nullable=True))
 
 

@@ -10,12 +10,17 @@ down_revision = "0004"
 branch_labels = None
 depends_on = None
 
+
+def _string(length: int) -> sa.types.TypeEngine[str]:
+    return sa.String(length).with_variant(sa.Text(collation="C"), "postgresql")
+
+
 _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
     """Add what is new; nothing that the release before reads changes."""
-    op.add_column("dag", sa.Column("paused_by", sa.String(length=250), nullable=True))
+    op.add_column("dag", sa.Column("paused_by", _string(250), nullable=True))
     op.add_column("dag", sa.Column("paused_reason", sa.Text(), nullable=True))
     op.add_column("run", sa.Column("interval_pending", sa.Integer(), server_default=sa.text("0"), nullable=False))
     op.create_table(
@@ -30,13 +35,13 @@ def upgrade() -> None:
     op.create_table(
         "timetable_question",
         sa.Column("id", _ID, autoincrement=True, nullable=False),
-        sa.Column("dag_id", sa.String(length=250), nullable=False),
+        sa.Column("dag_id", _string(250), nullable=False),
         sa.Column("run", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
-        sa.Column("digest", sa.String(length=64), nullable=False),
-        sa.Column("spec_version", sa.String(length=64), nullable=False),
+        sa.Column("digest", _string(64), nullable=False),
+        sa.Column("spec_version", _string(64), nullable=False),
         sa.Column("question", sa.LargeBinary(), nullable=False),
-        sa.Column("ticket", sa.String(length=64), nullable=False),
-        sa.Column("lease_id", sa.String(length=64), nullable=True),
+        sa.Column("ticket", _string(64), nullable=False),
+        sa.Column("lease_id", _string(64), nullable=True),
         sa.Column("lease_until", sa.BigInteger(), nullable=True),
         sa.Column("asked_at", sa.BigInteger(), nullable=False),
         sa.Column("answered_at", sa.BigInteger(), nullable=True),

@@ -10,6 +10,11 @@ down_revision = "0005"
 branch_labels = None
 depends_on = None
 
+
+def _string(length: int) -> sa.types.TypeEngine[str]:
+    return sa.String(length).with_variant(sa.Text(collation="C"), "postgresql")
+
+
 _OPEN = sa.text("backfill_id IS NOT NULL AND state IN ('queued','running')")
 _OF_ANY = sa.text("backfill_id IS NOT NULL")
 _UNFINISHED = sa.text("completed_at IS NULL")
@@ -18,8 +23,8 @@ _UNFINISHED = sa.text("completed_at IS NULL")
 def upgrade() -> None:
     """Add the columns, and the indexes that find a backfill's runs."""
     with op.batch_alter_table("backfill") as batch:
-        batch.add_column(sa.Column("spec_version", sa.String(length=64), server_default="", nullable=False))
-        batch.add_column(sa.Column("code_version", sa.String(length=64), server_default="", nullable=False))
+        batch.add_column(sa.Column("spec_version", _string(64), server_default="", nullable=False))
+        batch.add_column(sa.Column("code_version", _string(64), server_default="", nullable=False))
         batch.add_column(sa.Column("intervals", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
         batch.add_column(sa.Column("dealt", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
         batch.add_column(sa.Column("reached", sa.BigInteger(), nullable=True))

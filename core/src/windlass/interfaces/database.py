@@ -1,0 +1,193 @@
+"""What a database has to bring to be Windlass's own store: a driver, and the few words in which it differs.
+
+The statements are the core's, written once with ``:name`` parameters. Besides SQL that every database knows they use
+these words, which :meth:`Dialect.translate` turns into the database's own, once per statement:
+
+- ``IN IDS(:ids)`` and ``IN NAMES(:names)``: in the numbers or texts of a JSON array, so that a statement about many
+  rows has one text and one parameter whatever their number.
+- ``FOR_UPDATE``, ``FOR_UPDATE OF t``, ``FOR_UPDATE SKIP_LOCKED``, ``FOR_SHARE OF t``: lock the rows read until the end
+  of the transaction; nothing where writers exclude each other.
+- ``BYTES(column)``: the length of a text in bytes, encoded as UTF-8.
+
+A provider names its :class:`Dialect` in the manifest's ``database_drivers``, and its :class:`Listener` in
+``doorbells``, both under the scheme of the database's URL.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Any, Protocol
+
+import msgspec
+
+
+class Trouble(Enum):
+    """What an error of the driver means to who waits for the statement."""
+
+    BUSY = "busy"  # somebody holds a lock: the same statement may be tried again in a moment
+    LOCKED = "locked"  # the database has waited for a lock as long as it may
+    ROLLED_BACK = "rolled back"  # for the sake of another transaction: the whole of it may be tried again
+    DISCONNECTED = "disconnected"  # the connection is gone, and with it a transaction that was not committed
+
+
+class DriverCursor(Protocol):
+    """A statement that was run."""
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows it changed."""
+        ...
+
+    def fetchone(self) -> Any:  # noqa: ANN401 - a row's values are the database's
+        """Return the next row as a tuple, None at the end."""
+        ...
+
+    def fetchall(self) -> list[Any]:
+        """Return all rows as tuples."""
+        ...
+
+
+class DriverConnection(Protocol):
+    """A connection of the driver, in autocommit mode: transactions are begun and ended by statements."""
+
+    def execute(self, sql: Any, params: Any = ..., /) -> DriverCursor:  # noqa: ANN401 - the driver's types
+        """Run one translated statement."""
+        ...
+
+    def close(self) -> None:
+        """Close it."""
+        ...
+
+
+class Shell(msgspec.Struct, frozen=True, kw_only=True):
+    """The database's own shell: the program, its first arguments, and what its environment has besides."""
+
+    program: str
+    arguments: tuple[str, ...] = ()
+    environment: Mapping[str, str] = {}
+    #: What to do where the program is not installed, as the end of a sentence.
+    remedy: str = "install it"
+
+
+class Dialect(ABC):
+    """One database and all in which its kind differs from others. Made from a URL; connects when asked."""
+
+    #: The kind, and the name of the core's script of its schema.
+    name: str
+    #: What begins a transaction that will write.
+    begin: str = "BEGIN"
+    #: What follows an insert whose id is wanted.
+    returning: str = ""
+    #: What the driver raises, and of that what it raises when a row would break a constraint.
+    error: type[Exception]
+    violation: type[Exception]
+    #: A write excludes every other, so that nothing read inside it need be locked.
+    serial: bool = False
+    #: Several hosts may use it: leases, and no lock of one host, say who lives.
+    shared: bool = False
+    #: One connection serves all threads, since another would see another database.
+    single: bool = False
+    #: Takes ``:name`` for this transaction alone; None where writes exclude each other anyhow.
+    exclusion: str | None = None
+    #: Takes ``:name`` for the life of the connection, with 1 as answer, or 0 if another has it; None: not needed.
+    session_lock: str | None = None
+    #: Returns the database's clock in microseconds since 1970; None where that is the machine's own.
+    clock: str | None = None
+    #: Returns a row if there is a table called ``:name``.
+    has_table: str
+    #: Moves what was committed to where it belongs; None where the database does so by itself.
+    checkpoint: str | None = None
+    #: What SQLAlchemy, which runs migrations, calls this database and its driver.
+    engine_url: str
+    #: :meth:`commit` tells every host, so that a local doorbell need not.
+    rings: bool = False
+
+    def check(self) -> None:  # noqa: B027 - most have nothing to refuse
+        """Refuse what cannot keep the engine's promises.
+
+        :raises ConfigError: with the reason.
+        """
+
+    def exists(self) -> bool:
+        """Return whether there is anything to connect to; asking must not create it."""
+        return True
+
+    @abstractmethod
+    def connect(self) -> Any:  # noqa: ANN401 - the driver's
+        """Open a :class:`DriverConnection`.
+
+        :raises StoreError: if that fails, naming the database without its password.
+        """
+
+    def engine_options(self) -> Mapping[str, Any]:
+        """Return what else ``sqlalchemy.create_engine`` needs, such as a ``creator`` of connections."""
+        return {}
+
+    @abstractmethod
+    def prepare(self, connection: Any) -> None:  # noqa: ANN401 - the driver's
+        """Set what every connection of the engine needs; may find the database busy."""
+
+    @abstractmethod
+    def translate(self, sql: str) -> str:
+        """Return ``sql`` in this database's words and its driver's style of parameters."""
+
+    def sentence(self, error: Exception) -> str:
+        """Return what an error says, in one line and without the values of any row."""
+        return str(error)
+
+    @abstractmethod
+    def trouble(self, error: Exception) -> Trouble | None:
+        """Return what may be done about an error; None: nothing."""
+
+    @abstractmethod
+    def execute_many(self, connection: Any, sql: str, params: Sequence[Mapping[str, Any]]) -> int:  # noqa: ANN401
+        """Run a translated statement once per element and return how many rows were changed in all."""
+
+    @abstractmethod
+    def inserted(self, cursor: Any) -> int | None:  # noqa: ANN401 - the driver's
+        """Return the id of the row that a statement ending in :attr:`returning` inserted, None if it did not."""
+
+    def commit(self, connection: Any, *, ring: bool) -> None:  # noqa: ANN401 - the driver's
+        """End a transaction; ``ring``: it has work for the scheduler."""
+        connection.execute("COMMIT")
+
+    @abstractmethod
+    def roll_back(self, connection: Any) -> None:  # noqa: ANN401 - the driver's
+        """End a transaction that failed, if it has not ended by itself."""
+
+    @abstractmethod
+    def version(self) -> str:
+        """Return the product and its version, for people.
+
+        :raises StoreError: if it cannot be asked.
+        """
+
+    @abstractmethod
+    def erase(self, tables: Sequence[str]) -> None:
+        """Delete these tables with all they hold, as far as there are any."""
+
+    @abstractmethod
+    def shell(self) -> Shell:
+        """Return how to start the database's own shell."""
+
+
+class Listener(ABC):
+    """The listening side of a database's doorbell: made from the database's URL, used by one thread.
+
+    A ring is a hint, and may be lost: who listens looks by himself once a second. So a listener never raises; it
+    connects again by itself, and counts that as a ring.
+    """
+
+    @abstractmethod
+    def fileno(self) -> int:
+        """Return what becomes readable when a ring comes; -1 while there is no connection."""
+
+    @abstractmethod
+    def heard(self) -> bool:
+        """Swallow all rings that have come, connecting first if need be, and return whether there were any."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Stop listening."""

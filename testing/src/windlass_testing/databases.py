@@ -1,0 +1,39 @@
+"""PostgreSQL databases that hold Windlass's own tables, empty again for each test."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+from windlass.store.database import Transaction
+from windlass.store.migrating import create_tables, open_bare, require_current
+from windlass.store.revision import FIRST_ROWS
+
+_TABLES = (
+    "SELECT quote_ident(tablename) FROM pg_catalog.pg_tables"
+    " WHERE schemaname = current_schema() AND tablename <> 'alembic_version'"
+)
+_RESTART = (
+    "SELECT setval(quote_ident(sequencename)::regclass, 1, false) FROM pg_catalog.pg_sequences"
+    " WHERE schemaname = current_schema()"
+)
+
+
+def emptied(url: str) -> str:
+    """Give the PostgreSQL database at ``url`` the current tables, without any rows but the first; return ``url``.
+
+    Numbers begin at 1 again, as in a fresh database. Deleting the few rows of a test is much faster than truncating.
+    """
+    with closing(open_bare(url)) as database:
+        create_tables(database)
+        require_current(database)
+        database.write(_empty)
+    return url
+
+
+def _empty(transaction: Transaction) -> None:
+    transaction.run("SET LOCAL session_replication_role = replica")  # keys between tables need not be followed
+    transaction.run("SET LOCAL synchronous_commit = off")
+    for (table,) in transaction.rows(_TABLES):
+        transaction.run(f"DELETE FROM {table}")  # noqa: S608 - the catalogue's own names
+    transaction.rows(_RESTART)
+    transaction.run(FIRST_ROWS)
