@@ -17,6 +17,7 @@ from windlass.config import Settings
 from windlass.control import database, plugins
 from windlass.control.alive import Alive
 from windlass.errors import WindlassError
+from windlass.secrets.files import secret_files
 from windlass.store import SchemaState, Store, invariant_violations
 from windlass.store.outbox import MOST_FAILURES
 
@@ -76,6 +77,7 @@ def checks(settings: Settings) -> Iterator[Check]:
     steps: dict[str, Callable[[Settings], Iterator[Check]]] = {
         "home": _home,
         "sqlite": _sqlite,
+        "secrets": _secret_files,
         "database": _database,
         "processes": _processes,
         "plugins": _plugins,
@@ -109,6 +111,22 @@ def _private(name: str, path: Path) -> Check:
         remedy = f"chmod go= {path}"
         return Check(name=name, ok=False, finding=f"{path} is open to other users (mode {mode:04o})", remedy=remedy)
     return Check(name=name, ok=True, finding=f"{path} is private")
+
+
+def _secret_files(settings: Settings) -> Iterator[Check]:
+    """The files that define connections and variables.
+
+    A deployment may have put them there, owned by another user and for a group to read. That everybody may read them,
+    or others write them, is never meant.
+    """
+    for path in secret_files(settings.secrets.files_folder):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & (stat.S_IWGRP | stat.S_IRWXO):
+            can = "written by others" if mode & (stat.S_IWGRP | stat.S_IWOTH) else "read by every user"
+            finding = f"{path} can be {can} (mode {mode:04o}), and it may hold secrets"
+            yield Check(name="secrets", ok=False, finding=finding, remedy=f"chmod g-w,o= {path}")
+        else:
+            yield Check(name="secrets", ok=True, finding=f"{path} is closed to other users")
 
 
 def _sqlite(_settings: Settings) -> Iterator[Check]:
