@@ -1,5 +1,5 @@
-"""What no file of ours does: pickle, evaluate text, run a shell, load YAML that may construct objects, or start a Python
-that imports from the current folder.
+"""What no file of ours does: pickle, evaluate text, run a shell, load YAML that may construct objects, or start a
+Python that imports from the current folder.
 """
 
 from __future__ import annotations

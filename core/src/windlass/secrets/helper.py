@@ -19,12 +19,12 @@ from typing import Any, Final
 
 import msgspec
 
-from windlass.errors import ConfigError, ProtocolError, WindlassError
+from windlass.errors import ProtocolError
 from windlass.interfaces.secrets_backend import SecretsBackend
 from windlass.protocol.framing import MAX_FRAME, frame, recv_frame
 from windlass.registry import lookup
 from windlass.secrets.chain import Kind
-from windlass.secrets.masking import Masker, mask_named, secrets_of_arguments
+from windlass.secrets.failures import deed, sentence
 
 #: Of each backend. No more of its questions are sent than it can begin to answer; see :mod:`windlass.secrets.client`.
 THREADS: Final = 8
@@ -76,32 +76,17 @@ class Backends:
             return Response(request.id, value=self._ask(request))
         except _Unusable as unusable:
             error, did = unusable.__cause__ or unusable, f"cannot be used, so not asked for {what}"
-        except Exception as raised:  # noqa: BLE001 - whatever an SDK raises ends the lookup
-            error, did = raised, f"{_did(raised)} {what}"
-        return Response(request.id, error=f"{did}: {self._words(request.backend, error)}")
-
-    def _words(self, backend: str, error: BaseException) -> str:
-        """Return an error's sentence without secrets.
-
-        What Windlass and its providers raise is written for people, and may name an address. An SDK may quote anything
-        that it was given, such as a header with the token in it.
-        """
-        arguments = self._arguments.get(backend, {})
-        if isinstance(error, WindlassError):
-            return Masker(secrets_of_arguments(arguments)).mask(str(error))
-        text = Masker(secrets_of_arguments(arguments, everything=True)).mask(str(error))
-        return f"{type(error).__name__}: {mask_named(text)}".removesuffix(": ")
+        except BaseException as raised:  # noqa: BLE001 - whatever an SDK raises, also SystemExit, ends the lookup
+            error, did = raised, f"{deed(raised)} {what}"
+        return Response(request.id, error=f"{did}: {sentence(error, self._arguments.get(request.backend, {}))}")
 
     def _ask(self, request: Request) -> str | None:
         backend = self._backend(request.backend)
-        match request.kind:
-            case Kind.CONNECTION:
-                connection = backend.get_connection(request.key)
-                return None if connection is None else connection.to_json()
-            case Kind.VARIABLE:
-                value = backend.get_variable(request.key)
-            case Kind.CONFIG:
-                value = backend.get_config(request.key)
+        if request.kind is Kind.CONNECTION:
+            connection = backend.get_connection(request.key)
+            return None if connection is None else connection.to_json()
+        get = backend.get_variable if request.kind is Kind.VARIABLE else backend.get_config
+        value: Any = get(request.key)
         if value is not None and not isinstance(value, str):
             msg = f"its answer is no text, but {type(value).__name__}"
             raise TypeError(msg)
@@ -120,25 +105,10 @@ class Backends:
                 with self._lock:
                     del self._made[name]
                 made.set_exception(error)
-        error = made.exception()
-        if error is not None:
+        try:
+            return made.result()
+        except BaseException as error:
             raise _Unusable from error
-        return made.result()
-
-
-def _did(error: Exception) -> str:
-    """Say what a backend did that raised ``error``: an outage is no refusal, and something malformed is neither."""
-    match error:
-        case PermissionError():
-            return "refused"
-        case ConfigError():
-            return "has no usable"
-        case WindlassError():
-            return "did not give"
-        case OSError() if not isinstance(error, ValueError):  # a ValueError too: a bad header of requests, say
-            return "could not be asked for"
-        case _:
-            return "failed to give"
 
 
 def serve(line: socket.socket) -> None:

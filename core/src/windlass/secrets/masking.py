@@ -84,21 +84,6 @@ def secrets_of_arguments(arguments: Mapping[str, Any], *, everything: bool = Fal
     return texts
 
 
-#: ``token=abc``, ``"password": "abc"``, ``X-Api-Key: abc``, ``Authorization: Bearer abc``, ``header value: 'abc'``.
-#: Every repetition before the value is bounded, so that the time is linear.
-_NAMED: Final = re.compile(
-    rf"((?:{'|'.join(sorted(word.replace('_', '[_ -]?') for word in SENSITIVE_WORDS))}|header value)"
-    r"""[\w-]{0,40}["']?\s{0,3}[:=]\s{0,3}(?:(?:bearer|basic|negotiate)\s{1,3})?)"""
-    r"""(b?"[^"]*"|b?'[^']*'|[^\s,;&]+)""",
-    re.IGNORECASE,
-)
-
-
-def mask_named(text: str) -> str:
-    """Return the message of a stranger without the values that it gives under sensitive names."""
-    return _NAMED.sub(rf"\1{MASK}", text)
-
-
 def redact(data: Any, more: Iterable[str] = (), name: str = "") -> Any:  # noqa: ANN401 - JSON data
     """Return JSON data in which every value under a sensitive key is the mask."""
     if name and data not in (None, "") and is_sensitive(name, more):

@@ -300,7 +300,10 @@ def test_the_doctor_finds_secrets_that_everybody_may_read(windlass: Windlass, he
     result = windlass("doctor", "--json")
     assert result.code == 1
     assert [(row["finding"], row["remedy"]) for row in result.data if not row["ok"]] == [
-        (f"{connections} can be read by every user (mode 0644), and it may hold secrets", f"chmod g-w,o= {connections}"),
+        (
+            f"{connections} can be read by every user (mode 0644), and it may hold secrets",
+            f"chmod g-w,o= {connections}",
+        ),
         (f"{variables} can be written by others (mode 0660), and it may hold secrets", f"chmod g-w,o= {variables}"),
     ]
     connections.chmod(0o640)

@@ -252,7 +252,9 @@ def test_only_secrets_are_given_by_reference_and_only_once(place: Path) -> None:
 @pytest.mark.parametrize("where", ["environment", "home"])
 def test_how_to_reach_the_backend_is_not_kept_in_the_backend(place: Path, where: str) -> None:
     if where == "home":
-        write(place / "home" / "windlass.toml", '[secrets]\nbackend = ["vault"]\nbackend_kwargs_secret = "prod/vault"\n')
+        write(
+            place / "home" / "windlass.toml", '[secrets]\nbackend = ["vault"]\nbackend_kwargs_secret = "prod/vault"\n'
+        )
     given = {"WINDLASS__SECRETS__BACKEND_KWARGS_SECRET": "prod/vault"} if where == "environment" else {}
     with pytest.raises(
         ConfigError, match=r"secrets\.backend_kwargs says how to reach the secrets backend, .* backend_kwargs_file"

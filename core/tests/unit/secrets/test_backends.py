@@ -11,8 +11,9 @@ import pytest
 from windlass.errors import ConfigError, SecretsError
 from windlass.interfaces.secrets_backend import SecretsBackend
 from windlass.secrets.chain import Kind
+from windlass.secrets.failures import mask_named
 from windlass.secrets.helper import Backends, Request, Setup
-from windlass.secrets.masking import mask_named, secrets_of_arguments
+from windlass.secrets.masking import secrets_of_arguments
 
 ARGUMENTS = {
     "url": "https://vault.example:8200",
@@ -23,14 +24,14 @@ ARGUMENTS = {
 
 
 class Raising(SecretsBackend):
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: BaseException) -> None:
         self._error = error
 
     def get_variable(self, key: str) -> str | None:
         raise self._error
 
 
-def told(error: Exception) -> str:
+def told(error: BaseException) -> str:
     backends = Backends(Setup({"vault": ARGUMENTS}), find=lambda _kind, _name: lambda **_arguments: Raising(error))
     return str(backends.answer(Request(1, "vault", Kind.VARIABLE, "v")).error)
 
@@ -51,10 +52,12 @@ class InvalidHeader(OSError, ValueError):
         (ConfigError("it has no ://"), "has no usable variable `v`: it has no ://"),
         (SecretsError("Vault is sealed; unseal it"), "did not give variable `v`: Vault is sealed; unseal it"),
         (KeyError("data"), "failed to give variable `v`: KeyError: 'data'"),
+        (SystemExit("usage:\n  sdk FILE"), "failed to give variable `v`: SystemExit: usage: sdk FILE"),
+        (RuntimeError("x" * 5000), f"failed to give variable `v`: RuntimeError: {'x' * 1000} …"),
         (InvalidHeader("no good"), "failed to give variable `v`: InvalidHeader: no good"),
     ],
 )
-def test_an_error_says_what_happened(error: Exception, says: str) -> None:
+def test_an_error_says_what_happened(error: BaseException, says: str) -> None:
     assert told(error) == says
 
 
@@ -75,12 +78,18 @@ def test_a_providers_own_error_may_name_the_address_and_no_credential() -> None:
 @pytest.mark.parametrize(
     ("text", "masked"),
     [
-        (r"Invalid return character(s) in header value: 'hvs.x y\n'", "Invalid return character(s) in header value: ***"),
+        (
+            r"Invalid return character(s) in header value: 'hvs.x y\n'",
+            "Invalid return character(s) in header value: ***",
+        ),
         ("X-Vault-Token: hvs.x", "X-Vault-Token: ***"),
         ("Authorization: Bearer abc.def, Accept: */*", "Authorization: Bearer ***, Accept: */*"),
         ("""{"secret_id": "a b", "x": 1}""", """{"secret_id": ***, "x": 1}"""),
         ("GET /v1?access-token=abc&x=1", "GET /v1?access-token=***&x=1"),
-        ("permission denied, on get https://v/v1/secret/data/x", "permission denied, on get https://v/v1/secret/data/x"),
+        (
+            "permission denied, on get https://v/v1/secret/data/x",
+            "permission denied, on get https://v/v1/secret/data/x",
+        ),
         ("the token has expired", "the token has expired"),
     ],
 )

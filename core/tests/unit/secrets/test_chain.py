@@ -149,14 +149,18 @@ def test_a_miss_is_kept_for_less_long_than_a_value() -> None:
 
 
 def test_how_long_values_and_misses_are_kept_is_settable(tmp_path: Path) -> None:
-    chain = build_chain(settings(tmp_path, BACKEND="vault", NEGATIVE_CACHE_TTL_SECONDS="0"), plugins=VAULT)
-    for _ in range(2):
-        with pytest.raises(VariableNotDefined):
-            drive(chain.lookup(Kind.VARIABLE, "a"), None)
-    chain = build_chain(settings(tmp_path, BACKEND="vault", CACHE_TTL_SECONDS="0"), plugins=VAULT)
-    for _ in range(2):
-        with pytest.raises(VariableNotDefined):
-            drive(chain.lookup(Kind.VARIABLE, "a"), None)
+    def asks_again(answer: str | None, **given: str) -> bool:
+        chain = build_chain(
+            settings(tmp_path, BACKEND="vault", **given), environ={"WINDLASS_VAR_A": "1"}, plugins=VAULT
+        )
+        drive(chain.lookup(Kind.VARIABLE, "a"), answer)
+        return isinstance(next(chain.lookup(Kind.VARIABLE, "a"), None), Question)
+
+    assert not asks_again(None)
+    assert not asks_again("1", NEGATIVE_CACHE_TTL_SECONDS="0")
+    assert asks_again(None, NEGATIVE_CACHE_TTL_SECONDS="0")
+    assert asks_again("1", CACHE_TTL_SECONDS="0")
+    assert asks_again(None, CACHE_TTL_SECONDS="0")
 
 
 def test_whatever_a_place_raises_is_one_sentence_without_what_it_read(tmp_path: Path) -> None:
@@ -171,7 +175,7 @@ def test_whatever_a_place_raises_is_one_sentence_without_what_it_read(tmp_path: 
     with pytest.raises(SecretsError) as caught:
         drive(chain.lookup(Kind.CONNECTION, "db"))
     assert str(caught.value) == "connection `db` cannot be looked up in database of WINDLASS_CONN_DB: RuntimeError"
-    with pytest.raises(SecretsError, match="variable `v` cannot be looked up in .*: Permission denied"):
+    with pytest.raises(SecretsError, match=r"variable `v` cannot be looked up in .*: Permission denied"):
         drive(chain.lookup(Kind.VARIABLE, "v"))
 
 

@@ -174,7 +174,7 @@ def test_only_what_is_stuck_fails_and_all_else_is_asked_again(asking: Asking, fo
     asking.ask(*(f"hang {number}" for number in range(8)), "behind")
     asking.time = 5.0
     asking.ask("once", backend="other")
-    asking.drive(lambda: (folder / "once").exists())
+    asking.drive((folder / "once").exists)
     assert asking.client.deadline() == 10.0
     assert asking.outcomes == {}
     asking.time = 10.0
@@ -236,9 +236,7 @@ def test_a_helper_that_cannot_be_started_is_an_error_that_says_so(monkeypatch: p
     monkeypatch.setattr("sys.executable", "/nowhere/python")
     asking = Asking()
     asking.ask("one", "two")
-    assert asking.outcomes["two"] == (
-        "variable `two`: the secrets helper cannot be started: No such file or directory"
-    )
+    assert asking.outcomes["two"] == ("variable `two`: the secrets helper cannot be started: No such file or directory")
     assert asking.client.waiting == 0
     asking.client.close()
 
