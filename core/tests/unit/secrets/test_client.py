@@ -206,6 +206,25 @@ def test_a_question_is_asked_again_once_at_most(asking: Asking, folder: Path) ->
     assert "did not answer within 10 s" in str(asking.finish()["hang 2"])
 
 
+def test_a_burst_to_a_stuck_backend_ends_as_one(asking: Asking) -> None:
+    asking.ask("hang 1")
+    asking.time = 0.1
+    asking.ask("hang 2")
+    asking.time = 10.0
+    asking.client.expire()
+    assert set(asking.outcomes) == {"hang 1", "hang 2"}
+
+
+def test_an_answer_that_came_while_the_loop_was_busy_is_not_late(asking: Asking) -> None:
+    asking.ask("first")
+    with selectors.DefaultSelector() as loop:
+        loop.register(asking.client.fileno(), selectors.EVENT_READ)
+        assert loop.select(30)
+    asking.time = 60.0
+    asking.client.expire()
+    assert str(asking.outcomes["first"]).startswith("first by ")
+
+
 def test_a_helper_that_dies_fails_what_it_had_begun_and_what_waited_goes_on(asking: Asking) -> None:
     asking.ask(*(f"hang {number}" for number in range(7)), "die", "behind")
     outcomes = asking.finish()
