@@ -1,8 +1,11 @@
-"""What no file of ours does: pickle, evaluate text, run a shell, or load YAML that may construct objects."""
+"""What no file of ours does: pickle, evaluate text, run a shell, load YAML that may construct objects, or start a
+Python that imports from the current folder.
+"""
 
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +27,11 @@ ALLOWED = {
 }
 
 
+@functools.cache
+def tree_of(path: Path) -> ast.AST:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imports(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -42,13 +50,26 @@ def calls(tree: ast.AST) -> Iterator[str]:
                 yield "a shell"
 
 
+def unsafe_starts(tree: ast.AST) -> Iterator[str]:
+    """The commands that run our Python with a module, and put the current folder in front of what it imports."""
+    for node in ast.walk(tree):
+        words = [ast.unparse(word) for word in node.elts] if isinstance(node, ast.List | ast.Tuple) else []
+        if "sys.executable" in words and "'-m'" in words and {"'-P'", "'-I'"}.isdisjoint(words):
+            yield ast.unparse(node)
+
+
 def test_the_sources_are_found() -> None:
     assert len(SOURCES) > 200
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_file_pickles_nothing_and_evaluates_nothing(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = tree_of(path)
     assert PICKLING.isdisjoint(imports(tree))
     unsafe = {*UNSAFE_CALLS, "a shell"} - ALLOWED.get(str(path.relative_to(ROOT)), set())
     assert unsafe.isdisjoint(calls(tree))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_process_that_a_file_starts_imports_nothing_from_the_current_folder(path: Path) -> None:
+    assert list(unsafe_starts(tree_of(path))) == []

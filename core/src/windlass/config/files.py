@@ -126,6 +126,12 @@ def _reference(target: Option, kind: str, key: str, raw: object, base: Path) -> 
     if not target.secret:
         msg = f"{target.name} is not secret, so it is not given by reference; set {target.variable} itself"
         raise ConfigError(msg)
+    if kind == "secret" and target.section == "secrets":
+        msg = (
+            f"{target.name} says how to reach the secrets backend, so that it cannot be kept in there; use "
+            f"{target.key}_cmd, {target.key}_file or {target.variable}"
+        )
+        raise ConfigError(msg)
     text = str(Option("", "", section=target.section, key=key).parse(raw, base))
     return Reference(kind, str(base / text) if kind == "file" else text)
 

@@ -125,10 +125,17 @@ class Secrets(Section):
     )
     backends_order: tuple[str, ...] = _option(
         ("custom", "environment_variable", "files", "metastore"),
-        "The order of lookup; `custom` stands for the backends, `metastore` for the database.",
+        "The order of lookup; `custom` stands for the backends, and must be there if there are any, `metastore` for "
+        "the database.",
     )
     files_folder: Path = _option(".", "The folder with connections.* and variables.*.", kind="path")
-    cache_ttl_seconds: float = _option(900.0, "How long an answer of a backend, also a miss, is kept.", minimum=0)
+    cache_ttl_seconds: float = _option(900.0, "How long a value from a backend is kept; 0: not at all.", minimum=0)
+    negative_cache_ttl_seconds: float = _option(
+        60.0,
+        "How long it is kept that a backend has no such entry: so long may one that is added there stay unseen. Never "
+        "longer than `cache_ttl_seconds`.",
+        minimum=0,
+    )
 
 
 class Cli(Section):

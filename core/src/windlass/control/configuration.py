@@ -49,6 +49,11 @@ def _wrong_values(settings: Settings) -> Iterator[str]:
         if backend not in names("secrets_backends"):
             text = f"secrets.backend names {backend!r}, which no installed provider brings"
             yield f"{text}; choose one of {', '.join(sorted(names('secrets_backends')))}"
+    if settings.secrets.backend:
+        from windlass.secrets.chain import unasked_backends
+
+        if (problem := unasked_backends(settings)) is not None:
+            yield problem
 
 
 def resolved(settings: Settings) -> Settings:

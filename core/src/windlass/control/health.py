@@ -17,6 +17,7 @@ from windlass.config import Settings
 from windlass.control import database, plugins
 from windlass.control.alive import Alive
 from windlass.errors import WindlassError
+from windlass.secrets.files import secret_files
 from windlass.store import SchemaState, Store, invariant_violations
 from windlass.store.dialect import dialect_of
 from windlass.store.outbox import MOST_FAILURES
@@ -77,6 +78,7 @@ def checks(settings: Settings) -> Iterator[Check]:
     steps: dict[str, Callable[[Settings], Iterator[Check]]] = {
         "home": _home,
         "driver": _driver,
+        "secrets": _secret_files,
         "database": _database,
         "processes": _processes,
         "plugins": _plugins,
@@ -118,6 +120,22 @@ def _driver(settings: Settings) -> Iterator[Check]:
         yield from _sqlite()
     else:
         yield Check(name=dialect.name, ok=True, finding=dialect.version())
+
+
+def _secret_files(settings: Settings) -> Iterator[Check]:
+    """The files that define connections and variables.
+
+    A deployment may have put them there, owned by another user and for a group to read. That everybody may read them,
+    or others write them, is never meant.
+    """
+    for path in secret_files(settings.secrets.files_folder):
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & (stat.S_IWGRP | stat.S_IRWXO):
+            can = "written by others" if mode & (stat.S_IWGRP | stat.S_IWOTH) else "read by every user"
+            finding = f"{path} can be {can} (mode {mode:04o}), and it may hold secrets"
+            yield Check(name="secrets", ok=False, finding=finding, remedy=f"chmod g-w,o= {path}")
+        else:
+            yield Check(name="secrets", ok=True, finding=f"{path} is closed to other users")
 
 
 def _sqlite() -> Iterator[Check]:

@@ -9,12 +9,15 @@ class SecretsBackend:
     """Looks up connections, variables and configuration in a store of secrets.
 
     Made with the keyword arguments that ``secrets.backend_kwargs`` gives, in the secrets helper, a process of its own
-    that holds the SDK and the credentials. Its methods are called from several threads, each with 10 seconds to
-    answer, and the answers, misses too, are kept for ``secrets.cache_ttl_seconds``.
+    that holds the SDK and the credentials. Its methods are called from up to eight threads. Each call has 10 seconds,
+    with the making of the backend if it is the first; one that takes longer is stuck, and the process is killed and
+    started again. Values are kept for ``secrets.cache_ttl_seconds``, misses for ``secrets.negative_cache_ttl_seconds``.
 
     Each method has three outcomes: the value; None when the store answered that there is no such entry, and the next
     place is asked; an exception when the store refused or could not be reached. That ends the lookup, since another
-    place might know an older value, and its message, which must hold no secret, is what the task sees.
+    place might know an older value, and its message is what the task sees. A
+    :class:`~windlass.errors.SecretsError` should say in a sentence what happened, without a secret. Of an SDK's own
+    exception the message is passed on too, as far as what the backend was made with can be hidden in it.
     """
 
     def get_conn_value(self, conn_id: str) -> str | None:

@@ -1,8 +1,9 @@
 """The lookup chain: which places are asked for a connection or a variable, in which order, and what their answers mean.
 
 The first place that has it answers; nothing is merged. A place that refuses or is down ends the lookup with its error,
-because a later place might hold an older value. Answers of external backends, misses too, are kept for a while; the
-environment, files and database are cheap to ask and always current.
+because a later place might hold an older value. Answers of external backends are kept for a while, misses for a
+shorter one, so that what is added is soon found; the environment, files and database are cheap to ask and always
+current.
 
 A lookup is a generator that talks to no backend itself: it yields a :class:`Question` for the helper process and is
 sent the answer. So one piece of code serves the supervisor, which must not wait, and the command line, which may.
@@ -16,7 +17,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from windlass.config import Settings
-from windlass.errors import ConfigError, ConnectionNotDefined, VariableNotDefined
+from windlass.errors import ConfigError, ConnectionNotDefined, SecretsError, VariableNotDefined, WindlassError
 from windlass.interfaces.connection import Connection
 from windlass.interfaces.secrets_backend import SecretsBackend
 from windlass.registry import Registry, registry
@@ -56,9 +57,17 @@ _KEPT = 10_000
 class Chain:
     """The places, in order."""
 
-    def __init__(self, places: Sequence[Place], ttl: float = 900.0, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        places: Sequence[Place],
+        ttl: float = 900.0,
+        miss_ttl: float = 60.0,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Make a chain of ``places``, which keeps values ``ttl`` seconds, and misses ``miss_ttl``, but no longer."""
         self.places = tuple(places)
         self._ttl = ttl
+        self._miss_ttl = min(miss_ttl, ttl)
         self._now = now
         self._kept: dict[Question, tuple[float, str | None]] = {}
 
@@ -73,16 +82,24 @@ class Chain:
         A configuration entry is looked for in external backends only; None when none has it.
 
         :raises ConnectionNotDefined: or VariableNotDefined, naming the places that were asked.
-        :raises SecretsError: what the driver throws in when a backend refused or did not answer.
+        :raises SecretsError: what the driver throws in when a backend refused or did not answer; or if a place fails.
         :raises ConfigError: if a place holds something malformed.
         """
         for place in self.places:
-            if place.source is not None:
-                found = _ask(place.source, kind, key)
-            else:
-                question = Question(place.backend, kind, key)
-                answer = yield from self._remote(question)
-                found = _understand(kind, key, answer, place)
+            try:
+                if place.source is not None:
+                    found = _ask(place.source, kind, key)
+                else:
+                    answer = yield from self._remote(Question(place.backend, kind, key))
+                    found = _understand(kind, key, answer, place)
+            except WindlassError:
+                raise
+            except Exception as error:  # whoever waits gets an answer, whatever has happened
+                # Only what the system says is told: the text of any other error may quote what was read.
+                why = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+                where = place.label.format(variable=_variable(kind, key))
+                msg = f"{kind} `{key}` cannot be looked up in {where}: {why}"
+                raise SecretsError(msg) from error
             if found is not None:
                 return found
         if kind is Kind.CONFIG:
@@ -94,19 +111,24 @@ class Chain:
         if kept is not None and kept[0] > self._now():
             return kept[1]
         answer = yield question
-        if self._ttl > 0:
+        ttl = self._miss_ttl if answer is None else self._ttl
+        if ttl > 0:
             if len(self._kept) >= _KEPT:
                 self._kept.clear()
-            self._kept[question] = (self._now() + self._ttl, answer)
+            self._kept[question] = (self._now() + ttl, answer)
         return answer
 
     def _missing(self, kind: Kind, key: str) -> ConnectionNotDefined | VariableNotDefined:
-        variable = (CONNECTION_PREFIX if kind is Kind.CONNECTION else VARIABLE_PREFIX) + key.upper()
+        variable = _variable(kind, key)
         looked = ", ".join(place.label.format(variable=variable) for place in self.places)
         text = f"{kind} `{key}` is not defined; looked in: {looked or 'nowhere'}. "
         if kind is Kind.CONNECTION:
             return ConnectionNotDefined(f"{text}Add it with `windlass connections add {key} …`, or set {variable}")
         return VariableNotDefined(f"{text}Set it with `windlass variables set {key} …`, or give a default")
+
+
+def _variable(kind: Kind, key: str) -> str:
+    return (CONNECTION_PREFIX if kind is Kind.CONNECTION else VARIABLE_PREFIX) + key.upper()
 
 
 def _ask(source: SecretsBackend, kind: Kind, key: str) -> Connection | str | None:
@@ -125,6 +147,16 @@ def _understand(kind: Kind, key: str, answer: str | None, place: Place) -> Conne
         raise ConfigError(msg) from None
 
 
+def unasked_backends(settings: Settings) -> str | None:
+    """Return what is wrong if backends are configured and the order of lookup leaves them out, else None."""
+    if not settings.secrets.backend or "custom" in settings.secrets.backends_order:
+        return None
+    return (
+        f"secrets.backend names {', '.join(settings.secrets.backend)}, but secrets.backends_order leaves the backends "
+        "out, so that none would ever be asked; add `custom` to secrets.backends_order, or empty secrets.backend"
+    )
+
+
 def build_chain(
     settings: Settings,
     database: SecretsBackend | None = None,
@@ -140,7 +172,7 @@ def build_chain(
         environ: the environment, by default this process's.
         plugins: knows the backends, by default this process's registry.
 
-    :raises ConfigError: if the order names a place that does not exist.
+    :raises ConfigError: if the order names a place that does not exist, or leaves configured backends out.
     :raises PluginError: if no installed provider brings a configured backend.
     """
     known = registry() if plugins is None else plugins
@@ -160,4 +192,6 @@ def build_chain(
             msg = f"secrets.backends_order names {name!r}; there is {', '.join(places)}"
             raise ConfigError(msg)
         chosen += places[name]
-    return Chain(chosen, settings.secrets.cache_ttl_seconds)
+    if (problem := unasked_backends(settings)) is not None:
+        raise ConfigError(problem)
+    return Chain(chosen, settings.secrets.cache_ttl_seconds, settings.secrets.negative_cache_ttl_seconds)

@@ -20,6 +20,7 @@ from windlass.interfaces.secrets_backend import SecretsBackend
 
 T = TypeVar("T")
 
+_STEMS: Final = ("connections", "variables")
 SUFFIXES: Final = (".toml", ".yaml", ".yml", ".json", ".env")
 
 
@@ -44,6 +45,11 @@ class FileSource(SecretsBackend):
         :raises ConfigError: if a file cannot be understood.
         """
         return self._variables.get(key)
+
+
+def secret_files(folder: Path) -> list[Path]:
+    """Return the files of a folder that define connections or variables, as far as there are any."""
+    return [path for stem in _STEMS for suffix in SUFFIXES if (path := folder / f"{stem}{suffix}").is_file()]
 
 
 class _Loaded(Generic[T]):

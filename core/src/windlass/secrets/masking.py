@@ -25,6 +25,8 @@ MASK: Final = "***"
 MIN_LENGTH: Final = 3
 #: Base64 says little of a text in few characters; fewer than these are not looked for.
 _MIN_BASE64: Final = 6
+#: Shorter arguments are hidden only under a sensitive name.
+_MIN_UNNAMED: Final = 8
 
 #: Words that make the name of a variable, an extra key or a field sensitive.
 SENSITIVE_WORDS: Final = frozenset(
@@ -69,6 +71,17 @@ def secrets_of_variable(key: str, value: str, more: Iterable[str] = ()) -> list[
             texts += _all_texts(_json_or_none(value))
         return texts
     return _sensitive_values(_json_or_none(value), tuple(more)) if value[:1] in {"{", "["} else []
+
+
+def secrets_of_arguments(arguments: Mapping[str, Any], *, everything: bool = False) -> list[str]:
+    """Return the texts to hide of a backend's arguments: those under a sensitive name, or all that could be a secret.
+
+    Short ones under other names are left: a mount called ``secret``, and every message with that word, is no secret.
+    """
+    texts = _sensitive_values(arguments, ())
+    if everything:
+        texts += [text for text in _all_texts(arguments) if len(text) >= _MIN_UNNAMED]
+    return texts
 
 
 def redact(data: Any, more: Iterable[str] = (), name: str = "") -> Any:  # noqa: ANN401 - JSON data

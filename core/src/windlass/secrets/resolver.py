@@ -102,7 +102,7 @@ class Resolver:
     def _wait(self, kind: Kind, key: str) -> Connection | str | None:
         outcome: list[tuple[Connection | str | None, WindlassError | None]] = []
         self.resolve(kind, key, lambda value, error: outcome.append((value, error)))
-        while not outcome and self._helper is not None:
+        if not outcome and self._helper is not None:
             self._helper.wait()
         value, error = outcome[0]
         if error is not None:

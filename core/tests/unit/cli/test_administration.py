@@ -203,15 +203,13 @@ def test_a_wrong_configuration_exits_2(windlass: Windlass, monkeypatch: pytest.M
     monkeypatch.setenv("WINDLASS__CORE__EXECUTOR", "MoonExecutor")
     monkeypatch.setenv("WINDLASS__CORE__DEFAULT_TIMEZONE", "Mars/Olympus")
     monkeypatch.setenv("WINDLASS__CORE__DAGS_FOLDER", "/nowhere/at/all")
+    monkeypatch.setenv("WINDLASS__SECRETS__BACKEND", "moonvault")
+    monkeypatch.setenv("WINDLASS__SECRETS__BACKENDS_ORDER", "files")
     result = windlass("config", "lint", "--json")
     assert result.code == 2
     found = [row["problem"] for row in result.data]
-    assert [next(word for word in ("parallelism", "folder", "zone", "Moon") if word in text) for text in found] == [
-        "parallelism",
-        "folder",
-        "zone",
-        "Moon",
-    ], "all of them, not only the first"
+    words = ["parallelism", "folder", "zone", "Moon", "moonvault', which", "add `custom`"]
+    assert [next(word for word in words if word in text) for text in found] == words, "all of them, not only the first"
     assert "parallelism" in windlass("dags", "list").err, "any other command stops at the first"
 
 
@@ -292,6 +290,25 @@ def test_the_doctor_finds_an_open_home_and_a_missing_database(
     elsewhere = here.home / "elsewhere"
     monkeypatch.setenv("WINDLASS_HOME", str(elsewhere))
     assert "the first use creates it" in windlass("doctor").out
+
+
+def test_the_doctor_finds_secrets_that_everybody_may_read(windlass: Windlass, here: Installation) -> None:
+    connections, variables = here.home / "connections.toml", here.home / "variables.env"
+    for path, mode in ((connections, 0o644), (variables, 0o660)):
+        path.write_text("")
+        path.chmod(mode)
+    result = windlass("doctor", "--json")
+    assert result.code == 1
+    assert [(row["finding"], row["remedy"]) for row in result.data if not row["ok"]] == [
+        (
+            f"{connections} can be read by every user (mode 0644), and it may hold secrets",
+            f"chmod g-w,o= {connections}",
+        ),
+        (f"{variables} can be written by others (mode 0660), and it may hold secrets", f"chmod g-w,o= {variables}"),
+    ]
+    connections.chmod(0o640)
+    variables.chmod(0o600)
+    assert windlass("doctor").code == 0
 
 
 def test_the_doctor_finds_broken_promises(windlass: Windlass, here: Installation) -> None:

@@ -249,6 +249,21 @@ def test_only_secrets_are_given_by_reference_and_only_once(place: Path) -> None:
         load(place, WINDLASS__CORE__FERNET_KEY="a", WINDLASS__CORE__FERNET_KEY_CMD="echo a")
 
 
+@pytest.mark.parametrize("where", ["environment", "home"])
+def test_how_to_reach_the_backend_is_not_kept_in_the_backend(place: Path, where: str) -> None:
+    if where == "home":
+        write(
+            place / "home" / "windlass.toml", '[secrets]\nbackend = ["vault"]\nbackend_kwargs_secret = "prod/vault"\n'
+        )
+    given = {"WINDLASS__SECRETS__BACKEND_KWARGS_SECRET": "prod/vault"} if where == "environment" else {}
+    with pytest.raises(
+        ConfigError, match=r"secrets\.backend_kwargs says how to reach the secrets backend, .* backend_kwargs_file"
+    ):
+        load(place, **given)
+    loaded = load(place, WINDLASS__SECRETS__BACKEND_KWARGS_CMD="echo {}") if where == "environment" else None
+    assert loaded is None or loaded.resolve().secrets.backend_kwargs == {}
+
+
 def test_a_providers_setting_is_known_when_it_is_declared(place: Path) -> None:
     option = Option("eu-west-1", "Where.", section="aws", key="region")
     environ = {"WINDLASS_HOME": str(place / "home"), "WINDLASS__AWS__REGION": "us-east-1"}

@@ -134,6 +134,60 @@ def test_answers_and_misses_of_backends_are_kept_for_a_while_and_errors_are_not(
     assert drive(chain.lookup(Kind.VARIABLE, "a"), "2")[0] == "2"
 
 
+def test_a_miss_is_kept_for_less_long_than_a_value() -> None:
+    now = 0.0
+    chain = Chain([Place("backend vault", None, "vault")], ttl=900, miss_ttl=60, now=lambda: now)
+    assert drive(chain.lookup(Kind.VARIABLE, "a"), "1")[0] == "1"
+    with pytest.raises(VariableNotDefined):
+        drive(chain.lookup(Kind.VARIABLE, "b"), None)
+    now = 59.0
+    with pytest.raises(VariableNotDefined):
+        drive(chain.lookup(Kind.VARIABLE, "b"))
+    now = 60.0
+    assert drive(chain.lookup(Kind.VARIABLE, "b"), "added")[0] == "added"
+    assert drive(chain.lookup(Kind.VARIABLE, "a")) == ("1", [])
+
+
+def test_how_long_values_and_misses_are_kept_is_settable(tmp_path: Path) -> None:
+    def asks_again(answer: str | None, **given: str) -> bool:
+        chain = build_chain(
+            settings(tmp_path, BACKEND="vault", **given), environ={"WINDLASS_VAR_A": "1"}, plugins=VAULT
+        )
+        drive(chain.lookup(Kind.VARIABLE, "a"), answer)
+        return isinstance(next(chain.lookup(Kind.VARIABLE, "a"), None), Question)
+
+    assert not asks_again(None)
+    assert not asks_again("1", NEGATIVE_CACHE_TTL_SECONDS="0")
+    assert asks_again(None, NEGATIVE_CACHE_TTL_SECONDS="0")
+    assert asks_again("1", CACHE_TTL_SECONDS="0")
+    assert asks_again(None, CACHE_TTL_SECONDS="0")
+
+
+def test_whatever_a_place_raises_is_one_sentence_without_what_it_read(tmp_path: Path) -> None:
+    class Broken(SecretsBackend):
+        def get_connection(self, conn_id: str) -> Connection | None:
+            raise RuntimeError("s3cret")
+
+        def get_variable(self, key: str) -> str | None:
+            raise PermissionError(13, "Permission denied", "/etc/variables")
+
+    chain = Chain([Place("database of {variable}", Broken())])
+    with pytest.raises(SecretsError) as caught:
+        drive(chain.lookup(Kind.CONNECTION, "db"))
+    assert str(caught.value) == "connection `db` cannot be looked up in database of WINDLASS_CONN_DB: RuntimeError"
+    with pytest.raises(SecretsError, match=r"variable `v` cannot be looked up in .*: Permission denied"):
+        drive(chain.lookup(Kind.VARIABLE, "v"))
+
+
+def test_an_order_that_leaves_configured_backends_out_is_a_mistake(tmp_path: Path) -> None:
+    given = settings(tmp_path, BACKEND="vault", BACKENDS_ORDER="environment_variable,files")
+    with pytest.raises(
+        ConfigError, match=r"secrets\.backend names vault, but secrets\.backends_order leaves .* add `custom`"
+    ):
+        build_chain(given, plugins=VAULT)
+    assert not build_chain(settings(tmp_path, BACKENDS_ORDER="environment_variable")).needs_helper
+
+
 def test_a_configuration_entry_is_looked_for_in_backends_only(chain: Chain) -> None:
     assert drive(chain.lookup(Kind.CONFIG, "all"), None)[0] is None
     assert drive(chain.lookup(Kind.CONFIG, "fernet"), "key")[0] == "key"

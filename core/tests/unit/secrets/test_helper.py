@@ -21,13 +21,6 @@ from windlass.secrets.resolver import Resolver, backend_arguments, resolve_setti
 
 pytestmark = pytest.mark.processes
 
-PLUGIN = """
-from windlass.plugin import Provider, hookimpl
-
-@hookimpl
-def windlass_provider():
-    return Provider(name="fake", secrets_backends={"fake": "fake_backend:Fake", "worse": "fake_backend:Worse"})
-"""
 BACKEND = """
 import os, time
 from windlass.backends import Connection, SecretsBackend
@@ -57,16 +50,8 @@ class Worse(SecretsBackend):
 
 
 @pytest.fixture
-def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Install a distribution with a backend where the helper process finds it."""
-    (tmp_path / "fake_plugin.py").write_text(PLUGIN)
-    (tmp_path / "fake_backend.py").write_text(BACKEND)
-    info = tmp_path / "fake-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: fake\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[windlass.providers]\nfake = fake_plugin\n")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setenv("WINDLASS_HOME", str(tmp_path / "home"))
+def installed(install: Callable[[str, dict[str, str]], None]) -> None:
+    install(BACKEND, {"fake": "Fake", "worse": "Worse"})
 
 
 Open = Callable[..., Resolver]
