@@ -100,7 +100,7 @@ class Blocking(Variant):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         while not self._look():
             await asyncio.sleep(0)
-            time.sleep(0.7)  # noqa: ASYNC251 - the point
+            time.sleep(2.0)  # noqa: ASYNC251 - the point
         yield TriggerEvent(self.name)
 
 
