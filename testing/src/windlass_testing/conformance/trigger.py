@@ -18,8 +18,8 @@ from windlass.triggers import BaseTrigger, TriggerEvent
 from windlass_testing.conformance.suite import Suite, must_give
 from windlass_testing.fixtures import Given
 
-#: How often another thread may wake up, a hundredth of a second after the last time, during one step of a trigger. What a
-#: busy machine takes from the loop it takes from that thread as well; only a step that blocks lets it wake so often.
+#: How often another thread, which sleeps a hundredth of a second at a time, may wake up during one step of a trigger.
+#: What a busy machine takes from the loop it takes from that thread as well: only a step that blocks lets it wake often.
 _MOST_TICKS: Final = 40
 _TICK: Final = 0.01
 _PATIENCE: Final = 30.0
