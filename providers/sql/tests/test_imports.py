@@ -1,0 +1,16 @@
+"""What a DAG file imports costs no driver."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.budget
+def test_no_driver_is_imported_before_a_connection_is_made() -> None:
+    modules = ", ".join(f"windlass_sql.{name}" for name in ("operators", "checks", "sensors", "transfer", "hook"))
+    code = f"import {modules}; import sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not set(done.stdout.split()) & {"sqlite3", "pandas", "polars", "sqlalchemy", "ssl"}
