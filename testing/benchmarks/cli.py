@@ -13,10 +13,11 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from testing.benchmarks import backfilling, breakdown, cold, history, large, machine, report, stores, waits
+from testing.benchmarks import backfilling, breakdown, cold, history, large, machine, report, s3_transfers, stores, waits
 from testing.benchmarks.engine import BenchmarkError
 from testing.benchmarks.measures import Measure
 from testing.benchmarks.peers import PEERS, Peer
+from testing.benchmarks.postgres import POSTGRES
 from testing.benchmarks.simulations import SIMULATIONS
 from testing.benchmarks.workloads import OPT_IN, WORKLOADS, Session
 
@@ -27,10 +28,11 @@ _LARGE = {
     "many-runs": large.many_active_runs,
     "waits": waits.many_waits,
     "backfill": backfilling.backfill,
+    "s3": s3_transfers.s3_transfers,
     "postgresql": stores.postgresql,
 }
-_ALL = {**WORKLOADS, "cold": cold.cold, "install": cold.install, **_LARGE, **SIMULATIONS}
-_OPT_IN = OPT_IN | {"install", *_LARGE, *SIMULATIONS}
+_ALL = {**WORKLOADS, "cold": cold.cold, "install": cold.install, **_LARGE, **SIMULATIONS, **POSTGRES}
+_OPT_IN = OPT_IN | {"install", *_LARGE, *SIMULATIONS, *POSTGRES}
 _SOURCES = Path(__file__).resolve().parents[2] / "core" / "src"
 
 

@@ -14,4 +14,5 @@ from windlass.interfaces.priority import PriorityWeightStrategy as PriorityWeigh
 from windlass.interfaces.secrets_backend import SecretsBackend as SecretsBackend
 from windlass.interfaces.stores import ArtifactStore as ArtifactStore
 from windlass.interfaces.stores import LogStore as LogStore
+from windlass.interfaces.stores import Stored as Stored
 from windlass.interfaces.xcom_codec import XComCodec as XComCodec

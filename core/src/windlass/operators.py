@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from windlass.authoring.crossing import check_source as check_source
+from windlass.authoring.crossing import crossing_call as crossing_call
+from windlass.authoring.crossing import source_of as source_of
 from windlass.authoring.operator import BaseOperator as BaseOperator
 from windlass.authoring.operator import Context as Context
 from windlass.authoring.operators.branch_time import BranchDateTimeOperator as BranchDateTimeOperator

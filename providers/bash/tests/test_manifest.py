@@ -1,34 +1,46 @@
-"""What windlass-bash brings, and that looking it up imports none of it."""
+"""What windlass-bash promises as a provider, an operator and a sensor; its own behaviour is tested beside this."""
 
 from __future__ import annotations
 
-import importlib
-import subprocess
-import sys
-from importlib.metadata import entry_points
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from windlass_bash.plugin import windlass_provider
+from windlass_bash.operators import BashOperator
+from windlass_bash.sensors import BashSensor
+from windlass_testing.conformance import OperatorSuite, ProviderSuite, SensorSuite
 
 
-def test_the_entry_point_names_the_manifest() -> None:
-    (entry,) = entry_points(group="windlass.providers", name="bash")
-    assert entry.load().windlass_provider is windlass_provider
+class TestProvider(ProviderSuite):
+    distribution = "windlass-bash"
 
 
-def test_everything_in_the_manifest_exists() -> None:
-    manifest = windlass_provider()
-    for names in (manifest.operators, manifest.sensors, manifest.task_decorators):
-        for dotted in names.values():
-            module, _, attribute = dotted.partition(":")
-            assert callable(getattr(importlib.import_module(module), attribute))
+class TestBashOperator(OperatorSuite):
+    operator_class = BashOperator
+    arguments = {"bash_command": "echo one; echo two"}
+    result = "two"
+    template_values = {"env": {"WORD": "{{ params.conformance }}"}}
+
+    @pytest.fixture
+    def endless_arguments(self, tmp_path: Path) -> Mapping[str, Any]:
+        self.pids = tmp_path / "pids"
+        command = f"sleep 600 & echo $! > {self.pids}.new; mv {self.pids}.new {self.pids}; wait"
+        return {"bash_command": command}
+
+    def is_at_work(self) -> bool:
+        return self.pids.exists()
+
+    def is_gone(self) -> bool:
+        try:
+            return Path(f"/proc/{int(self.pids.read_text())}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+        except FileNotFoundError:
+            return True
 
 
-@pytest.mark.budget
-def test_the_manifest_imports_neither_the_operators_nor_authoring() -> None:
-    code = "import windlass_bash.plugin, sys; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    seen = set(done.stdout.split())
-    assert {name for name in seen if name.startswith("windlass_bash")} == {"windlass_bash", "windlass_bash.plugin"}
-    assert not any(name.startswith(("windlass.authoring", "windlass.registry")) for name in seen)
+class TestBashSensor(SensorSuite):
+    operator_class = BashSensor
+    arguments = {"bash_command": "exit 0"}
+    waiting_arguments = {"bash_command": "exit 1"}
+    template_values = {"env": {"WORD": "{{ params.conformance }}"}}

@@ -1,34 +1,10 @@
-"""What windlass-vault brings, and that looking it up imports none of it."""
+"""What windlass-vault promises as a provider; its own behaviour is tested beside this."""
 
 from __future__ import annotations
 
-import importlib
-import subprocess
-import sys
-from importlib.metadata import entry_points
-
-import pytest
-
-from windlass_vault.plugin import windlass_provider
+from windlass_testing.conformance import ProviderSuite
 
 
-def test_the_entry_point_names_the_manifest() -> None:
-    (entry,) = entry_points(group="windlass.providers", name="vault")
-    assert entry.load().windlass_provider is windlass_provider
-
-
-def test_everything_in_the_manifest_exists() -> None:
-    manifest = windlass_provider()
-    for names in (manifest.operators, manifest.sensors, manifest.task_decorators):
-        for dotted in names.values():
-            module, _, attribute = dotted.partition(":")
-            assert callable(getattr(importlib.import_module(module), attribute))
-
-
-@pytest.mark.budget
-def test_the_manifest_imports_neither_the_operators_nor_authoring() -> None:
-    code = "import windlass_vault.plugin, sys; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    seen = set(done.stdout.split())
-    assert {name for name in seen if name.startswith("windlass_vault")} == {"windlass_vault", "windlass_vault.plugin"}
-    assert not any(name.startswith(("windlass.authoring", "windlass.registry")) for name in seen)
+class TestProvider(ProviderSuite):
+    distribution = "windlass-vault"
+    not_secret = ("jwt_token_path", "token_path")  # paths

@@ -100,6 +100,12 @@ with daily("task_dates"):
     EmptyOperator(task_id="early", end_date=datetime(2024, 3, 3, tzinfo=UTC))
     EmptyOperator(task_id="always")
 
+with daily("task_dates_between"):
+    # A task in the middle begins later than its DAG.
+    late = EmptyOperator(task_id="late", start_date=datetime(2024, 3, 4, tzinfo=UTC))
+    EmptyOperator(task_id="first") >> late >> EmptyOperator(task_id="last")
+    late >> EmptyOperator(task_id="anyway", trigger_rule="all_done")
+
 # --- Timeouts and limits ------------------------------------------------------------------------------------------
 
 with DAG("run_timeout", schedule=None, dagrun_timeout=timedelta(minutes=1)):

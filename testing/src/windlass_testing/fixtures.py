@@ -62,6 +62,12 @@ class Given:
         """Take ``verb`` in, as :meth:`ask` does."""
         self.ask(verb)
 
+    def hook_class(self, conn_type: str | None) -> Any:
+        """Return the hook class of a type of connection, from the manifests of what is installed."""
+        from windlass.registry import registry
+
+        return registry().hook_class(conn_type)
+
     def _connection(self, conn_id: str) -> Connection:
         value = self.connections.get(conn_id)
         if value is None:

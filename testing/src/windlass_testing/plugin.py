@@ -1,4 +1,4 @@
-"""The pytest plugin that `windlass-testing` registers under the name `windlass`.
+"""The pytest plugin that `windlass-testing` registers under the name `windlass`: fixtures, and what suites need.
 
 pytest imports this module at start-up in every environment where the distribution is installed, so it imports
 nothing of Windlass at module level: a fixture imports what it needs when a test asks for it.
@@ -6,16 +6,22 @@ nothing of Windlass at module level: a fixture imports what it needs when a test
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
+# A suite's assertions shall explain themselves as those of a test file do.
+pytest.register_assert_rewrite("windlass_testing.conformance")
+
 if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
+
     from windlass.app.clocks import VirtualClock
     from windlass.app.inproc.bag import DagBag
+    from windlass_testing.fakes.vault import FakeVault
     from windlass_testing.fixtures import Given, RunDag, RunTask, SetConnection, SetVariable
     from windlass_testing.servers import MysqlServer, PostgresServer
 
@@ -38,6 +44,41 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(
         "windlass_dags", "The DAG folder that dag_bag loads, relative to the root of the project.", default="dags"
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the report of a test that deviates from its suite carry the reason."""
+    for item in items:
+        reason = getattr(getattr(item, "function", None), "windlass_deviation", None)
+        if reason is not None:
+            item.user_properties.append(("windlass_deviation", reason))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With `--require-services`, turn the skip of a test that needs a server into a failure."""
+    report = yield
+    needed = item.config.getoption("--require-services") and item.get_closest_marker("services") is not None
+    if needed and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"--require-services, and this test was to be skipped. {reason}"
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """List every deviation from a conformance suite, whatever became of its test."""
+    reports = [report for group in terminalreporter.stats.values() for report in group]
+    told = {
+        f"{report.nodeid}: {value}"
+        for report in reports
+        for name, value in getattr(report, "user_properties", ())
+        if name == "windlass_deviation"
+    }
+    if told:
+        terminalreporter.section("deviations from conformance suites")
+        for line in sorted(told):
+            terminalreporter.line(line)
 
 
 @pytest.fixture(scope="session")
@@ -123,6 +164,22 @@ def run_task(windlass_given: Given, virtual_clock: VirtualClock) -> RunTask:
     from windlass_testing.fixtures import RunTask
 
     return RunTask(windlass_given, virtual_clock)
+
+
+@pytest.fixture(scope="session")
+def fake_vault_server() -> Iterator[FakeVault]:
+    """The server behind `fake_vault`, started once."""
+    from windlass_testing.fakes.vault import FakeVault
+
+    with FakeVault() as vault:
+        yield vault
+
+
+@pytest.fixture
+def fake_vault(fake_vault_server: FakeVault) -> FakeVault:
+    """A Vault with its real protocol, for this test alone: `fake_vault.url` and `fake_vault.root_token`."""
+    fake_vault_server.reset()
+    return fake_vault_server
 
 
 @contextmanager

@@ -40,6 +40,7 @@ from windlass.protocol import (
     Finish,
     Outcome,
     TimetableAnswer,
+    TimetablePage,
     TimetableQuestion,
     XComSet,
     XComValue,
@@ -74,7 +75,7 @@ def _nothing(_name: str) -> None:
 
 
 #: What a plugin's timetable answers; raising is what a timetable that raises does.
-TimetableScript = Callable[[TimetableQuestion], TimetableAnswer | None]
+TimetableScript = Callable[[TimetableQuestion], TimetableAnswer | TimetablePage | None]
 
 
 def _no_run(_question: TimetableQuestion) -> None:

@@ -169,7 +169,7 @@ def test_positional_arguments_of_an_operator_are_a_type_error() -> None:
 
 def test_operators_translate_legacy_arguments_before_erring() -> None:
     class Renamed(BaseOperator):
-        legacy_arguments = {"old": "new"}  # noqa: RUF012 - as an author writes it
+        legacy_arguments = {"old": "new"}
 
         def __init__(self, *, new: int = 0, **kwargs: Any) -> None:
             super().__init__(**kwargs)

@@ -9,14 +9,15 @@ from typing import Any, Self
 import pytest
 from testing.tests.conformance.steps import good
 
-from windlass import DAG
+from windlass import DAG, Asset
 from windlass.backends import PriorityWeightStrategy
+from windlass.control import BackfillRequest, BackfillRow
 from windlass.errors import AuthoringError
 from windlass.interfaces.provider import Provider
 from windlass.operators import EmptyOperator
 from windlass.registry.catalog import Catalog
 from windlass.registry.lookup import Registry
-from windlass.timetables import DagRunInfo, DataInterval, TimeRestriction, Timetable
+from windlass.timetables import AssetOrTimeSchedule, DagRunInfo, DataInterval, TimeRestriction, Timetable
 from windlass_testing.virtual import START, VirtualInstallation
 
 HOUR = timedelta(hours=1)
@@ -91,6 +92,49 @@ def test_a_timetable_of_a_plugin_says_the_interval_of_manual_runs(windlass: Virt
     at = datetime(2026, 1, 1, 6, tzinfo=UTC)
     windlass.run(dag(Every(5)), logical_date=at)
     assert windlass.intervals("d") == [(at - HOUR, at)]
+
+
+def backfill(windlass: VirtualInstallation, hours: int, **options: Any) -> BackfillRow:
+    """Fill so many hours before the start, and let everything run."""
+    request = BackfillRequest(dag_id="d", from_date=START - hours * HOUR, to_date=START - HOUR, **options)
+    row = windlass.control.backfills.create(request, actor="ann")
+    windlass.settle()
+    return windlass.control.backfills.get(row.id)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_backfill_has_the_intervals_that_the_timetable_says(
+    windlass: VirtualInstallation, acme: None, *, backwards: bool
+) -> None:
+    windlass.add(dag(Every(5)), paused=True)
+    row = backfill(windlass, 23, backwards=backwards)
+    assert (row.state, row.intervals, row.dealt, row.runs["success"]) == ("completed", 4, 4, 4)
+    runs = [(start - START, end - START) for start, end in windlass.intervals("d")]
+    assert runs == [(n * HOUR, (n + 5) * HOUR) for n in (-23, -18, -13, -8)]  # that from -3 is not complete
+
+
+def test_a_timetable_that_fails_is_one_error_of_the_backfill(windlass: VirtualInstallation) -> None:
+    class Standing(Every):
+        def next_dagrun_info(self, **_: Any) -> DagRunInfo | None:
+            return DagRunInfo.exact(START - 2 * HOUR)
+
+    windlass.add(dag(Standing(5)), paused=True)
+    row = backfill(windlass, 23)
+    assert (row.state, row.intervals, row.dealt) == ("running", None, 0)
+    assert "Standing' of DAG 'd' answered with a run for " in (row.error or "")
+    assert not windlass.runs("d")
+
+
+def test_a_timetable_of_a_plugin_may_stand_beside_assets(windlass: VirtualInstallation, acme: None) -> None:
+    either = AssetOrTimeSchedule(timetable=Every(5), assets=[Asset("s3://orders")])
+    with DAG("d", schedule=either, start_date=START, catchup=True) as made:
+        good()
+    windlass.add(made)
+    windlass.pass_time(timedelta(hours=6))
+    windlass.control.assets.create_event("s3://orders", actor="ann")
+    windlass.settle()
+    assert [run.run_type for run in windlass.runs("d")] == ["scheduled", "asset_triggered"]
+    assert windlass.intervals("d")[0] == (START, START + 5 * HOUR)
 
 
 def test_a_timetable_may_be_of_the_dag_folders_own_code(windlass: VirtualInstallation) -> None:

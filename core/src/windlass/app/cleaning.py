@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import islice
@@ -20,11 +20,12 @@ from urllib.parse import unquote
 
 import msgspec
 
+from windlass.app.artifacts import Blobs, KeptBlobs, LocalBlobs, modified, remove
 from windlass.config import Settings
 from windlass.dagfiles.snapshot import CodeStore
 from windlass.planning.attempts import run_folder_of
 from windlass.store import Store
-from windlass.store.cleaning import digests_in
+from windlass.supervisor.artifacts import LOCAL
 
 #: What can be cleaned, in the order in which it is.
 TABLES: Final = ("runs", "outbox", "versions", "code", "import-errors", "replies", "artifacts", "logs")
@@ -34,7 +35,6 @@ GRACE: Final = timedelta(days=1)
 _NAMES: Final = 500
 #: A name of more bytes may be shortened on disk, where it cannot be read back.
 _READABLE: Final = 66
-_PIECE: Final = 1 << 20
 
 
 class Cleaned(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +82,7 @@ class _Files:
 
     def __init__(self, store: Store, settings: Settings, *, dry_run: bool) -> None:
         self._store = store
+        self._settings = settings
         self._home = settings.home
         self._logs = settings.logging.base_log_folder
         self._dry_run = dry_run
@@ -100,35 +101,53 @@ class _Files:
     # --- Artifacts
 
     def artifacts(self) -> Cleaned:
-        """Remove stored values and files that no XCom mentions."""
-        folder = self._home / "artifacts"
+        """Remove stored values and files that no XCom mentions, here and in the store of a provider."""
         limit = (self._store.cleaning.now() - GRACE).timestamp()
         since = self._store.cleaning.open_since()
         if since is not None:
             limit = min(limit, since.timestamp())
-        candidates = {path.name: path for path in folder.glob("[0-9a-f][0-9a-f]/*") if _modified(path) < limit}
-        if candidates:
-            self._spare_mentioned(candidates)
-        size = removed = 0
-        leftovers = [path for path in folder.glob("incomplete/*") if _modified(path) < limit]
-        for path in [*candidates.values(), *leftovers]:
+        local = LocalBlobs(self._home / "artifacts")
+        places: list[Blobs] = [local]
+        if self._settings.artifacts.store != LOCAL:
+            places.append(KeptBlobs(self._settings, self._store))
+        try:
+            removed, size = self._remove_unmentioned(places, limit)
+        finally:
+            for place in places:
+                place.close()
+        for path, length in local.leftovers(limit):
             with suppress(FileNotFoundError):
-                bytes_there = path.stat().st_size
-                if self._dry_run or _remove(path, limit):
-                    removed += 1
-                    size += bytes_there
+                if self._dry_run or remove(path, limit):
+                    removed, size = removed + 1, size + length
         return Cleaned(table="artifacts", removed=removed, note=f"{size:,} bytes" if removed else "")
 
-    def _spare_mentioned(self, candidates: dict[str, Path]) -> None:
+    def _remove_unmentioned(self, places: Sequence[Blobs], limit: float) -> tuple[int, int]:
+        """Remove what nothing mentions, and return how many there were, and their bytes."""
+        candidates: dict[str, list[tuple[Blobs, int]]] = {}
+        for place in places:
+            for digest, size in place.old(limit):
+                candidates.setdefault(digest, []).append((place, size))
+        if candidates:
+            self._spare_mentioned(candidates, places)
+        sizes = [
+            size
+            for digest, copies in candidates.items()
+            for place, size in copies
+            if self._dry_run or place.delete(digest, limit)
+        ]
+        return len(sizes), sum(sizes)
+
+    def _spare_mentioned(self, candidates: dict[str, list[tuple[Blobs, int]]], places: Sequence[Blobs]) -> None:
         """Drop from ``candidates`` what an XCom is stored in or mentions, and what such a stored value mentions."""
         for artifact, is_json, digests in self._store.cleaning.artifact_references():
             for digest in digests & candidates.keys():
                 del candidates[digest]
             if artifact is None:
                 continue
-            path = candidates.pop(artifact, None) or self._home / "artifacts" / artifact[:2] / artifact
+            candidates.pop(artifact, None)
             if is_json and candidates:
-                for digest in _digests_of(path) & candidates.keys():
+                mentions = (place.mentions(artifact) for place in places)
+                for digest in next((found for found in mentions if found is not None), set()) & candidates.keys():
                     del candidates[digest]
 
     # --- Logs
@@ -186,35 +205,5 @@ def _folders(parent: Path, prefix: str) -> Iterator[Path]:
 
 def _newest(folder: Path) -> float:
     """Return when a file in the folder was last written, or the folder made if there is none."""
-    times = (_modified(Path(parent, name)) for parent, _, files in os.walk(folder) for name in files)
-    return max(times, default=_modified(folder))
-
-
-def _modified(path: Path) -> float:
-    try:
-        return path.lstat().st_mtime
-    except FileNotFoundError:  # taken away meanwhile: too young for anything
-        return time.time()
-
-
-def _digests_of(path: Path) -> set[str]:
-    """Return the digests that a stored value mentions, read in pieces that overlap."""
-    found: set[str] = set()
-    tail = b""
-    with suppress(FileNotFoundError), path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            found |= digests_in(tail + piece)
-            tail = piece[-63:]
-    return found
-
-
-def _remove(path: Path, limit: float) -> bool:
-    """Remove an old file; one that somebody has put there again meanwhile goes back to its place."""
-    aside = path.with_name(f".{path.name}.removed")
-    path.rename(aside)
-    if _modified(aside) < limit:
-        aside.unlink()
-        return True
-    if not path.exists():
-        aside.rename(path)
-    return False
+    times = (modified(Path(parent, name)) for parent, _, files in os.walk(folder) for name in files)
+    return max(times, default=modified(folder))

@@ -21,7 +21,9 @@ from types import FrameType
 from typing import Self
 
 from windlass.app import supervisor_process
+from windlass.app.artifacts import store_of
 from windlass.app.clocks import SystemClock, SystemRng
+from windlass.app.logs import LogShipping, log_store_of
 from windlass.app.services import StoredSecrets, bell_path, open_services, prepare_home
 from windlass.config import Settings
 from windlass.control.alive import Alive
@@ -65,16 +67,20 @@ class Server:
         self._stopping = threading.Event()
         self._signals = 0
         self._bell: DatagramBell | JoinedBell | None = None
+        self._shipping: LogShipping | None = None
         self._resources = ExitStack()
 
     def __enter__(self) -> Self:
         """Take the home's lock and open everything.
 
         :raises AlreadyRunning: if another scheduler serves this home or works on its database; the message names it.
+        :raises ConfigError, PluginError: if the configured artifact or log store cannot be used.
         """
         with ExitStack() as stack:
             # From here to the very end: a signal between two blocks must not kill us and orphan the supervisor.
             stack.enter_context(_handling(self._on_signal))
+            store_of(self._settings)  # one that cannot be used is refused here, where people see it
+            remote_logs = log_store_of(self._settings)
             prepare_home(self._settings)
             held = lock.acquire(self._settings.home / "run" / "scheduler.lock")
             stack.callback(os.close, held)
@@ -97,6 +103,9 @@ class Server:
                 secrets=PolicedSecrets(secrets, ConnectionPolicies(PluginModules(registry(), "policies"))),
             )
             stack.callback(self.dag_files.close)
+            if remote_logs is not None:
+                self._shipping = LogShipping(self._settings, self._store)
+                stack.callback(self._shipping.close)
             observers = PluginModules(registry(), "observers")
             name = f"server:{os.getpid()}"
             self._observers = Observers(self._store.observations, observers, by=name)
@@ -129,6 +138,8 @@ class Server:
             self._thread("callbacks", self._callbacks.step, "callbacks cannot be sent"),
             self._thread("trimming", Trimming(self._store.outbox).step, "delivered events cannot be removed"),
         ]
+        if self._shipping is not None:
+            threads.append(self._thread("logs", self._shipping.step, "logs cannot be stored elsewhere"))
         if self._observers:
             threads.append(self._thread("observers", self._observers.step, "the observers cannot be told of changes"))
         self._await_supervisor()

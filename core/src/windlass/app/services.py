@@ -13,6 +13,7 @@ from windlass.config import Settings
 from windlass.control import Control
 from windlass.control.configuration import resolved
 from windlass.control.database import database_url
+from windlass.control.logs import ReadStored
 from windlass.errors import ConfigError
 from windlass.interfaces.connection import Connection
 from windlass.interfaces.secrets_backend import SecretsBackend
@@ -117,13 +118,21 @@ def open_services(settings: Settings, *, checkpoints: bool = False) -> Store:
 def open_control(settings: Settings) -> Control:
     """Open the control services of this home."""
     settings = resolved(settings)
+    store = open_services(settings)
     return Control(
-        open_services(settings),
+        store,
         clock=SystemClock(),
         home=settings.home,
         logs=settings.logging.base_log_folder,
         parallelism=parallelism_of(settings),
+        stored_logs=_stored_logs(settings, store) if settings.logging.remote_logging else None,
     )
+
+
+def _stored_logs(settings: Settings, store: Store) -> ReadStored:
+    from windlass.app.logs import StoredLogs
+
+    return StoredLogs(settings, store).read
 
 
 def parallelism_of(settings: Settings) -> int:

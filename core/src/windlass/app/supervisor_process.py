@@ -9,7 +9,9 @@ import subprocess
 import sys
 from contextlib import suppress
 
+from windlass.app.artifacts import store_of
 from windlass.app.clocks import SystemClock, SystemRng
+from windlass.app.logs import log_store_of, notes_of
 from windlass.app.server_log import configure
 from windlass.app.services import StoredSecrets, open_services, prepare_home
 from windlass.config import Settings
@@ -55,7 +57,12 @@ def run(settings: Settings) -> int:
 
 
 def supervisor_settings(settings: Settings, *, shared: bool) -> SupervisorSettings:
-    """Return what the supervisor needs of the configuration; ``shared``: other hosts use the same database."""
+    """Return what the supervisor needs of the configuration; ``shared``: other hosts use the same database.
+
+    :raises ConfigError, PluginError: if the configured artifact or log store cannot be used.
+    """
+    artifact_store, artifact_arguments = store_of(settings)
+    remote_logs = log_store_of(settings)
     return SupervisorSettings(
         fence_after=_FENCE_AFTER if shared else None,
         run=settings.home / "run",
@@ -70,6 +77,9 @@ def supervisor_settings(settings: Settings, *, shared: bool) -> SupervisorSettin
         secrets_ttl=settings.secrets.cache_ttl_seconds,
         grace=settings.core.killed_task_cleanup_time,
         trigger_block_limit=settings.supervisor.trigger_block_limit,
+        artifact_store=artifact_store,
+        artifact_arguments=artifact_arguments,
+        log_notes=None if remote_logs is None else notes_of(settings),
         log_level=settings.logging.logging_level,
     )
 

@@ -58,7 +58,7 @@ class AssetFunctionOperator(PythonOperator):
         super().__init__(inlets=list(self.reads.values()), outlets=[definition], **kwargs)
         self.definition = definition
 
-    def arguments(self, context: Context) -> dict[str, Any]:
+    def call_arguments(self, context: Context) -> dict[str, Any]:
         """Return the assets that the function reads, itself and the context, as it names them."""
         names = signature(self.python_callable).names
         own = {"self": self.definition, "context": context}

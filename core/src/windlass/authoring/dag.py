@@ -90,8 +90,10 @@ class DAG:
         self.schedule = _schedule_argument(who, schedule, other)
         given = mapping(who, "default_args", default_args)
         self.default_args: dict[str, Any] = {name: _own(value) for name, value in given.items()}
-        self.start_date = _instant(who, "start_date", start_date or self.default_args.pop("start_date", None))
-        self.end_date = _instant(who, "end_date", end_date or self.default_args.pop("end_date", None))
+        # There they are the DAG's, given otherwise or not: left in, they would be the own dates of every task.
+        whole_start, whole_end = self.default_args.pop("start_date", None), self.default_args.pop("end_date", None)
+        self.start_date = _instant(who, "start_date", start_date or whole_start)
+        self.end_date = _instant(who, "end_date", end_date or whole_end)
         self.timezone: tzinfo | None = self.start_date.tzinfo if self.start_date is not None else None
         self.catchup = catchup
         self.run_on_unpause = run_on_unpause

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, tzinfo
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
+from windlass.authoring.arguments import whole
 from windlass.authoring.asset import Asset, AssetAlias
 from windlass.authoring.mapped import DictOfLists, ExpandInput, ListOfDicts, MappedOperator
 from windlass.authoring.operator import BaseOperator
@@ -32,6 +33,7 @@ from windlass.spec import (
     LengthSpec,
     LiteralLength,
     MapSpec,
+    MarkSpec,
     ParamSpec,
     TaskSpec,
     TriggerRule,
@@ -41,6 +43,7 @@ from windlass.spec import (
 
 if TYPE_CHECKING:
     from windlass.authoring.dag import DAG
+    from windlass.authoring.operators.external_task import ExternalTaskMarker
 
 _S = TypeVar("_S", bound=msgspec.Struct)
 _ABSENT = object()
@@ -178,9 +181,18 @@ def task_spec(task: BaseOperator) -> TaskSpec:
         callbacks=task.callback_kinds(),
         is_brancher=task.is_brancher,
         is_sensor=task.is_sensor,
+        marks=_mark(who, task),
         doc=next((text for text in (task.doc_md, task.doc, task.doc_rst, task.doc_json, task.doc_yaml) if text), None),
         ui_color=task.ui_color,
     )
+
+
+def _mark(who: str, task: BaseOperator) -> MarkSpec | None:
+    """Return what an ExternalTaskMarker marks; what the instances of a mapped one mark is known when they have run."""
+    if isinstance(task, MappedOperator):
+        depth = task.partial_kwargs.get("recursion_depth", 10)
+        return MarkSpec(recursion_depth=whole(who, "recursion_depth", depth, low=1)) if task.is_marker else None
+    return cast("ExternalTaskMarker", task).mark() if task.is_marker else None
 
 
 def _group_spec(group: TaskGroup) -> GroupSpec:

@@ -220,7 +220,8 @@ def make_mapped(
     BaseOperator.__init__(mapped, **{name: value for name, value in shared.items() if name in _SCHEDULING})
     for name in ("template_fields", "template_ext", "template_fields_renderers", "ui_color", "ui_fgcolor"):
         setattr(mapped, name, getattr(operator_class, name))
-    mapped.is_brancher, mapped.is_sensor = operator_class.is_brancher, operator_class.is_sensor  # type: ignore[misc]
+    for name in ("is_brancher", "is_sensor", "is_marker"):
+        setattr(mapped, name, getattr(operator_class, name))
     mapped._init_kwargs = shared  # noqa: SLF001
     mapped._join()  # noqa: SLF001
     return mapped

@@ -31,6 +31,7 @@ from windlass.authoring.arguments import (
     whole,
 )
 from windlass.authoring.edges import Dependable
+from windlass.authoring.nesting import watched
 from windlass.authoring.param import ParamsDict
 from windlass.authoring.weights import weight_rule as weight_rule_of
 from windlass.authoring.xcom_arg import PlainXComArg, has_references, references
@@ -54,6 +55,8 @@ _Op = TypeVar("_Op", bound="BaseOperator")
 _MISSING = re.compile(r"(\w+)\.__init__\(\) missing \d+ required keyword-only arguments?: (.+)")
 #: Where a task resumes whose deferral brought no event; the name is Airflow's.
 FAILED = "__fail__"
+#: The names of resources; ram and disk are in megabytes.
+_RESOURCES = ("cpus", "ram", "disk", "gpus")
 _CALLBACKS = ("execute", "success", "failure", "retry", "skipped")
 
 
@@ -61,10 +64,11 @@ class OperatorMeta(ABCMeta):
     """Makes operators: see the module's story."""
 
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **kwargs: Any) -> OperatorMeta:
-        """Let the class's own ``__init__`` take default_args."""
-        init = namespace.get("__init__")
-        if init is not None:
-            namespace["__init__"] = _with_defaults(init)
+        """Let the class's own ``__init__`` take default_args, and its ``execute`` notice who calls it."""
+        if "__init__" in namespace:
+            namespace["__init__"] = _with_defaults(namespace["__init__"])
+        if "execute" in namespace:
+            namespace["execute"] = watched(namespace["execute"])
         return super().__new__(mcs, name, bases, namespace, **kwargs)
 
     def __call__(cls: type[_Op], *args: Any, **kwargs: Any) -> _Op:  # type: ignore[misc] # the metaclass of operators
@@ -162,6 +166,8 @@ class BaseOperator(Dependable, metaclass=OperatorMeta):
     #: Whether its decision may skip downstream tasks.
     is_brancher: ClassVar[bool] = False
     is_sensor: ClassVar[bool] = False
+    #: Whether it marks a task of another DAG, which is cleared with it.
+    is_marker: ClassVar[bool] = False
     is_mapped: ClassVar[bool] = False
 
     dag: DAG | None
@@ -248,7 +254,7 @@ class BaseOperator(Dependable, metaclass=OperatorMeta):
         self.executor = executor
         self.executor_config = mapping(who, "executor_config", executor_config)
         self.execution_timeout = duration(who, "execution_timeout", execution_timeout, is_positive=True)
-        self.resources = mapping(who, "resources", resources)
+        self.resources = _resources(who, mapping(who, "resources", resources))
         self.max_active_tis_per_dag = _limit(who, "max_active_tis_per_dag", max_active_tis_per_dag)
         self.max_active_tis_per_dagrun = _limit(who, "max_active_tis_per_dagrun", max_active_tis_per_dagrun)
         self.do_xcom_push = do_xcom_push
@@ -497,6 +503,16 @@ def _as_list(value: Any) -> list[Any]:
 
 def _limit(who: str, name: str, value: object) -> int | None:
     return None if value is None else whole(who, name, value)
+
+
+def _resources(who: str, given: dict[str, Any]) -> dict[str, Any]:
+    """Return what a task says it needs; it is recorded, and nothing is set apart for it."""
+    for name, amount in given.items():
+        if name not in _RESOURCES:
+            raise AuthoringError(f"{who}: resources has no {name!r}; it knows {', '.join(_RESOURCES)}")
+        if amount is not None and (isinstance(amount, bool) or not isinstance(amount, (int, float)) or amount < 0):
+            raise AuthoringError(f"{who}: {name} of resources must be a number of at least 0, not {amount!r}")
+    return given
 
 
 def _backoff(who: str, value: object) -> float:

@@ -142,21 +142,17 @@ class AssetOrTimeSchedule(Schedule):
     def __init__(self, *, timetable: Any, assets: Any = None, datasets: Any = None) -> None:
         assets = datasets if assets is None else assets
         spec, summary = schedule("AssetOrTimeSchedule", timetable, "UTC")
-        if isinstance(spec, CustomTimetableSpec):
-            raise AuthoringError(
-                f"AssetOrTimeSchedule cannot join assets with {spec.name}, which only a child process can ask; "
-                "give it a cron string or one of the core timetables"
-            )
         if isinstance(spec, (NullSpec, AssetScheduleSpec, AssetOrTimeSpec)) or not hasattr(spec, "__struct_fields__"):
             raise AuthoringError("AssetOrTimeSchedule needs a timetable that follows time, such as a cron string")
         self.assets = assets
-        self._timetable = timetable
+        #: As it was given: text, a duration, or a timetable.
+        self.timetable = timetable
         self._condition = condition = asset_condition("AssetOrTimeSchedule", assets)
         super().__init__(AssetOrTimeSpec(condition=condition, timetable=spec), f"Asset or {summary}")
 
     def in_zone(self, timezone: str) -> TimetableSpec:
         """Return the data, with a timetable that was given as text or a duration in the DAG's zone."""
-        spec, _ = schedule("AssetOrTimeSchedule", self._timetable, timezone)
+        spec, _ = schedule("AssetOrTimeSchedule", self.timetable, timezone)
         return AssetOrTimeSpec(condition=self._condition, timetable=spec)  # type: ignore[arg-type]
 
 

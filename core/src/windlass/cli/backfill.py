@@ -14,8 +14,9 @@ from windlass.cli.failing import FAILED, NOTHING_MATCHED, OK
 from windlass.cli.options import confirm, dry_run_option, json_object, moment, page_options, yes_option
 from windlass.cli.output import Format, emit, emit_one, output_option, say
 from windlass.cli.session import Session, pass_session
-from windlass.control import BackfillPlan, BackfillRequest, BackfillRow
+from windlass.control import AskPage, BackfillPlan, BackfillRequest, BackfillRow
 from windlass.ports import BackfillState, Reprocess, Treatment
+from windlass.protocol import TimetablePage, TimetableQuestion
 
 AnyCallable = TypeVar("AnyCallable", bound=Callable[..., Any])
 
@@ -140,26 +141,50 @@ def _create(
         conf=conf or {},
     )
     backfills = session.control.backfills
-    plan = backfills.plan(request)
-    if dry_run:
+    plan = backfills.plan(request, ask=_asking(session)) if dry_run or not backfills.is_asked(dag_id) else None
+    if dry_run and plan is not None:
         emit(plan.runs, _PLANNED, output)
         _say_plan(plan, dry_run=True)
         return OK
-    made, cleared = plan.count(Treatment.CREATE), plan.count(Treatment.CLEAR)
-    if not made and not cleared:
-        say(f"every one of the {len(plan.runs)} intervals has its run; --reprocess makes them run again")
+    if plan is None:
+        if reprocess is not Reprocess.NONE:
+            confirm("Run again what exists in the intervals that the timetable says?", yes=yes)
+    elif not _is_wanted(plan, yes=yes):
         return NOTHING_MATCHED
-    if cleared or made > _MANY:
-        confirm(f"Make {made} run(s) and clear {cleared} that exist?", yes=yes)
     row = backfills.create(request, actor=session.actor)
-    _say_plan(plan, dry_run=False)
+    if plan is None:
+        say("the timetable is asked for the intervals as the runs are made; --dry-run shows them all")
+    else:
+        _say_plan(plan, dry_run=False)
     if not session.control.alive.scheduler():
         say("no scheduler is running; nothing happens until `windlass standalone` is")
     if wait:
         row = _ended(session, row)
     _show(row, output)
-    failed = row.runs["failed"] or row.state is BackfillState.CANCELLED
+    failed = row.runs["failed"] or row.state is BackfillState.CANCELLED or row.error
     return FAILED if wait and failed else OK
+
+
+def _asking(session: Session) -> AskPage:
+    """Return what has a plugin's timetable answer, imported when it is needed."""
+
+    def ask(question: TimetableQuestion) -> TimetablePage:
+        from windlass.app.inproc.timetables import ask_in_child
+
+        return ask_in_child(session.settings, question)
+
+    return ask
+
+
+def _is_wanted(plan: BackfillPlan, *, yes: bool) -> bool:
+    """Return whether there is something to do, and ask first if it is much, or touches what exists."""
+    made, cleared = plan.count(Treatment.CREATE), plan.count(Treatment.CLEAR)
+    if not made and not cleared:
+        say(f"every one of the {len(plan.runs)} intervals has its run; --reprocess makes them run again")
+        return False
+    if cleared or made > _MANY:
+        confirm(f"Make {made} run(s) and clear {cleared} that exist?", yes=yes)
+    return True
 
 
 def _say_plan(plan: BackfillPlan, *, dry_run: bool) -> None:
@@ -174,12 +199,14 @@ def _say_plan(plan: BackfillPlan, *, dry_run: bool) -> None:
 
 def _ended(session: Session, row: BackfillRow) -> BackfillRow:
     try:
-        while row.state not in _OVER:
+        while row.state not in _OVER and row.error is None:
             time.sleep(_LOOK)
             row = session.control.backfills.get(row.id)
     except KeyboardInterrupt:
         say(f"the backfill goes on: windlass backfill show {row.id}")
         raise
+    if row.error is not None:
+        say(f"{row.error}; it is asked again, and `windlass backfill cancel {row.id}` ends the backfill")
     return row
 
 
@@ -201,7 +228,10 @@ def list_backfills(session: Session, dag_id: str | None, cursor: str | None, lim
 
 def _line(row: BackfillRow) -> dict[str, object]:
     fields = {name: getattr(row, name) for name in row.__struct_fields__}
-    return fields | {"progress": f"{row.dealt}/{row.intervals}", "failed": row.runs["failed"]}
+    return fields | {
+        "progress": f"{row.dealt}/{'?' if row.intervals is None else row.intervals}",
+        "failed": row.runs["failed"],
+    }
 
 
 @click.command("show")

@@ -56,7 +56,8 @@ def clear(
 ) -> int:
     """Let tasks of past runs run again.
 
-    Finished attempts and their logs are kept. A running task is stopped first and then runs again.
+    Finished attempts and their logs are kept. A running task is stopped first and then runs again. With an
+    ExternalTaskMarker the task that it marks in another DAG is cleared too, and what lies downstream of it.
     """
     states = _states(only_failed=only_failed, only_running=only_running)
     selected = session.control.tasks.select(
@@ -81,10 +82,12 @@ def _states(*, only_failed: bool, only_running: bool) -> tuple[TaskState, ...]:
 
 
 def _clear(session: Session, selected: Selected, output: Format, *, latest: bool, dry_run: bool, yes: bool) -> int:
-    emit(selected.tasks, ("run_id", "task_id", "map_index", "state"), output)
+    emit(selected.tasks, ("dag_id", "run_id", "task_id", "map_index", "state"), output)
     if not selected.tasks:
         say("nothing matched")
         return NOTHING_MATCHED
+    for note in selected.notes:
+        say(note)
     if dry_run:
         say(f"would clear {len(selected.tasks)} task instance(s)")
         return OK

@@ -1,12 +1,16 @@
-"""``windlass providers`` and ``plugins``: what is installed."""
+"""``windlass providers`` and ``plugins``: what is installed, and the beginning of another one."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import click
 
 from windlass.cli.failing import FAILED
+from windlass.cli.options import dry_run_option
 from windlass.cli.output import Format, emit, emit_one, output_option, say
 from windlass.control import plugins as installed
+from windlass.control import scaffolding
 
 
 @click.command("list")
@@ -25,6 +29,32 @@ def list_providers(output: Format) -> None:
 def show(name: str, output: Format) -> None:
     """Show what a provider brings."""
     emit_one(installed.provider(name), output)
+
+
+@click.command("new")
+@click.argument("name")
+@click.option(
+    "--path",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="The folder to make; by default windlass-NAME in the current one.",
+)
+@dry_run_option
+@output_option
+def new(name: str, path: Path | None, output: Format, *, dry_run: bool) -> None:
+    """Make the package of a new provider.
+
+    It has a hook, an operator, a sensor, their tests and pages, ready to be changed. NAME is what people call the
+    system, for example acme-cloud.
+    """
+    plan = scaffolding.new_provider(name, path)
+    if not dry_run:
+        scaffolding.make(plan)
+    rows = [scaffolding.NewFile(file=str(plan.folder / file), size=len(data)) for file, data in plan.files.items()]
+    emit(rows, ("file", "size"), output)
+    say(f"{'would make' if dry_run else 'made'} {plan.folder} with {len(rows)} files")
+    if not dry_run:
+        say(f"next: cd {plan.folder}; pip install -e . --group dev; nox")
 
 
 @click.command("plugins")

@@ -118,6 +118,7 @@ _ASSETS: Final = {
 _PROVIDERS: Final = {
     "list": Entry("windlass.cli.providers:list_providers", "List the installed providers."),
     "show": Entry("windlass.cli.providers:show", "Show what a provider brings."),
+    "new": Entry("windlass.cli.providers:new", "Make the package of a new provider."),
 }
 
 _CONFIG: Final = {
@@ -159,7 +160,7 @@ COMMANDS: Final = {
     "connections": Entry(_CONNECTIONS, "Manage stored connections."),
     "variables": Entry(_VARIABLES, "Manage stored variables."),
     "pools": Entry(_POOLS, "Manage pools."),
-    "providers": Entry(_PROVIDERS, "List and inspect providers."),
+    "providers": Entry(_PROVIDERS, "List and inspect providers, and make new ones."),
     "plugins": Entry("windlass.cli.providers:plugins", "List every plugin, also those that could not be loaded."),
     "config": Entry(_CONFIG, "Inspect the configuration."),
     "db": Entry(_DB, "Create, check, clean and reset the database."),

@@ -62,6 +62,25 @@ class Logging(Section):
         "INFO", "The least level that is written.", choices=("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
     )
     log_format: str = _option("text", "How servers write their own log to stderr.", choices=("text", "json"))
+    remote_logging: bool = _option(False, "Whether the logs of finished tasks are stored elsewhere as well.")
+    remote_base_log_folder: str = _option(
+        "", "Where to; its scheme names the log store of a provider, as in s3://bucket/logs."
+    )
+    remote_log_conn_id: str = _option("", "The connection by which it is reached; empty = the store's usual one.")
+    delete_local_logs: bool = _option(
+        False, "Whether the local file goes an hour after the log of an ended try was stored there."
+    )
+
+
+class Artifacts(Section):
+    """Where large values are kept, and the files that tasks hand over."""
+
+    title = "artifacts"
+    store: str = _option(
+        "local", "The store: local, which is the home's artifacts folder, or one of a provider, such as s3."
+    )
+    path: str = _option("", "The place in the provider's store, such as s3://bucket/prefix.")
+    conn_id: str = _option("", "The connection by which tasks reach it; empty = the store's usual one.")
 
 
 class Scheduler(Section):
@@ -121,7 +140,7 @@ class Cli(Section):
 
 
 SECTIONS: Final[tuple[type[Section], ...]] = (
-    Core, Database, Logging, Scheduler, DagProcessor, Supervisor, Secrets, Cli,
+    Core, Database, Logging, Artifacts, Scheduler, DagProcessor, Supervisor, Secrets, Cli,
 )  # fmt: skip
 
 #: Every setting of the core, in the order of this file.

@@ -40,6 +40,7 @@ class Settings:
     core: sections.Core
     database: sections.Database
     logging: sections.Logging
+    artifacts: sections.Artifacts
     scheduler: sections.Scheduler
     dag_processor: sections.DagProcessor
     supervisor: sections.Supervisor

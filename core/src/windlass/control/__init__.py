@@ -15,6 +15,7 @@ from windlass.control.connections import Imported as Imported
 from windlass.control.control import Control as Control
 from windlass.control.logs import LogChunk as LogChunk
 from windlass.control.tasks import Selected as Selected
+from windlass.control.views import AskPage as AskPage
 from windlass.control.views import AssetDetails as AssetDetails
 from windlass.control.views import AssetEventRow as AssetEventRow
 from windlass.control.views import AssetRow as AssetRow

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from windlass.control.dags import Dags
-from windlass.control.views import BackfillPlan, BackfillRequest, BackfillRow, Page, PlannedRun
+from windlass.control.views import AskPage, BackfillPlan, BackfillRequest, BackfillRow, Page, PlannedRun
 from windlass.control.visibility import Visible, everything
 from windlass.errors import Conflict, NotFound, UsageError
 from windlass.interfaces.timetable import DagRunInfo
@@ -15,11 +15,14 @@ from windlass.planning.backfill import (
     backfill_run_id,
     check_direction,
     count_intervals,
+    has_more,
     intervals,
     state_of,
 )
+from windlass.planning.calendar import is_asked
+from windlass.planning.paging import page_question, rest_of
 from windlass.planning.selecting import chosen_tasks
-from windlass.ports import BackfillFacts, Clock, NewBackfill
+from windlass.ports import UNCOUNTED, BackfillFacts, Clock, NewBackfill
 from windlass.spec import DagSpec
 from windlass.spec.params import check_conf
 from windlass.states import RunState
@@ -41,13 +44,21 @@ class Backfills:
 
     # -- queries ------------------------------------------------------------------------------------------------
 
-    def plan(self, request: BackfillRequest, *, visible: Visible = everything) -> BackfillPlan:
+    def plan(
+        self, request: BackfillRequest, *, ask: AskPage | None = None, visible: Visible = everything
+    ) -> BackfillPlan:
         """Return the runs that :meth:`create` would make with the same request now, in order.
 
+        ``ask`` has a plugin's timetable answer, in a process that may run its code; the answer is judged already.
+
         :raises WindlassError: whatever :meth:`create` would raise.
+        :raises UsageError: if the DAG runs by a plugin's timetable and there is no ``ask``.
         """
         new, spec = self._checked(request, "", visible)
-        wanted = list(intervals(spec, new.from_date, new.to_date, now=new.created_at, backwards=new.backwards))
+        if is_asked(spec):
+            wanted: Sequence[DagRunInfo] = self._asked_intervals(new, spec, ask)
+        else:
+            wanted = tuple(intervals(spec, new.from_date, new.to_date, now=new.created_at, backwards=new.backwards))
         planned = [
             planned
             for start in range(0, len(wanted), _CHUNK)
@@ -148,6 +159,30 @@ class Backfills:
         )
         return new, spec
 
+    def is_asked(self, dag_id: str, *, visible: Visible = everything) -> bool:
+        """Return whether a plugin's timetable says the intervals of a DAG, so that nobody has counted them before.
+
+        :raises DagNotFound: if there is no such DAG.
+        """
+        return is_asked(self._dags.find(dag_id, visible=visible)[1])
+
+    def _asked_intervals(self, new: NewBackfill, spec: DagSpec, ask: AskPage | None) -> Sequence[DagRunInfo]:
+        """Return what the timetable says, page by page."""
+        if ask is None:
+            raise UsageError(
+                f"the intervals of DAG {new.dag_id!r} are its timetable's to say ({spec.schedule_summary}), which is "
+                f"not asked from here; `windlass backfill create --dry-run --dag-id {new.dag_id} …` asks it"
+            )
+        dag, _ = self._dags.find(new.dag_id)
+        wanted: tuple[DagRunInfo, ...] = ()
+        reached = None
+        while True:
+            page = ask(page_question(new, spec, dag.bundle, dag.file, reached=reached))
+            wanted += tuple(rest_of(page, reached, backwards=new.backwards))
+            if page.is_last:
+                return wanted
+            reached = wanted[-1].logical_date
+
     def _planned(self, request: BackfillRequest, wanted: Sequence[DagRunInfo]) -> Sequence[PlannedRun]:
         names = [backfill_run_id(interval) for interval in wanted]
         dates = [interval.logical_date for interval in wanted]
@@ -169,17 +204,24 @@ class Backfills:
 
     def _rows(self, backfills: Sequence[BackfillFacts]) -> Sequence[BackfillRow]:
         counts = self._store.backfills.run_counts([facts.id for facts in backfills])
-        return [_row(facts, counts[facts.id]) for facts in backfills]
+        return [_row(facts, counts[facts.id], self._error(facts)) for facts in backfills]
+
+    def _error(self, facts: BackfillFacts) -> str | None:
+        """Return what is wrong with the timetable of a backfill that waits for it."""
+        if facts.completed_at is not None or not has_more(facts):
+            return None
+        asked = self._store.questions.asked(facts.dag_id, -facts.id)
+        return None if asked is None else asked.error
 
 
-def _row(facts: BackfillFacts, runs: dict[RunState, int]) -> BackfillRow:
+def _row(facts: BackfillFacts, runs: dict[RunState, int], error: str | None) -> BackfillRow:
     return BackfillRow(
         id=facts.id,
         dag_id=facts.dag_id,
         state=state_of(facts),
         from_date=facts.from_date,
         to_date=facts.to_date,
-        intervals=facts.intervals,
+        intervals=None if facts.intervals == UNCOUNTED else facts.intervals,
         dealt=facts.dealt,
         runs={state.value: runs.get(state, 0) for state in RunState},
         max_active_runs=facts.max_active_runs,
@@ -193,4 +235,5 @@ def _row(facts: BackfillFacts, runs: dict[RunState, int]) -> BackfillRow:
         completed_at=facts.completed_at,
         spec_version=facts.spec_version,
         code_version=facts.code_version,
+        error=error,
     )

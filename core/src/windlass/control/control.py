@@ -11,7 +11,7 @@ from windlass.control.connections import Connections
 from windlass.control.dagfiles import DagFiles
 from windlass.control.dags import Dags
 from windlass.control.jobs import Jobs
-from windlass.control.logs import Logs
+from windlass.control.logs import Logs, ReadStored
 from windlass.control.pools import Pools
 from windlass.control.runs import Runs
 from windlass.control.tasks import Tasks
@@ -34,9 +34,19 @@ class Control:
         home: the home directory, whose lock files tell which processes run.
         logs: the folder of task logs.
         parallelism: how many tasks the executor takes at once; 0 = unlimited.
+        stored_logs: reads the logs of ended tries that are no longer in the folder.
     """
 
-    def __init__(self, store: Store, *, clock: Clock, home: Path, logs: Path, parallelism: int = 0) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Clock,
+        home: Path,
+        logs: Path,
+        parallelism: int = 0,
+        stored_logs: ReadStored | None = None,
+    ) -> None:
         self.store = store
         self._clock = clock
         self._parallelism = parallelism
@@ -44,7 +54,7 @@ class Control:
         self.dags = Dags(store, clock)
         self.runs = Runs(store, clock, self.dags)
         self.tasks = Tasks(store, self.dags, self.runs)
-        self.logs = Logs(logs, self.tasks)
+        self.logs = Logs(logs, self.tasks, stored_logs)
         self.pools = Pools(store)
         self.connections = Connections(store)
         self.variables = Variables(store)

@@ -6,6 +6,7 @@ log folder.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,10 @@ from windlass.planning.attempts import log_path_of
 from windlass.states import TaskState
 
 _CHUNK: Final = 1 << 20
+
+
+#: Returns at most so many bytes (the last argument) of a log that is stored elsewhere, from an offset on.
+ReadStored = Callable[[str, int, int], bytes]
 
 
 class LogChunk(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,8 +44,9 @@ class LogChunk(msgspec.Struct, frozen=True, kw_only=True):
 class Logs:
     """Queries about logs."""
 
-    def __init__(self, folder: Path, tasks: Tasks) -> None:
+    def __init__(self, folder: Path, tasks: Tasks, stored: ReadStored | None = None) -> None:
         self._folder = folder
+        self._stored = stored
         self._tasks = tasks
 
     def read(
@@ -57,6 +63,7 @@ class Logs:
         """Return the lines of a try's log, of the latest try by default, from ``offset`` on.
 
         :raises NotFound: if there is no such DAG, run, task or try.
+        :raises PluginError: if it is stored elsewhere, and cannot be read there.
         """
         # Read the state first: what was written before the end is then in the file.
         task = self._tasks.get(dag_id, run_id, task_id, map_index, visible=visible)
@@ -73,7 +80,8 @@ class Logs:
                 file.seek(offset)
                 data = file.read(_CHUNK)
         except FileNotFoundError:
-            data = b""
+            relative = log_path_of(dag_id, run_id, task_id, map_index, wanted)
+            data = self._stored(relative, offset, _CHUNK) if self._stored is not None and ended else b""
         more = len(data) == _CHUNK
         whole = data if ended and not more else data[: data.rfind(b"\n") + 1]
         if more and not whole:  # one line longer than a chunk

@@ -8,10 +8,12 @@ from datetime import datetime
 import msgspec
 
 from windlass.control.dags import Dags
+from windlass.control.marking import Markers
 from windlass.control.runs import Runs
 from windlass.control.views import ClearedTask, TaskRow
 from windlass.control.visibility import Visible, did_you_mean, everything
 from windlass.errors import TaskNotFound, UsageError
+from windlass.planning.dates import is_within_dates
 from windlass.planning.selecting import downstream_of, matching, setups_of, upstream_of
 from windlass.ports import RunFacts
 from windlass.spec import DagSpec
@@ -21,17 +23,24 @@ from windlass.store import TaskRow as StoredTask
 
 
 class Selected(msgspec.Struct, frozen=True, kw_only=True):
-    """Task instances that a command is about to change: shown to the person first, then handed to the command."""
+    """Task instances that a command is about to change: shown to the person first, then handed to the command.
+
+    ``tasks`` may be of other DAGs too, which markers have led to; ``notes`` say which markers led nowhere, and why.
+    """
 
     dag_id: str
     tasks: tuple[ClearedTask, ...]
     ids: tuple[int, ...]
+    notes: tuple[str, ...] = ()
 
     def without(self, state: TaskState) -> Selected:
         """Return the selection without what is in ``state`` already."""
         kept = [(task, number) for task, number in zip(self.tasks, self.ids, strict=True) if task.state is not state]
         return Selected(
-            dag_id=self.dag_id, tasks=tuple(task for task, _ in kept), ids=tuple(number for _, number in kept)
+            dag_id=self.dag_id,
+            tasks=tuple(task for task, _ in kept),
+            ids=tuple(number for _, number in kept),
+            notes=self.notes,
         )
 
 
@@ -42,6 +51,7 @@ class Tasks:
         self._store = store
         self._dags = dags
         self._runs = runs
+        self._markers = Markers(store, dags)
 
     # -- queries ------------------------------------------------------------------------------------------------
 
@@ -77,7 +87,13 @@ class Tasks:
             return self._store.queries.task(dag_id, run_id, task_id, map_index)
         except TaskNotFound:
             spec = self._store.queries.spec(dag_id, run.spec_version)
-        if task_id in spec.by_id:
+        declared = spec.by_id.get(task_id)
+        if declared is not None and not is_within_dates(declared, run.logical_date):
+            raise TaskNotFound(
+                f"task {task_id!r} is no part of run {run_id!r}, which lies outside of its start_date and end_date "
+                f"({_shown(declared.start_date)} to {_shown(declared.end_date)}); choose a run within them"
+            )
+        if declared is not None:
             raise TaskNotFound(
                 f"task {task_id!r} of run {run_id!r} has no instance with map index {map_index}; `windlass runs show "
                 f"{dag_id} {run_id}` shows which there are, and --map-index chooses one of a mapped task"
@@ -105,10 +121,10 @@ class Tasks:
 
         ``task_regex`` chooses the tasks whose id it finds; ``upstream`` and ``downstream`` add theirs. The setups of a
         chosen task come along. ``past`` and ``future`` add the runs before and after those named. Bounds are inclusive,
-        on logical dates.
+        on logical dates. With an ExternalTaskMarker comes what it marks in another DAG.
 
         :raises DagNotFound, RunNotFound: if a DAG or run that was named is not there.
-        :raises UsageError: if ``past`` or ``future`` is asked for of no run.
+        :raises UsageError: if ``past`` or ``future`` is asked for of no run, or too many markers follow each other.
         """
         _, spec = self._dags.find(dag_id, visible=visible)
         named = [self._runs.find(dag_id, run_id, visible=visible) for run_id in run_ids]
@@ -126,7 +142,11 @@ class Tasks:
         )
         if task_ids is not None and not task_ids:
             return Selected(dag_id=dag_id, tasks=(), ids=())
-        return self._with_setups(spec, self._store.runs.select(selection))
+        rows = self._with_setups(spec, self._store.runs.select(selection))
+        marked = self._markers.follow(spec, rows, states=states, visible=visible)
+        for other, reached in marked.found:
+            rows += self._with_setups(other, reached)
+        return _selected(dag_id, rows, marked.notes)
 
     def exactly(
         self, dag_id: str, run_id: str, task_id: str, map_index: int = -1, *, visible: Visible = everything
@@ -137,7 +157,7 @@ class Tasks:
         """
         row = self.find(dag_id, run_id, task_id, map_index, visible=visible)
         _, spec = self._dags.find(dag_id, visible=visible)
-        return self._with_setups(spec, [row])
+        return _selected(dag_id, self._with_setups(spec, [row]))
 
     def around(
         self,
@@ -199,7 +219,7 @@ class Tasks:
 
     # -- details ------------------------------------------------------------------------------------------------
 
-    def _with_setups(self, spec: DagSpec, rows: Sequence[StoredTask]) -> Selected:
+    def _with_setups(self, spec: DagSpec, rows: Sequence[StoredTask]) -> list[StoredTask]:
         """Return the rows and, in the same runs, those of the setups that they need anew."""
         found = {row.id: row for row in rows}
         for run_id in dict.fromkeys(row.run_id for row in rows):
@@ -207,7 +227,7 @@ class Tasks:
             if needed:
                 more = Selection(dag_id=spec.dag_id, run_ids=(run_id,), task_ids=tuple(sorted(needed)))
                 found |= {row.id: row for row in self._store.runs.select(more)}
-        return _selected(spec.dag_id, list(found.values()))
+        return list(found.values())
 
     def _rows(self, dag_id: str, run_id: str) -> Iterator[StoredTask]:
         cursor: str | None = None
@@ -230,11 +250,14 @@ def _with_neighbours(spec: DagSpec, task_ids: frozenset[str], *, upstream: bool,
     return task_ids | above | below
 
 
-def _selected(dag_id: str, rows: Sequence[StoredTask]) -> Selected:
+def _selected(dag_id: str, rows: Sequence[StoredTask], notes: Sequence[str] = ()) -> Selected:
+    """Return each of the rows once."""
+    found = {row.id: row for row in rows}
     tasks = (
-        ClearedTask(run_id=row.run_id, task_id=row.task_id, map_index=row.map_index, state=row.state) for row in rows
+        ClearedTask(dag_id=row.dag_id, run_id=row.run_id, task_id=row.task_id, map_index=row.map_index, state=row.state)
+        for row in found.values()
     )
-    return Selected(dag_id=dag_id, ids=tuple(row.id for row in rows), tasks=tuple(tasks))
+    return Selected(dag_id=dag_id, ids=tuple(found), tasks=tuple(tasks), notes=tuple(notes))
 
 
 def _stretched(
@@ -252,6 +275,10 @@ def _stretched(
         max((bound for bound in (since, first) if bound is not None), default=None),
         min((bound for bound in (until, last) if bound is not None), default=None),
     )
+
+
+def _shown(date: datetime | None) -> str:
+    return "any time" if date is None else date.isoformat()
 
 
 def _row(row: StoredTask) -> TaskRow:

@@ -9,8 +9,9 @@ from datetime import datetime
 
 from windlass.control.views import NextRun
 from windlass.planning.asking import digest, is_outdated, next_question
+from windlass.planning.calendar import asked_timetable
 from windlass.ports import Asked, DagFacts, RunFacts
-from windlass.spec import CustomTimetableSpec, DagSpec
+from windlass.spec import DagSpec
 from windlass.store import Store
 
 
@@ -41,7 +42,8 @@ def asked_next(store: Store, dag: DagFacts, spec: DagSpec, now: datetime) -> Nex
 
 def pending_interval(store: Store, run: RunFacts, spec: DagSpec) -> str:
     """Return why the data interval of a manual run is not known yet."""
-    name = spec.schedule.name if isinstance(spec.schedule, CustomTimetableSpec) else spec.schedule_summary
+    schedule = asked_timetable(spec)
+    name = spec.schedule_summary if schedule is None else schedule.name
     return pending(name, store.questions.asked(run.dag_id, run.id))
 
 

@@ -6,12 +6,14 @@ added but not renamed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
 from windlass.ports import BackfillState, Reprocess, Treatment
+from windlass.protocol import TimetablePage, TimetableQuestion
 from windlass.states import RunState, RunType, TaskState
 
 T = TypeVar("T")
@@ -140,6 +142,10 @@ class BackfillRequest(msgspec.Struct, frozen=True, kw_only=True):
     conf: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
+#: Has a plugin's timetable answer a question, in a process that may run its code, and judges the answer.
+AskPage = Callable[[TimetableQuestion], TimetablePage]
+
+
 class BackfillRow(msgspec.Struct, frozen=True, kw_only=True):
     """A backfill, and how far it has come."""
 
@@ -149,8 +155,9 @@ class BackfillRow(msgspec.Struct, frozen=True, kw_only=True):
     #: Bounds of the logical dates, inclusive.
     from_date: datetime
     to_date: datetime
-    #: How many intervals there are, and with how many it has dealt: their runs were made, cleared, or left alone.
-    intervals: int
+    #: How many intervals there are (None until a plugin's timetable has said the last one), and with how many it has
+    #: dealt: their runs were made, cleared, or left alone.
+    intervals: int | None
     dealt: int
     #: Its runs by state.
     runs: dict[str, int]
@@ -165,6 +172,8 @@ class BackfillRow(msgspec.Struct, frozen=True, kw_only=True):
     completed_at: datetime | None
     spec_version: str
     code_version: str
+    #: Why it cannot go on: what is wrong with the plugin's timetable that says its intervals. It is asked again.
+    error: str | None
 
 
 class PlannedRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -218,6 +227,7 @@ class TaskRow(msgspec.Struct, frozen=True, kw_only=True):
 class ClearedTask(msgspec.Struct, frozen=True, kw_only=True):
     """A task instance that a clear takes, or with ``dry_run`` would take, with the state it is in."""
 
+    dag_id: str
     run_id: str
     task_id: str
     map_index: int

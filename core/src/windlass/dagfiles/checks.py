@@ -12,8 +12,9 @@ import msgspec
 
 from windlass.errors import DuplicateId, ParamInvalid, SpecError
 from windlass.planning.assets import condition_of, is_met, names_in
+from windlass.planning.calendar import is_asked
 from windlass.planning.timetables import timetable
-from windlass.spec import CustomTimetableSpec, DagSpec, NullSpec, ParamSpec, decode_spec
+from windlass.spec import DagSpec, NullSpec, ParamSpec, decode_spec
 from windlass.spec.schemas import schema_problem
 
 #: Every reader of a DAG decodes the whole of it.
@@ -42,7 +43,7 @@ def checked(data: bytes, file: str, *, executors: Sequence[str] = ()) -> DagSpec
     _check_edges(spec)
     if executors:
         _check_executors(spec, executors)
-    if not isinstance(spec.schedule, CustomTimetableSpec):
+    if not is_asked(spec):
         timetable(spec.schedule, anchor=spec.start_date)
     _check_assets(spec)
     _check_params(spec)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from windlass.errors import WindlassError
+from windlass.interfaces.executor import Executor
 from windlass.ports import StopRequest, Workload
 from windlass.supervisor.client import SupervisorClient
 
@@ -21,8 +22,8 @@ _log = logging.getLogger(__name__)
 _RETRY = 0.5
 
 
-class LocalExecutor:
-    """An ExecutorPort over the supervisor at ``path``."""
+class LocalExecutor(Executor):
+    """An executor over the supervisor at ``path``."""
 
     def __init__(self, path: Path, version: str, *, parallelism: int, monotonic: Callable[[], float]) -> None:
         self._path = path

@@ -124,6 +124,12 @@ class Connection:
 
         return BaseHook.get_connection(conn_id)
 
+    def get_hook(self, *, hook_params: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 - any hook
+        """Return the hook of this connection, from inside a task; see :meth:`BaseHook.get_hook`."""
+        from windlass.interfaces.hook import BaseHook
+
+        return BaseHook.get_hook(self.conn_id, hook_params)
+
     # --- as fields -----------------------------------------------------------------------------------------------
 
     @classmethod

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
+from windlass.errors import ContextUnavailable
 from windlass.interfaces.connection import Connection
-from windlass.ports.current import current_session
+from windlass.ports.current import KnowsHooks, current_session
 from windlass.protocol import GetConnection
 
 
@@ -50,6 +52,24 @@ class BaseHook:
         :raises SecretsError: if a secrets backend refused or is down.
         """
         return Connection.from_fields(conn_id, current_session().ask(GetConnection(conn_id=conn_id)))
+
+    @classmethod
+    def get_hook(cls, conn_id: str, hook_params: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 - any hook
+        """Return the hook of a connection, by its type: the one that the provider of that type brings.
+
+        ``hook_params`` are more arguments of the hook. Inside a task and in ``dag.test()``.
+
+        :raises ConnectionNotDefined: if no place of the lookup chain knows the connection.
+        :raises PluginError: if no installed provider brings a hook for its type.
+        """
+        connection = cls.get_connection(conn_id)
+        session = current_session()
+        if not isinstance(session, KnowsHooks):
+            msg = "a hook is found by its connection's type only inside a task and in dag.test(); move the call there"
+            raise ContextUnavailable(msg)
+        hook = session.hook_class(connection.conn_type)(**{"conn_id": conn_id, **(hook_params or {})})
+        hook.connection = connection
+        return hook
 
     @cached_property
     def connection(self) -> Connection:

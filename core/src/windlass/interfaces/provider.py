@@ -99,6 +99,10 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     #: Key: the command; value: a click command.
     cli_commands: Names = {}
     notifiers: Names = {}
+    #: Functions that make the datetimes which contexts hold: from an aware datetime to a subclass's. The first is used.
+    moment_factories: Names = {}
+    #: What commands named ``new`` make a folder of; key: ``provider``; value: a function from a name to its files.
+    scaffolds: Names = {}
     #: What runs DAGs in this process, for ``dag.test()``; of the core only.
     runners: Names = {}
     #: Modules with observer hooks, loaded in the server.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -188,6 +189,7 @@ def run_folder_of(dag_id: str, run_id: str) -> tuple[str, str]:
     return f"dag_id={_quoted(dag_id)}", f"run_id={_quoted(run_id)}"
 
 
+@lru_cache(maxsize=4096)  # the same DAGs, runs and tasks again and again
 def _quoted(name: str) -> str:
     """Return ``name`` as part of a file name, shortened to a prefix and a hash where no file system would take it."""
     quoted = quote(name, safe="+:@=, ")

@@ -14,6 +14,8 @@ from typing import Final, NamedTuple
 
 from windlass.errors import UsageError
 from windlass.interfaces.timetable import DagRunInfo, TimeRestriction, Timetable
+from windlass.planning.calendar import is_asked
+from windlass.planning.paging import rest_of
 from windlass.planning.runs import BackfillLimit, make_run_id
 from windlass.planning.selecting import chosen_tasks
 from windlass.planning.timetables import timetable
@@ -21,7 +23,19 @@ from windlass.planning.timetables.grid import Grid, ListedGrid, at_or_after, at_
 from windlass.planning.timetables.interval import IntervalTimetable
 from windlass.planning.timetables.simple import OnceTimetable
 from windlass.planning.timetables.trigger import TriggerTimetable
-from windlass.ports import BackfillFacts, BackfillState, BackfillStep, NewRun, Reprocess, Reuse, RunFacts, Treatment
+from windlass.ports import (
+    MOST_INTERVALS,
+    UNCOUNTED,
+    BackfillFacts,
+    BackfillState,
+    BackfillStep,
+    NewRun,
+    Reprocess,
+    Reuse,
+    RunFacts,
+    Treatment,
+)
+from windlass.protocol import TimetablePage
 from windlass.spec import (
     AssetOrTimeSpec,
     AssetScheduleSpec,
@@ -33,8 +47,6 @@ from windlass.spec import (
 )
 from windlass.states import RunState, RunType
 
-#: More intervals than anybody means; a slip of the year in a schedule of minutes.
-MOST_INTERVALS: Final = 100_000
 #: Where a clock is turned back, a day before one instant may be later than a day before the next.
 _WOBBLE: Final = timedelta(days=1)
 #: Queued runs are made so many ahead of those that run (fewer if fewer may run at once).
@@ -102,7 +114,7 @@ def _last(walk: _Walk, latest: datetime) -> datetime | None:
 
 
 def _walk(spec: DagSpec, now: datetime) -> _Walk | None:
-    if isinstance(spec.schedule, CustomTimetableSpec):
+    if is_asked(spec):
         return None
     table: Timetable = timetable(spec.schedule, anchor=spec.start_date)
     restriction = TimeRestriction(earliest=spec.start_date, latest=None, catchup=True, now=now)
@@ -132,7 +144,7 @@ def _walk_of_intervals(grid: Grid) -> _Walk:
 
 
 def count_intervals(spec: DagSpec, earliest: datetime, latest: datetime, *, now: datetime) -> int:
-    """Return how many intervals a backfill covers.
+    """Return how many intervals a backfill covers; ``UNCOUNTED`` where a plugin's timetable will say.
 
     :raises UsageError: if there are none or far too many, or if the schedule has no intervals at all.
     """
@@ -142,10 +154,7 @@ def count_intervals(spec: DagSpec, earliest: datetime, latest: datetime, *, now:
     if earliest > latest:
         raise UsageError(f"the first date, {_day(earliest)}, is later than the last, {_day(latest)}; swap them")
     if isinstance(schedule, CustomTimetableSpec):
-        raise UsageError(
-            f"DAG {dag_id!r} runs by a plugin's timetable ({schedule.name}), which a backfill cannot ask; "
-            f"`windlass dags trigger {dag_id} --logical-date …` makes a run for one date"
-        )
+        return UNCOUNTED
     if isinstance(schedule, NullSpec | AssetScheduleSpec | ContinuousSpec):
         raise UsageError(
             f"the schedule of DAG {dag_id!r} ({spec.schedule_summary}) is not made of times, so there are no intervals "
@@ -264,14 +273,26 @@ def next_intervals(backfill: BackfillFacts, spec: DagSpec, number: int) -> list[
     return list(islice(following, number))
 
 
+def next_of_page(backfill: BackfillFacts, page: TimetablePage, number: int) -> list[DagRunInfo]:
+    """Return at most ``number`` intervals that come next, of those that the timetable has said."""
+    return rest_of(page, backfill.reached, backwards=backfill.backwards)[:number]
+
+
 def next_step(
-    backfill: BackfillFacts, spec: DagSpec, wanted: Sequence[DagRunInfo], existing: Sequence[RunFacts]
+    backfill: BackfillFacts,
+    spec: DagSpec,
+    wanted: Sequence[DagRunInfo],
+    existing: Sequence[RunFacts],
+    page: TimetablePage | None = None,
 ) -> BackfillStep:
     """Return the step that deals with the intervals ``wanted``, of which the runs ``existing`` are there already.
 
     None wanted means that the walk is at its end, whatever was counted at the start (a time zone's rules may have
-    changed since): then all of them are dealt with.
+    changed since): then all of them are dealt with. ``page``: where they come from, if a plugin's timetable said them.
     """
+    total = backfill.intervals
+    if page is not None and page.is_last:
+        total = backfill.dealt + len(rest_of(page, backfill.reached, backwards=backfill.backwards))
     known = Known(existing)
     tasks = chosen_tasks(spec, backfill.task_regex)
     created: list[NewRun] = []
@@ -284,12 +305,17 @@ def next_step(
             reused.append(Reuse(run=found.id, generation=found.generation, state=found.state))
     return BackfillStep(
         backfill=backfill,
-        dealt=min(backfill.dealt + len(wanted), backfill.intervals) if wanted else backfill.intervals,
-        reached=wanted[-1].run_after if wanted else backfill.to_date,
+        intervals=total,
+        dealt=min(backfill.dealt + len(wanted), total) if wanted else total,
+        reached=_place(wanted[-1], page) if wanted else backfill.to_date,
         created=tuple(created),
         reused=tuple(reused),
         task_ids=tasks,
     )
+
+
+def _place(interval: DagRunInfo, page: TimetablePage | None) -> datetime:
+    return interval.run_after if page is None else interval.logical_date
 
 
 def _new_run(backfill: BackfillFacts, interval: DagRunInfo, tasks: tuple[str, ...] | None) -> NewRun:

@@ -11,9 +11,9 @@ from datetime import datetime
 from windlass.interfaces.timetable import DagRunInfo, DataInterval, TimeRestriction, Timetable
 from windlass.planning.timetables import timetable
 from windlass.ports import DagFacts
-from windlass.spec import AssetScheduleSpec, CustomTimetableSpec, DagSpec, NullSpec
+from windlass.spec import AssetOrTimeSpec, AssetScheduleSpec, CustomTimetableSpec, DagSpec, NullSpec
 
-_NOT_TIMED = (NullSpec, AssetScheduleSpec, CustomTimetableSpec)
+_NOT_TIMED = (NullSpec, AssetScheduleSpec)
 
 
 def next_run(dag: DagFacts, spec: DagSpec, now: datetime) -> DagRunInfo | None:
@@ -21,7 +21,7 @@ def next_run(dag: DagFacts, spec: DagSpec, now: datetime) -> DagRunInfo | None:
 
     With ``run_on_unpause=False`` the periods that were complete when the DAG was unpaused are left out.
     """
-    if isinstance(spec.schedule, _NOT_TIMED):
+    if not _is_timed(spec):
         return None
     restriction = TimeRestriction(earliest=spec.start_date, latest=spec.end_date, catchup=spec.catchup, now=now)
     skipped_until = None if spec.run_on_unpause else dag.unpaused_at
@@ -59,19 +59,30 @@ def manual_interval(spec: DagSpec, run_after: datetime) -> DataInterval:
     Where the schedule is not made of time it is that instant; so it is, for the time being, where a plugin's timetable
     is to say (:func:`is_asked`).
     """
-    if isinstance(spec.schedule, _NOT_TIMED):
+    if not _is_timed(spec):
         return DataInterval.exact(run_after)
     return timetable(spec.schedule, anchor=spec.start_date).infer_manual_data_interval(run_after=run_after)
 
 
 def is_asked(spec: DagSpec) -> bool:
     """Return whether the DAG's schedule is a timetable that only a child process can ask."""
-    return isinstance(spec.schedule, CustomTimetableSpec)
+    return asked_timetable(spec) is not None
+
+
+def asked_timetable(spec: DagSpec) -> CustomTimetableSpec | None:
+    """Return the plugin's timetable by which a DAG runs, alone or besides assets; None if it has none."""
+    schedule = spec.schedule.timetable if isinstance(spec.schedule, AssetOrTimeSpec) else spec.schedule
+    return schedule if isinstance(schedule, CustomTimetableSpec) else None
+
+
+def _is_timed(spec: DagSpec) -> bool:
+    """Return whether the schedule is made of time, by rules that are evaluated here."""
+    return not isinstance(spec.schedule, _NOT_TIMED) and not is_asked(spec)
 
 
 def active_runs_limit(spec: DagSpec) -> int:
     """Return how many runs of the DAG may be active at once; -1 means any number."""
-    if isinstance(spec.schedule, _NOT_TIMED):
+    if not _is_timed(spec):
         return spec.max_active_runs
     bound = timetable(spec.schedule).active_runs_limit
     if bound is None:

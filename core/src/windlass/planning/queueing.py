@@ -81,8 +81,9 @@ class Occupancy:
         self.total += sign
         _count(self.pools, pool, sign * pool_slots)
         _count(self.runs, run, sign)
-        _count(self.tasks, (dag_id, task_id), sign)
-        _count(self.run_tasks, (run, task_id), sign)
+        if task_id:  # a lane without limits of its task has none
+            _count(self.tasks, (dag_id, task_id), sign)
+            _count(self.run_tasks, (run, task_id), sign)
 
     def add_lane(self, lane: Lane, sign: int) -> None:
         """Count one instance of ``lane`` in or out."""

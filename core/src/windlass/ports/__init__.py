@@ -8,6 +8,8 @@ database row and never a callable.
 
 from __future__ import annotations
 
+from windlass.ports.backfill import MOST_INTERVALS as MOST_INTERVALS
+from windlass.ports.backfill import UNCOUNTED as UNCOUNTED
 from windlass.ports.backfill import BackfillFacts as BackfillFacts
 from windlass.ports.backfill import BackfillState as BackfillState
 from windlass.ports.backfill import NewBackfill as NewBackfill
@@ -17,6 +19,7 @@ from windlass.ports.backfill import Treatment as Treatment
 from windlass.ports.clock import Clock as Clock
 from windlass.ports.clock import Doorbell as Doorbell
 from windlass.ports.clock import Rng as Rng
+from windlass.ports.current import KnowsHooks as KnowsHooks
 from windlass.ports.current import TaskSession as TaskSession
 from windlass.ports.current import all_rows as all_rows
 from windlass.ports.current import clock_scope as clock_scope

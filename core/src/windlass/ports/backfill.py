@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -22,6 +22,12 @@ class Reprocess(StrEnum):
     NONE = "none"
     FAILED = "failed"
     COMPLETED = "completed"  # failed or successful
+
+
+#: More intervals than anybody means; a slip of the year in a schedule of minutes.
+MOST_INTERVALS: Final = 100_000
+#: Stands for the number of intervals until a plugin's timetable has said the last one.
+UNCOUNTED: Final = MOST_INTERVALS + 1
 
 
 class Treatment(StrEnum):
@@ -50,7 +56,7 @@ class NewBackfill(msgspec.Struct, frozen=True, kw_only=True):
     to_date: datetime
     spec_version: str
     code_version: str
-    #: How many intervals lie between the bounds.
+    #: How many intervals lie between the bounds, or ``UNCOUNTED``.
     intervals: int
     max_active_runs: int
     reprocess: Reprocess = Reprocess.NONE
@@ -72,7 +78,8 @@ class BackfillFacts(NewBackfill, frozen=True, kw_only=True):
     completed_at: datetime | None = None
     #: How many intervals have been dealt with: a run was made or taken, or left alone.
     dealt: int = 0
-    #: ``run_after`` of the last interval dealt with, None at the start.
+    #: ``run_after`` of the last interval dealt with (its logical date, where a plugin's timetable says the intervals);
+    #: None at the start.
     reached: datetime | None = None
     #: How many of its runs have not ended.
     open_runs: int = 0

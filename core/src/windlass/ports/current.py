@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from windlass.errors import ContextUnavailable
 from windlass.protocol import Query, Verb
@@ -36,6 +36,18 @@ class TaskSession(Protocol):
     @property
     def context(self) -> Mapping[str, Any] | None:
         """The template context of the running task; None while a file is parsed."""
+        ...
+
+
+@runtime_checkable
+class KnowsHooks(Protocol):
+    """A session that also knows which hooks are installed: that of a task, whose process reads the manifests."""
+
+    def hook_class(self, conn_type: str | None) -> Any:  # noqa: ANN401 - a class of a provider's
+        """Return the hook class that an installed provider's manifest names for a type of connection, imported.
+
+        :raises PluginError: if no installed provider declares that type, or declares it without a hook.
+        """
         ...
 
 

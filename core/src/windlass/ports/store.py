@@ -316,6 +316,8 @@ class BackfillStep(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     backfill: BackfillFacts
+    #: How many there are, as far as the step has learnt it.
+    intervals: int
     dealt: int
     reached: datetime
     created: tuple[NewRun, ...] = ()

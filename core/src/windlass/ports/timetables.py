@@ -6,11 +6,11 @@ from datetime import datetime
 
 import msgspec
 
-from windlass.protocol import TimetableAnswer, TimetableQuestion
+from windlass.protocol import TimetableAnswer, TimetablePage, TimetableQuestion
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """A question and what has come of it. There is one at a time for a DAG's next run, and one for a manual run.
+    """A question and what has come of it. There is one at a time for a DAG's next run, a manual run and a backfill.
 
     It is answered, or has failed (``retry_at`` says from when it may be asked again), or somebody has it, or nobody
     has taken its ticket yet. ``error`` stays until there is an answer.
@@ -25,6 +25,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     answered: bool = False
     #: None also means that the timetable wants no run.
     answer: TimetableAnswer | None = None
+    #: The answer where intervals of a backfill were asked for.
+    page: TimetablePage | None = None
     failures: int = 0
     error: str | None = None
     retry_at: datetime | None = None

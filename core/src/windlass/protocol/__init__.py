@@ -39,4 +39,5 @@ from windlass.protocol.messages import decode_reply as decode_reply
 from windlass.protocol.messages import decode_request as decode_request
 from windlass.protocol.messages import encode as encode
 from windlass.protocol.timetables import TimetableAnswer as TimetableAnswer
+from windlass.protocol.timetables import TimetablePage as TimetablePage
 from windlass.protocol.timetables import TimetableQuestion as TimetableQuestion

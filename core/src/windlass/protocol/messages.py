@@ -132,7 +132,11 @@ class AssetEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 
 
 class ArtifactOpen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="artifact_open"):
-    """Open an artifact for writing (digest None) or reading; answered with ``{"path": …}`` for the local store."""
+    """Open an artifact for writing (digest None) or reading.
+
+    Answered with ``{"path": …}`` for the local store, or with ``{"store": …, "arguments": {…}}``: the name by which a
+    manifest lists the store that the child opens itself, and what to make it with. There nothing is committed.
+    """
 
     digest: str | None = None
 

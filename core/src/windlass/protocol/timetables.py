@@ -15,7 +15,11 @@ from windlass.errors import ProtocolError
 
 
 class TimetableQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """When is the next run of a DAG due; or, with ``run`` set, which data interval does that manual run cover?"""
+    """When is the next run of a DAG due?
+
+    With ``run`` set: which data interval does that manual run cover? With ``limit`` set: which intervals, so many at
+    most, come after ``reached`` between ``earliest`` and ``latest``, for a backfill?
+    """
 
     dag_id: str
     #: What the DAG's spec calls the timetable, and what its ``serialize`` returned.
@@ -35,6 +39,17 @@ class TimetableQuestion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     catchup: bool = False
     unpaused_at: datetime | None = None
     run_on_unpause: bool = True
+    #: The backfill that asks for intervals; 0: a person who wants to see them.
+    backfill: int = 0
+    limit: int = 0
+    backwards: bool = False
+    #: The logical date that the backfill has come to, None at its start.
+    reached: datetime | None = None
+
+    @property
+    def about(self) -> int:
+        """What is asked about: a run's number, that of a backfill below zero, or 0: the DAG's next run."""
+        return -self.backfill if self.backfill else self.run
 
 
 class TimetableAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,11 +60,19 @@ class TimetableAnswer(msgspec.Struct, frozen=True, kw_only=True):
     end: datetime
 
 
+class TimetablePage(msgspec.Struct, frozen=True, kw_only=True):
+    """The next intervals of a backfill, in its direction; ``is_last``: there are no more behind them."""
+
+    runs: tuple[TimetableAnswer, ...]
+    is_last: bool
+
+
 _answer_decoder: msgspec.json.Decoder[TimetableAnswer | None] = msgspec.json.Decoder(TimetableAnswer | None)
+_page_decoder = msgspec.json.Decoder(TimetablePage)
 _question_decoder = msgspec.json.Decoder(TimetableQuestion)
 
 
-def encode_answer(answer: TimetableAnswer | None) -> bytes:
+def encode_answer(answer: TimetableAnswer | TimetablePage | None) -> bytes:
     """Return the JSON of an answer; None: the timetable wants no run."""
     return msgspec.json.encode(answer)
 
@@ -62,8 +85,18 @@ def decode_answer(data: bytes) -> TimetableAnswer | None:
     try:
         return _answer_decoder.decode(data)
     except msgspec.MsgspecError as error:
-        msg = f"what a timetable's process sent is no answer: {error}"
-        raise ProtocolError(msg) from error
+        raise ProtocolError(f"what a timetable's process sent is no answer: {error}") from error
+
+
+def decode_page(data: bytes) -> TimetablePage:
+    """Return the intervals in ``data``.
+
+    :raises ProtocolError: if it is no such answer.
+    """
+    try:
+        return _page_decoder.decode(data)
+    except msgspec.MsgspecError as error:
+        raise ProtocolError(f"what a timetable's process sent is no list of intervals: {error}") from error
 
 
 def encode_question(question: TimetableQuestion) -> bytes:

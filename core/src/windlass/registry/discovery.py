@@ -22,6 +22,7 @@ from windlass.errors import PluginError
 from windlass.interfaces.provider import KINDS, SPEC_VERSION, Provider
 from windlass.registry.catalog import BrokenPlugin, Catalog, names_of
 from windlass.registry.core_provider import DEFAULT_PLUGINS
+from windlass.registry.tracing import trace
 
 GROUP: Final = "windlass.providers"
 
@@ -61,6 +62,7 @@ def load_hooks(module: ModuleType) -> pluggy.PluginManager:
     except pluggy.PluginValidationError as error:
         msg = f"{module.__name__} has a hook that does not fit: {' '.join(str(error).split())}"
         raise PluginError(msg) from error
+    trace(manager)
     return manager
 
 

@@ -104,6 +104,22 @@ class Registry:
         alike = (name for name, path in names.items() if path.replace(":", ".").endswith(f".{cls.__qualname__}"))
         return next((name for name in alike if self.lookup(kind, name) is cls), None)
 
+    def hook_class(self, conn_type: str | None) -> Any:  # noqa: ANN401 - a class of a provider's
+        """Return the class of the hook for a type of connection, importing it.
+
+        :raises PluginError: if no installed provider declares that type, or declares it without a hook.
+        """
+        entry = self.connection_types.get(conn_type or "")
+        if entry is None:
+            known = ", ".join(sorted(self.connection_types))
+            what = f"of type {conn_type!r}" if conn_type else "without a type"
+            raise PluginError(
+                f"no installed provider brings a hook for connections {what}; the known types are {known}"
+            )
+        if entry.hook is None:
+            raise PluginError(f"connections of type {conn_type!r} have no hook; choose another type of connection")
+        return import_name(entry.hook, f"hook of {conn_type!r}")
+
     def _unknown(self, kind: str, name: str) -> PluginError:
         import difflib
 
@@ -150,6 +166,7 @@ def _singular(kind: str) -> str:
         "secrets_backends": "secrets backend",
         "xcom_codecs": "XCom codec",
         "cli_commands": "command",
+        "moment_factories": "moment factory",
         "priority_weight_strategies": "priority weight strategy",
     }
     return words.get(kind, kind.removesuffix("s").replace("_", " "))

@@ -6,6 +6,8 @@
     parse --fd FD [--concurrency N]        a parse server speaking on socket FD
     triggers FD CELL PARENT                a trigger host speaking on socket FD, of the supervisor with pid PARENT
     test-connection ID                     the test of one connection, from standard input to standard output
+    ask-timetable CODE                     one question to a timetable of the code in folder CODE, likewise
+    keep                                   a store of a provider, for a process that imports none, likewise
 
 ``-P`` keeps the working directory off ``sys.path``: starting Windlass inside a stranger's folder imports nothing of it.
 There is no argument parser here: importing one would cost each zygote more than its own code.
@@ -35,6 +37,14 @@ def main(arguments: list[str]) -> int:
             from windlass.runtime import connection_test
 
             return connection_test.main(conn_id)
+        case ["ask-timetable", code]:
+            from windlass.runtime import timetable_child
+
+            return timetable_child.main(code)
+        case ["keep"]:
+            from windlass.runtime import keeper
+
+            return keeper.main()
     sys.stderr.write("windlass.runtime is started by Windlass's servers, not by hand; see `windlass --help`\n")
     return 2
 

@@ -9,13 +9,11 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from windlass.errors import XComError
 from windlass.ports import TaskSession
-from windlass.protocol import ArtifactCommit, ArtifactOpen
-
-_PIECE = 1 << 20
+from windlass.runtime import blobs
 
 
 @dataclass(frozen=True)
@@ -41,28 +39,32 @@ class Artifacts:
         source = Path(path)
         if not source.is_file():
             raise XComError(f"artifact {str(source)!r} is not a file; write it first, or pack a folder into an archive")
-        target = Path(str(self._session.ask(ArtifactOpen())["path"]))
-        digest = hashlib.sha256()
-        size = 0
-        with source.open("rb") as reader, target.open("wb") as writer:
-            while piece := reader.read(_PIECE):
-                digest.update(piece)
-                writer.write(piece)
-                size += len(piece)
-        self._session.ask(ArtifactCommit(path=str(target), digest=digest.hexdigest(), size=size))
-        return Artifact(digest=digest.hexdigest(), name=source.name, size=size)
+        with source.open("rb") as reader:
+            digest, size = blobs.put(self._session, reader, f"artifact {str(source)!r}")
+        return Artifact(digest=digest, name=source.name, size=size)
 
     def open(self, artifact: Artifact) -> BinaryIO:
-        """Open the stored file for reading."""
-        answer: Any = self._session.ask(ArtifactOpen(digest=artifact.digest))
-        return Path(str(answer["path"])).open("rb")
+        """Open the stored file for reading.
+
+        :raises NotFound: if it was cleaned up.
+        """
+        return blobs.open_blob(self._session, artifact.digest)
 
     def get(self, artifact: Artifact, to: str | Path | None = None) -> Path:
-        """Copy the stored file to ``to`` (a path or a folder; None is the working directory) and return where it is."""
+        """Copy the stored file to ``to`` (a path or a folder; None is the working directory) and return where it is.
+
+        :raises NotFound: if it was cleaned up.
+        :raises XComError: if what is stored is not what was put.
+        """
         target = Path(to) if to is not None else Path.cwd()
         if target.is_dir():
             target /= Path(artifact.name).name
+        digest = hashlib.sha256()
         with self.open(artifact) as reader, target.open("wb") as writer:
-            while piece := reader.read(_PIECE):
+            while piece := reader.read(blobs.PIECE):
+                digest.update(piece)
                 writer.write(piece)
+        if digest.hexdigest() != artifact.digest:
+            target.unlink()
+            raise XComError(f"the stored file {artifact.name!r} is damaged; run the task that made it again")
         return target

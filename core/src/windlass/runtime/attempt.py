@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from copy import copy
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,12 +29,14 @@ import windlass
 from windlass.authoring import scope
 from windlass.authoring.dag import DAG
 from windlass.authoring.mapped import MappedOperator
+from windlass.authoring.nesting import running
 from windlass.authoring.operator import FAILED, BaseOperator
 from windlass.errors import (
     TaskDeferred,
     TaskFailed,
     TaskReschedule,
     TaskSkipped,
+    TaskTimeout,
     UsageError,
     XComError,
 )
@@ -76,6 +79,12 @@ class AttemptSession:
     def tell(self, verb: Verb) -> None:
         """Send ``verb`` without waiting."""
         self._session.tell(verb)
+
+    def hook_class(self, conn_type: str | None) -> Any:
+        """Return the hook class of a type of connection, from the manifests of what is installed here."""
+        from windlass.registry import registry  # only a task that asks pays for it
+
+        return registry().hook_class(conn_type)
 
 
 def preload() -> None:
@@ -140,11 +149,14 @@ def run_attempt(
     *,
     last: bool = False,
     stand_in: StandIn | None = None,
+    limit: AbstractContextManager[None] | None = None,
 ) -> Ending:
     """Run the task, call the callbacks or ask the timetable that ``attempt`` names, and return how it ended.
 
     ``last`` says that this process runs nothing of ``dag`` afterwards, so that the operator itself may be rendered.
     ``stand_in`` is called instead of the operator's ``execute``, in a test that does not want the task's effects.
+    ``limit`` is a block around the author's code that may raise in the midst of it, where no supervisor ends what
+    takes too long.
     """
     if attempt.callback:
         from windlass.runtime.callbacks import run_callbacks  # it builds on this module
@@ -158,7 +170,10 @@ def run_attempt(
     run = _Attempt(dag, attempt, own, last=last, stand_in=stand_in)
     with session_scope(own):
         try:
-            return run.run()
+            if limit is None:
+                return run.run()
+            with limit:
+                return run.run()
         except BaseException as error:  # noqa: BLE001 - every end of user code has an outcome
             return run.failed(error)
 
@@ -228,7 +243,8 @@ class _Attempt:
         if self._rendered:
             self._session.tell(Rendered(fields=self._rendered))
         self._start(ti)
-        result = self._call(task, context)
+        with running(task):
+            result = self._call(task, context)
         self._stop()
         ti.end_date = self._ended_at
         if task.map_index_template:
@@ -327,6 +343,10 @@ class _Attempt:
             case TaskFailed():
                 self._log_failure(error)
                 return self._finish(Outcome.FAIL_NO_RETRY, reason=_reason(error))
+            case TaskTimeout():
+                self._clean_up(error)
+                self._log_failure(error)
+                return self._finish(Outcome.FAIL, reason=_reason(error))
             case SystemExit():
                 self._clean_up(error)
                 self._log_failure(error)
@@ -337,9 +357,9 @@ class _Attempt:
                 self._log_failure(error)
                 return self._finish(Outcome.FAIL, reason=_reason(error))
 
-    def _clean_up(self, error: SystemExit) -> None:
-        """Let the operator clean up outside its process when the attempt is being killed (SIGTERM)."""
-        if error.code == 128 + 15 and self._task is not None:
+    def _clean_up(self, error: SystemExit | TaskTimeout) -> None:
+        """Let the operator clean up outside its process when the attempt is being ended (SIGTERM, or a timeout)."""
+        if (isinstance(error, TaskTimeout) or error.code == 128 + 15) and self._task is not None:
             try:
                 self._task.on_kill()
             except Exception:

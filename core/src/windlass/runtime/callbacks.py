@@ -28,7 +28,7 @@ from windlass.runtime.templates import Renderer
 _STATES = {"success": "success", "failure": "failed", "retry": "up_for_retry", "skipped": "skipped"}
 _RUN_PREFIX = "run_"
 #: Of a missed deadline; its place in the DAG's list follows.
-_DEADLINE_PREFIX = "deadline:"
+DEADLINE_PREFIX = "deadline:"
 #: What only a task has.
 _TASK_KEYS = frozenset(
     {
@@ -138,8 +138,8 @@ def _subject(dag: DAG, attempt: AttemptContext, session: AttemptSession) -> tupl
         subject = _RunSubject(dag, attempt)
         subject.dag_run.state = _STATES.get(kind) or ("queued" if attempt.run_start_date is None else "running")
         context = RunContext(cast("TaskInstance", subject), attempt, session)
-        if kind.startswith(_DEADLINE_PREFIX):
-            callbacks = dag.deadlines[int(kind.removeprefix(_DEADLINE_PREFIX))].callbacks
+        if kind.startswith(DEADLINE_PREFIX):
+            callbacks = dag.deadlines[int(kind.removeprefix(DEADLINE_PREFIX))].callbacks
         else:
             callbacks = dag.callbacks(kind)
     context["reason"] = attempt.reason

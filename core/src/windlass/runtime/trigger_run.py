@@ -13,7 +13,7 @@ from windlass.protocol import XComValue
 from windlass.protocol.triggering import shown
 from windlass.runtime.trace import user_traceback
 from windlass.runtime.trigger_classes import make
-from windlass.runtime.xcom import pack, unpack
+from windlass.runtime.xcom import encoded, spilled, unpack
 
 _REASON = 500
 log = logging.getLogger("windlass.trigger")
@@ -28,14 +28,20 @@ async def first_event(name: str, kwargs: XComValue, session: TaskSession) -> XCo
 
     :raises TriggerFailed: if it raises, or ends without an event.
     """
+    import asyncio
+
     with session_scope(session):
         try:
-            trigger = make(name, unpack(kwargs, session))
+            # A store of a provider may be slow, and others wait in this loop.
+            large = kwargs.artifact is not None
+            trigger = make(name, await asyncio.to_thread(unpack, kwargs, session) if large else unpack(kwargs, session))
             try:
                 event = await _fire(trigger)
             finally:
                 await _clean_up(trigger)
-            return pack(event.payload, f"the event of trigger {name}", session)
+            what = f"the event of trigger {name}"
+            packed, data = encoded(event.payload, what)
+            return packed if data is None else await asyncio.to_thread(spilled, packed, data, what, session)
         except _Silent as error:
             raise TriggerFailed(f"its trigger {shown(name)} ended without an event") from error
         except (Exception, SystemExit) as error:

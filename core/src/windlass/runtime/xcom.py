@@ -9,16 +9,16 @@ supervisor can mask whole secrets in it.
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, overload
 
 import msgspec
 
 from windlass.errors import XComError
 from windlass.ports import TaskSession
-from windlass.protocol import ArtifactCommit, ArtifactOpen, XComGet, XComValue
-from windlass.runtime import codecs
+from windlass.protocol import XComGet, XComValue
+from windlass.runtime import blobs, codecs
 
 SPILL = 64 << 10
 PREVIEW = 2048
@@ -31,23 +31,26 @@ def pack(value: Any, what: str, session: TaskSession) -> XComValue:
 
     :raises XComError: if it cannot travel.
     """
+    packed, large = encoded(value, what)
+    return packed if large is None else spilled(packed, large, what, session)
+
+
+def encoded(value: Any, what: str) -> tuple[XComValue, bytes | None]:
+    """Return ``value`` encoded, and beside it what is too large and must still be :func:`spilled`.
+
+    :raises XComError: if it cannot travel.
+    """
     codec, data = codecs.encode(value, what)
     # A str has a length, but mapping over its letters is never meant; a tuple maps like a list.
     length = len(value) if isinstance(value, (list, dict, tuple, LazyXComs)) else None
-    shown = preview(value)
-    if len(data) <= SPILL:
-        return XComValue(codec=codec, data=data, size=len(data), length=length, preview=shown)
-    digest = spill(data, session)
-    return XComValue(codec=codec, artifact=digest, size=len(data), length=length, preview=shown)
+    packed = XComValue(codec=codec, size=len(data), length=length, preview=preview(value))
+    return (packed, data) if len(data) > SPILL else (msgspec.structs.replace(packed, data=data), None)
 
 
-def spill(data: bytes, session: TaskSession) -> str:
-    """Write ``data`` to the artifact store and return its digest."""
-    path = str(session.ask(ArtifactOpen())["path"])
-    Path(path).write_bytes(data)
-    digest = hashlib.sha256(data).hexdigest()
-    session.ask(ArtifactCommit(path=path, digest=digest, size=len(data)))
-    return digest
+def spilled(packed: XComValue, data: bytes, what: str, session: TaskSession) -> XComValue:
+    """Write ``data`` to the artifact store, which may take its time, and return the value that points there."""
+    digest, _ = blobs.put(session, io.BytesIO(data), what)
+    return msgspec.structs.replace(packed, artifact=digest)
 
 
 def unpack(stored: Any, session: TaskSession) -> Any:
@@ -55,7 +58,8 @@ def unpack(stored: Any, session: TaskSession) -> Any:
     value = stored if isinstance(stored, XComValue) else msgspec.convert(stored, XComValue)
     data = value.data
     if value.artifact is not None:
-        data = Path(str(session.ask(ArtifactOpen(digest=value.artifact))["path"])).read_bytes()
+        with blobs.open_blob(session, value.artifact) as reader:
+            data = reader.read()
         if hashlib.sha256(data).hexdigest() != value.artifact:
             raise XComError(f"the stored value {value.artifact[:12]}… is damaged; run the task that made it again")
     return codecs.decode(value.codec, data)

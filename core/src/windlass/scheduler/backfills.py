@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from datetime import datetime
 
 from windlass.errors import StoreError
 from windlass.planning import backfill as planning
+from windlass.planning.calendar import is_asked
 from windlass.planning.runs import BackfillLimit
 from windlass.ports import BackfillFacts, DagFacts, RunFacts, StorePort
+from windlass.scheduler.timetables import Timetables
 from windlass.spec import DagSpec
 
 log = logging.getLogger(__name__)
@@ -30,10 +33,12 @@ class Backfills:
         store: StorePort,
         spec: Callable[[str, str], DagSpec | None],
         dag: Callable[[str], DagFacts | None],
+        timetables: Timetables,
     ) -> None:
         self._store = store
         self._spec = spec
         self._dag = dag
+        self._timetables = timetables
         self._known: dict[int, BackfillFacts] = {}
         self._due: dict[int, None] = {}
         self.reload()
@@ -70,7 +75,7 @@ class Backfills:
                 limits[backfill] = planning.limit_of(facts)
         return limits
 
-    def advance(self) -> None:
+    def advance(self, now: datetime) -> None:
         """Make the next runs of the backfills that something happened to, and note those that are done."""
         due, self._due = list(self._due), {}
         for backfill in due:
@@ -80,28 +85,36 @@ class Backfills:
                 continue
             self._known[backfill] = facts
             try:
-                self._advance(facts)
+                self._advance(facts, now)
             except StoreError:
                 raise
             except Exception:
                 # It stands still alone, until something happens to it.
                 log.exception("backfill %d of DAG %s cannot go on", backfill, facts.dag_id)
 
-    def _advance(self, facts: BackfillFacts) -> None:
+    def _advance(self, facts: BackfillFacts, now: datetime) -> None:
         if not planning.has_more(facts):
             if not facts.open_runs:
                 self._store.complete_backfill(facts.id)
             return
-        spec = self._spec(facts.dag_id, facts.spec_version) if self._dag(facts.dag_id) is not None else None
-        if spec is None:
+        dag = self._dag(facts.dag_id)
+        spec = None if dag is None else self._spec(facts.dag_id, facts.spec_version)
+        if dag is None or spec is None:
             return
         number = planning.room(facts, len(spec.tasks))
         if not number:
             return
-        wanted = planning.next_intervals(facts, spec, number)
+        page = None
+        if is_asked(spec):
+            page = self._timetables.page(facts, dag, spec, now)
+            if page is None:  # its answer, or a timer, brings the backfill back
+                return
+            wanted = planning.next_of_page(facts, page, number)
+        else:
+            wanted = planning.next_intervals(facts, spec, number)
         dates = [interval.logical_date for interval in wanted]
         names = [planning.backfill_run_id(interval) for interval in wanted]
         existing = self._store.runs_at(facts.dag_id, dates, names)
-        self._store.advance_backfill(planning.next_step(facts, spec, wanted, existing))
+        self._store.advance_backfill(planning.next_step(facts, spec, wanted, existing, page))
         # Refused, or some were left alone, or it was the last step: there may be more to do at once.
         self.look_at(facts.id)

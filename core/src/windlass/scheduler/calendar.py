@@ -9,7 +9,6 @@ the events of an asset-triggered one are consumed.
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from datetime import datetime
 
 import msgspec
@@ -39,7 +38,9 @@ class Calendar:
         self._dags = {dag.dag_id: dag for dag in store.dags()}
         #: DAGs whose next run must be looked at.
         self._due = dict.fromkeys(self._dags)
-        self.backfills = Backfills(store, self.spec, self._dags.get)
+        #: DAGs with as many open runs of a kind as they may have: only the end of a run brings them on.
+        self._full: set[str] = set()
+        self.backfills = Backfills(store, self.spec, self._dags.get, self._timetables)
         #: Whether anything has happened that may let a queued run start.
         self.may_start = True
 
@@ -75,7 +76,8 @@ class Calendar:
     def run_ended(self, facts: RunFacts) -> None:
         """Take note that there is room for another run."""
         self.may_start = True
-        self.look_at(facts.dag_id)
+        if facts.dag_id in self._full:  # any other has its timer already
+            self.look_at(facts.dag_id)
         self.backfills.look_at(facts.backfill_id)
 
     def is_held(self, facts: RunFacts) -> bool:
@@ -83,60 +85,71 @@ class Calendar:
         dag = self._dags.get(facts.dag_id)
         return dag is not None and dag.paused and facts.backfill_id is None
 
-    def create_due(self, now: datetime) -> None:
-        """Create the runs that are due, one of each kind per DAG and step; set a timer for what is to come."""
+    def create_due(self, now: datetime) -> bool:
+        """Create the runs that are due, one of each kind per DAG and step; set a timer for what is to come.
+
+        Return whether any was made, which is in the inbox by now.
+        """
         due, self._due = list(self._due), {}
-        if not due:
-            return
-        open_runs = Counter((run.dag_id, run.run_type) for run in self._owned.facts())
+        made = False
         for dag_id in due:
             self._owned.timers.cancel(("dag", dag_id))
+            self._full.discard(dag_id)
             dag = self._dags.get(dag_id)
             spec = None if dag is None or dag.paused else self.spec(dag_id, dag.spec_version)
             if dag is None or spec is None:
                 continue
-            if not _has_all_runs(spec, open_runs[dag_id, RunType.ASSET_TRIGGERED]):
-                self._create_asset_run(dag, spec)
-            if _has_all_runs(spec, open_runs[dag_id, RunType.SCHEDULED]):
-                continue
-            info = self._next_run(dag, spec, now)
-            if info is None:
-                continue
-            if info.run_after > now:
-                self._owned.timers.set(("dag", dag_id), info.run_after)
-                continue
-            self._store.create_run(
-                NewRun(
-                    dag_id=dag_id,
-                    run_type=RunType.SCHEDULED,
-                    logical_date=info.logical_date,
-                    data_interval_start=info.data_interval.start,
-                    data_interval_end=info.data_interval.end,
-                    run_after=info.run_after,
-                    spec_version=dag.spec_version,
-                    code_version=dag.code_version,
-                )
-            )
-            self._dags[dag_id] = msgspec.structs.replace(
-                dag, last_interval_start=info.data_interval.start, last_interval_end=info.data_interval.end
-            )
-            self.look_at(dag_id)
+            made = self._create_asset_run(dag, spec) or made
+            made = self._create_scheduled_run(dag, spec, now) or made
+        return made
 
-    def _create_asset_run(self, dag: DagFacts, spec: DagSpec) -> None:
-        """Create the run that the asset events which wait for the DAG call for, if they do.
+    def _create_scheduled_run(self, dag: DagFacts, spec: DagSpec, now: datetime) -> bool:
+        """Create the scheduled run that is due, and see when the one after it is; return whether there is a new run."""
+        if self._has_all_runs(spec, RunType.SCHEDULED):
+            return False
+        info = self._next_run(dag, spec, now)
+        if info is None:
+            return False
+        if info.run_after > now:
+            self._owned.timers.set(("dag", dag.dag_id), info.run_after)
+            return False
+        created = self._store.create_run(
+            NewRun(
+                dag_id=dag.dag_id,
+                run_type=RunType.SCHEDULED,
+                logical_date=info.logical_date,
+                data_interval_start=info.data_interval.start,
+                data_interval_end=info.data_interval.end,
+                run_after=info.run_after,
+                spec_version=dag.spec_version,
+                code_version=dag.code_version,
+            )
+        )
+        dag = self._dags[dag.dag_id] = msgspec.structs.replace(
+            dag, last_interval_start=info.data_interval.start, last_interval_end=info.data_interval.end
+        )
+        following = None if is_asked(spec) else next_run(dag, spec, now)
+        if following is not None and following.run_after > now:
+            self._owned.timers.set(("dag", dag.dag_id), following.run_after)
+        else:
+            self.look_at(dag.dag_id)
+        return created is not None
+
+    def _create_asset_run(self, dag: DagFacts, spec: DagSpec) -> bool:
+        """Create the run that the asset events which wait for the DAG call for; return whether there is one.
 
         The events are read only when the condition is met, so an asset that is updated a thousand times while another
         is waited for costs a thousand small looks, and one long one.
         """
         condition = condition_of(spec.schedule)
-        if condition is None:
-            return
+        if condition is None or self._has_all_runs(spec, RunType.ASSET_TRIGGERED):
+            return False
         if not is_met(condition, self._store.updated_assets(dag.dag_id)):
-            return
+            return False
         due = consume(condition, self._store.waiting_events(dag.dag_id))
         if due is None:
-            return
-        self._store.create_run(
+            return False
+        created = self._store.create_run(
             NewRun(
                 dag_id=dag.dag_id,
                 run_type=RunType.ASSET_TRIGGERED,
@@ -152,6 +165,15 @@ class Calendar:
         )
         # What came meanwhile may call for another; so may what is left if somebody else consumed some of these.
         self.look_at(dag.dag_id)
+        return created is not None
+
+    def _has_all_runs(self, spec: DagSpec, kind: RunType) -> bool:
+        """Return whether the DAG has as many open runs of a kind as it may; the next is created when one ends."""
+        limit = active_runs_limit(spec)
+        if not 0 <= limit <= self._owned.open_runs[spec.dag_id, kind]:
+            return False
+        self._full.add(spec.dag_id)
+        return True
 
     def _next_run(self, dag: DagFacts, spec: DagSpec, now: datetime) -> DagRunInfo | None:
         return self._timetables.next_run(dag, spec, now) if is_asked(spec) else next_run(dag, spec, now)
@@ -161,6 +183,8 @@ class Calendar:
         for kind, name in self._timetables.under_way():
             if kind == "dag":
                 self.look_at(str(name))
+            elif kind == "backfill":
+                self.backfills.look_at(int(name))
             self.may_start = True
 
     def failures_limit(self, run: RunFacts) -> int:
@@ -219,11 +243,6 @@ class Calendar:
         if spec is None:
             return None
         return DagLimit(max_active_runs=active_runs_limit(spec), is_paused=dag is not None and dag.paused)
-
-
-def _has_all_runs(spec: DagSpec, open_runs: int) -> bool:
-    """Return whether the DAG has as many open runs of a kind as it may; the next is created when one ends."""
-    return 0 <= active_runs_limit(spec) <= open_runs
 
 
 def _with_later_interval(dag: DagFacts, known: DagFacts | None) -> DagFacts:

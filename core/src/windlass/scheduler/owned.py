@@ -6,6 +6,7 @@ on a timer, or nowhere. :meth:`OwnedRuns.put` is the only way in and out, so tha
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
@@ -16,7 +17,7 @@ from windlass.scheduler.deadlines import Deadlines
 from windlass.scheduler.timers import TimerKey, Timers
 from windlass.scheduler.tracked import TrackedRun
 from windlass.spec import DagSpec
-from windlass.states import OCCUPYING_STATES, TaskState
+from windlass.states import OCCUPYING_STATES, RunType, TaskState
 
 #: A deferred instance waits for its trigger, and for its timeout if it has one.
 WAITING_FOR_TIME = frozenset({TaskState.UP_FOR_RETRY, TaskState.UP_FOR_RESCHEDULE, TaskState.DEFERRED})
@@ -28,6 +29,8 @@ class OwnedRuns:
     def __init__(self) -> None:
         self.queued: dict[int, RunFacts] = {}
         self.running: dict[int, TrackedRun] = {}
+        #: How many of them a DAG has, by type.
+        self.open_runs: Counter[tuple[str, RunType]] = Counter()
         self.admissions = AdmissionQueue()
         self.occupancy = Occupancy()
         #: Pools in which deferred instances hold their slots.
@@ -51,6 +54,7 @@ class OwnedRuns:
         """Remember a running run, in place of what was remembered of it."""
         self.forget(facts.id)
         tracked = self.running[facts.id] = TrackedRun(facts, spec, tasks)
+        self.open_runs[facts.dag_id, facts.run_type] += 1
         for task in tracked.tasks.values():
             self.put(tracked, None, task)
         due = timeout_due(facts.start_date, spec.dagrun_timeout)
@@ -64,12 +68,13 @@ class OwnedRuns:
         """Remember a run that waits for its start, in place of what was remembered of it."""
         self.forget(facts.id)
         self.queued[facts.id] = facts
+        self.open_runs[facts.dag_id, facts.run_type] += 1
         if spec is not None:
             self.deadlines.watch(facts, spec)
 
     def forget(self, run: int) -> None:
         """Drop what is remembered of a run."""
-        self.queued.pop(run, None)
+        queued = self.queued.pop(run, None)
         self.dirty.pop(run, None)
         self.timers.cancel(("timeout", run))
         self.timers.cancel(("interval", run))
@@ -77,6 +82,9 @@ class OwnedRuns:
         tracked = self.running.pop(run, None)
         for task in () if tracked is None else tracked.tasks.values():
             self.put(tracked, task, None)
+        facts = queued if tracked is None else tracked.facts
+        if facts is not None:
+            self.open_runs[facts.dag_id, facts.run_type] -= 1
 
     def count_deferred_in(self, pools: frozenset[str]) -> None:
         """Let deferred instances of these pools, and of no others, hold their slots from now on."""

@@ -123,14 +123,19 @@ class Scheduler:
         signals = self._store.signals(_INBOX)
         self._read(signals, changes)
         self._fire_timers(now, changes)
-        self._calendar.create_due(now)
-        self._calendar.backfills.advance()
+        if self._calendar.create_due(now) and len(signals) < _INBOX:
+            # The new runs start in this very step; whatever else has come meanwhile is as welcome.
+            known = {signal.id for signal in signals}
+            self._read([signal for signal in self._store.signals(_INBOX) if signal.id not in known], changes)
+        self._calendar.backfills.advance(now)
         self._start_runs(now, changes)
         self._plan(changes)
         self._admit(changes)
         if changes:
             self._commit(changes)
         if len(signals) == _INBOX or self._owned.dirty or self._postponed or not self._calendar.is_idle:
+            return 0.0
+        if self._calendar.may_start and self._owned.queued:  # a run has ended meanwhile, and made room
             return 0.0
         return self._pause()
 
@@ -288,6 +293,8 @@ class Scheduler:
                 changes.misses += self._owned.deadlines.missed(key[1], now)
             elif key[0] == "interval":
                 self._calendar.may_start = True
+            elif key[0] == "backfill":
+                self._calendar.backfills.look_at(key[1])
             elif key[1] not in self._owned.running:
                 continue
             elif key[0] == "timeout":

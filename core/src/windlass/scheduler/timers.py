@@ -9,10 +9,10 @@ from typing import Generic, Literal, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 #: What a timer is for: the next run of a DAG; a run's dagrun_timeout, its next deadline, or the interval that a
-#: timetable is to say; a task instance (run, task) that may go on.
+#: timetable is to say; the intervals of a backfill that it is to say; a task instance (run, task) that may go on.
 TimerKey = (
     tuple[Literal["dag"], str]
-    | tuple[Literal["timeout", "deadline", "interval"], int]
+    | tuple[Literal["timeout", "deadline", "interval", "backfill"], int]
     | tuple[Literal["task"], int, int]
 )
 

@@ -2,8 +2,9 @@
 
 A question is a row of the store and a workload of the supervisor: a child that has the DAG's own code answers it, the
 answer is judged and written down, and a signal brings the scheduler back here, which finds it. Until then the DAG has
-no next run, or the manual run no start; nothing else is touched. What fails is asked again later and later. A few
-questions are under way at once, so that a thousand DAGs which change together do not become a thousand processes.
+no next run, the manual run no start, the backfill no more runs; nothing else is touched. What fails is asked again
+later and later. A few questions are under way at once, so that a thousand DAGs which change together do not become a
+thousand processes.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from typing import Final, Literal
 
 from windlass.interfaces.timetable import DagRunInfo, DataInterval
 from windlass.planning.asking import digest, is_outdated, manual_question, next_question
-from windlass.ports import Asked, DagFacts, ExecutorPort, RunFacts, StorePort, Workload, WorkloadKind
-from windlass.protocol import TimetableAnswer, TimetableQuestion
+from windlass.planning.paging import continues, page_question
+from windlass.ports import Asked, BackfillFacts, DagFacts, ExecutorPort, RunFacts, StorePort, Workload, WorkloadKind
+from windlass.protocol import TimetablePage, TimetableQuestion
 from windlass.scheduler.owned import OwnedRuns
 from windlass.spec import DagSpec
 
@@ -24,7 +26,7 @@ RESEND: Final = timedelta(seconds=10)
 _AT_ONCE: Final = 8
 _NO_ROOM: Final = timedelta(seconds=0.5)
 
-Key = tuple[Literal["dag"], str] | tuple[Literal["interval"], int]
+Key = tuple[Literal["dag"], str] | tuple[Literal["interval", "backfill"], int]
 
 
 class Timetables:
@@ -39,21 +41,32 @@ class Timetables:
 
     def next_run(self, dag: DagFacts, spec: DagSpec, now: datetime) -> DagRunInfo | None:
         """Return the next run that the DAG's timetable wants; None if it wants none, or has yet to say."""
-        answer = self._answer(next_question(dag, spec, now), ("dag", dag.dag_id), now)
+        asked = self._answered(next_question(dag, spec, now), ("dag", dag.dag_id), now)
+        answer = None if asked is None else asked.answer
         return None if answer is None else DagRunInfo(answer.run_after, DataInterval(answer.start, answer.end))
 
     def interval(self, run: RunFacts, spec: DagSpec, now: datetime) -> DataInterval | None:
         """Return the data interval of a manual run; None as long as the timetable has not said."""
-        answer = self._answer(manual_question(run, spec), ("interval", run.id), now)
+        asked = self._answered(manual_question(run, spec), ("interval", run.id), now)
+        answer = None if asked is None else asked.answer
         return None if answer is None else DataInterval(answer.start, answer.end)
+
+    def page(self, backfill: BackfillFacts, dag: DagFacts, spec: DagSpec, now: datetime) -> TimetablePage | None:
+        """Return intervals among which are those that come next for a backfill; None while they are not known."""
+        asked = self._store.asked(backfill.dag_id, -backfill.id)
+        if asked is not None and asked.page is not None and continues(asked.question, asked.page, backfill.reached):
+            return asked.page
+        question = page_question(backfill, spec, dag.bundle, dag.file, backfill=backfill.id, reached=backfill.reached)
+        asked = self._answered(question, ("backfill", backfill.id), now)
+        return None if asked is None else asked.page
 
     def under_way(self) -> list[Key]:
         """Return what was sent and may have got lost with a supervisor."""
         return list(self._sent)
 
-    def _answer(self, question: TimetableQuestion, key: Key, now: datetime) -> TimetableAnswer | None:
+    def _answered(self, question: TimetableQuestion, key: Key, now: datetime) -> Asked | None:
         wanted = digest(question)
-        asked = self._store.asked(question.dag_id, question.run)
+        asked = self._store.asked(question.dag_id, question.about)
         if asked is None or asked.digest != wanted or _is_over(asked, now):
             if self._is_full(key, now):
                 self._owned.timers.set(key, now + _NO_ROOM)
@@ -63,7 +76,7 @@ class Timetables:
                 return None
         if asked.answered and asked.digest == wanted:
             self._sent.pop(key, None)
-            return asked.answer
+            return asked
         self._pursue(asked, key, now)
         return None
 

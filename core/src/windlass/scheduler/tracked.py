@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from windlass.planning.dates import bridged
 from windlass.planning.decisions import Expand, Instance
 from windlass.planning.plan import RunPlan
 from windlass.planning.priority import priorities
@@ -31,7 +32,9 @@ class TrackedRun:
         self.ids: dict[tuple[str, int], int] = {}
         for task in tasks:
             self._remember(task)
-        self.plan = RunPlan(spec, [_instance(task) for task in self.tasks.values()])
+        present = {task.task_id for task in self.tasks.values()}
+        graph = bridged(spec, facts.run_type, facts.logical_date, present)
+        self.plan = RunPlan(graph, [_instance(task) for task in self.tasks.values()])
         self._priorities = priorities(spec)
         self._position = {task.task_id: position for position, task in enumerate(spec.tasks)}
 

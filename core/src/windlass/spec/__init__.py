@@ -20,6 +20,7 @@ from windlass.spec.mapping import ZipLength as ZipLength
 from windlass.spec.model import AssetSpec as AssetSpec
 from windlass.spec.model import DagSpec as DagSpec
 from windlass.spec.model import GroupSpec as GroupSpec
+from windlass.spec.model import MarkSpec as MarkSpec
 from windlass.spec.model import ParamSpec as ParamSpec
 from windlass.spec.model import TaskSpec as TaskSpec
 from windlass.spec.model import TriggerRule as TriggerRule

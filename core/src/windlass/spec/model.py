@@ -38,6 +38,19 @@ class AssetSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_alias: bool = False
 
 
+class MarkSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The task of another DAG that an ExternalTaskMarker marks, as it is written: each may be a template."""
+
+    #: None: every instance of a mapped marker has its own.
+    external_dag_id: str | None = None
+    external_task_id: str | None = None
+    logical_date: str | None = None
+    #: The other run is the one of the same logical date; then ``logical_date`` is None.
+    same_date: bool = False
+    #: How many markers may follow each other when this one is cleared.
+    recursion_depth: int = 10
+
+
 class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True):
     """One task of a DAG. ``upstream`` holds the full ids of its direct upstream tasks, sorted."""
 
@@ -88,6 +101,8 @@ class TaskSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, di
     #: Downstreams may be skipped by this task's decision (branch, short circuit, latest only).
     is_brancher: bool = False
     is_sensor: bool = False
+    #: Set for an ExternalTaskMarker.
+    marks: MarkSpec | None = None
     doc: str | None = None
     ui_color: str = "#fff"
 
@@ -148,6 +163,11 @@ class DagSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dic
     def by_id(self) -> dict[str, TaskSpec]:
         """The tasks by id."""
         return {task.task_id: task for task in self.tasks}
+
+    @cached_property
+    def dated(self) -> tuple[TaskSpec, ...]:
+        """The tasks that have a start_date or an end_date of their own."""
+        return tuple(task for task in self.tasks if task.start_date is not None or task.end_date is not None)
 
     @cached_property
     def groups_by_id(self) -> dict[str, GroupSpec]:

@@ -92,8 +92,23 @@ class AssetScheduleSpec(msgspec.Struct, frozen=True, kw_only=True, tag="asset"):
     condition: AssetCondition
 
 
+class CustomTimetableSpec(msgspec.Struct, frozen=True, kw_only=True, tag="custom"):
+    """A timetable class that a plugin registered as ``name``; ``data`` is what its ``serialize`` returned."""
+
+    name: str
+    data: dict[str, Any]
+    summary: str = ""
+
+
 TimeSpec = (
-    OnceSpec | ContinuousSpec | CronIntervalSpec | DeltaIntervalSpec | CronTriggerSpec | DeltaTriggerSpec | EventsSpec
+    OnceSpec
+    | ContinuousSpec
+    | CronIntervalSpec
+    | DeltaIntervalSpec
+    | CronTriggerSpec
+    | DeltaTriggerSpec
+    | EventsSpec
+    | CustomTimetableSpec
 )
 
 
@@ -102,14 +117,6 @@ class AssetOrTimeSpec(msgspec.Struct, frozen=True, kw_only=True, tag="asset_or_t
 
     condition: AssetCondition
     timetable: TimeSpec
-
-
-class CustomTimetableSpec(msgspec.Struct, frozen=True, kw_only=True, tag="custom"):
-    """A timetable class that a plugin registered as ``name``; ``data`` is what its ``serialize`` returned."""
-
-    name: str
-    data: dict[str, Any]
-    summary: str = ""
 
 
 TimetableSpec = (

@@ -21,6 +21,7 @@ from windlass.store.facts import run_state, to_dict, to_json
 from windlass.store.idempotency import once
 from windlass.store.instants import instant, micros
 from windlass.store.queries import Page, decode_cursor, encode_cursor
+from windlass.store.questions import forget_questions
 
 BACKFILL: Final = (
     "SELECT id, dag_id, from_date, to_date, max_active_runs, reprocess, backwards, task_regex, conf, created_by,"
@@ -174,6 +175,7 @@ def _cancel(database: Database, transaction: Transaction, backfill: int, who: st
         step.mark_all(transaction.rows(_TASKS, {"run": run[0]}), RunState.FAILED, reason=reason)
         step.finish(run, RunState.FAILED, reason=reason)
     transaction.run(COMPLETE, {"id": backfill, "now": now})
+    forget_questions(transaction, -backfill)
     transitions.signal(transaction, SignalKind.BACKFILL, dag_id=facts.dag_id)
     return Cancelled(ended=len(waiting), running=facts.open_runs - len(waiting))
 

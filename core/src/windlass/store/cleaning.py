@@ -12,12 +12,12 @@ from them), a run of a backfill that goes on, and a run that still owes an event
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from windlass.protocol.digests import digests_in
 from windlass.store.dags import VERSIONS
 from windlass.store.database import Database, Row, Transaction
 from windlass.store.facts import to_json
@@ -65,8 +65,6 @@ _NEXT_XCOMS: Final = (
     " ORDER BY ti_id, name LIMIT :limit"
 )
 _OPEN_SINCE: Final = "SELECT MIN(claimed_at) FROM attempt WHERE ended_at IS NULL"
-_HEX: Final = re.compile(rb"[0-9a-f]{64,}")
-_DIGEST: Final = 64
 
 Pace = Callable[[float], None]
 
@@ -261,15 +259,6 @@ class Cleaning:
         result = work()
         self._pace(self._database.clock.monotonic() - started)
         return result
-
-
-def digests_in(data: bytes) -> set[str]:
-    """Return every text in ``data`` that could be the SHA-256 of an artifact."""
-    found: set[str] = set()
-    for match in _HEX.finditer(data):
-        text = match[0].decode()
-        found.update(text[start : start + _DIGEST] for start in range(len(text) - _DIGEST + 1))
-    return found
 
 
 def _named(columns: tuple[str, ...], row: Row) -> dict[str, Any]:

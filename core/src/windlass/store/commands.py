@@ -15,7 +15,7 @@ import msgspec
 from windlass.errors import RunExists, RunNotFound, UsageError
 from windlass.planning.runs import make_run_id
 from windlass.ports import NewRun, RunFacts, SignalKind, StopKind
-from windlass.states import TERMINAL_RUN_STATES, TERMINAL_TASK_STATES, Actor, RunState, TaskState
+from windlass.states import TERMINAL_RUN_STATES, TERMINAL_TASK_STATES, Actor, RunState, RunType, TaskState
 from windlass.store import transitions
 from windlass.store.changes import owe_run_callback
 from windlass.store.creation import Creation
@@ -45,7 +45,7 @@ _MARK: Final = (
 )
 _RUN: Final = "SELECT id, state, dag_id, spec_version FROM run WHERE id = :run FOR_UPDATE"
 _FIND_RUN: Final = (
-    "SELECT id, state, dag_id, spec_version FROM run WHERE dag_id = :dag_id AND run_id = :run_id FOR_UPDATE"
+    "SELECT id, state, dag_id, spec_version, run_type FROM run WHERE dag_id = :dag_id AND run_id = :run_id FOR_UPDATE"
 )
 _REQUEUE: Final = (
     "UPDATE run SET state = 'queued', queued_at = :now, start_date = NULL, end_date = NULL, ending = NULL,"
@@ -163,14 +163,14 @@ class RunCommands:
             step = Step(self._database, transaction, who)
             step.mark_all(transaction.rows(_OF_RUN, {"run": found[0]}), state)
             step.finish(found, state)
-            if state is RunState.FAILED:
+            if state is RunState.FAILED and found[4] != RunType.BACKFILL:
                 self._pause_after_failures(transaction, found[2])
             return step.affected([found[0]])
 
         return self._write(key, "mark_run", [dag_id, run_id, state], work, Affected)
 
     def _pause_after_failures(self, transaction: Transaction, dag_id: str) -> None:
-        """Let a run that is marked failed count as any failure does."""
+        """Let a run that is marked failed count as any failure does; one of a backfill does not."""
         dag = transaction.row("SELECT spec_version FROM dag WHERE dag_id = :dag_id", {"dag_id": dag_id})
         if dag is not None:
             limit = self._specs.get(dag_id, dag[0]).max_consecutive_failed_dag_runs

@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from windlass.errors import DagNotFound
+from windlass.planning.dates import bridged, tasks_of_run
 from windlass.planning.runs import make_run_id
 from windlass.planning.topology import topology_of
 from windlass.ports import NewRun, RunFacts, SignalKind
@@ -87,10 +88,12 @@ class Creation:
         run = self._insert_with_events(transaction) if self.new.asset_events else self._insert_run(transaction)
         if run is None:
             return None
-        rows = task_rows(self._spec, run, self._values["code_version"], self.new.task_ids)
-        transaction.many(INSERT_TASK, rows)
+        facts = run_facts(transaction.rows(_READ, {"id": run})[0])
+        task_ids = tasks_of_run(self._spec, facts.run_type, facts.logical_date, self.new.task_ids)
+        graph = bridged(self._spec, facts.run_type, facts.logical_date, task_ids)
+        transaction.many(INSERT_TASK, task_rows(graph, run, self._values["code_version"], task_ids))
         signal(transaction, SignalKind.RUN, dag_id=self.new.dag_id, run=run)
-        return run_facts(transaction.rows(_READ, {"id": run})[0])
+        return facts
 
     def _insert_with_events(self, transaction: Transaction) -> int | None:
         with transaction.savepoint() as point:
@@ -139,14 +142,13 @@ def _later(new: NewRun) -> NewRun:
     )
 
 
-def task_rows(spec: DagSpec, run: int, code_version: str, task_ids: Collection[str] | None = None) -> list[Values]:
-    """Return a row per task of ``spec``, or per one of ``task_ids``, without which the run has no others.
+def task_rows(spec: DagSpec, run: int, code_version: str, task_ids: Collection[str]) -> list[Values]:
+    """Return a row per task of ``spec`` that is among ``task_ids``: the run has no others.
 
     What writers of endings need of a task is kept in its row.
     """
     topology = topology_of(spec)
-    chosen = spec.by_id.keys() if task_ids is None else frozenset(task_ids)
-    present = frozenset(position for position, task in enumerate(spec.tasks) if task.task_id in chosen)
+    present = frozenset(position for position, task in enumerate(spec.tasks) if task.task_id in task_ids)
     return [
         {
             "run": run,

@@ -21,10 +21,11 @@ from windlass.store.database import Database, Transaction
 from windlass.store.facts import RUN_COLUMNS, run_facts, to_json
 from windlass.store.instants import micros
 from windlass.store.pinning import Version, pin
+from windlass.store.questions import forget_questions
 from windlass.store.specs import Specs
 
 _ADVANCE: Final = (
-    "UPDATE backfill SET dealt = :dealt, reached = :reached"
+    "UPDATE backfill SET dealt = :dealt, reached = :reached, intervals = :intervals"
     " WHERE id = :id AND dealt = :before AND cancelled_at IS NULL AND completed_at IS NULL"
 )
 _FOUND: Final = (
@@ -74,6 +75,7 @@ class Filling:
                 "before": step.backfill.dealt,
                 "dealt": step.dealt,
                 "reached": micros(step.reached),
+                "intervals": step.intervals,
             }
             if transaction.run(_ADVANCE, values) != 1:
                 raise _Outdated
@@ -95,6 +97,7 @@ class Filling:
 
         def work(transaction: Transaction) -> bool:
             transaction.lock(LOCK, values)
+            forget_questions(transaction, -backfill)
             return transaction.run(COMPLETE, values) == 1
 
         return self._database.write(work)

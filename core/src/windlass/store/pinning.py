@@ -2,7 +2,7 @@
 
 Tasks that are new get an instance; unfinished ones that are gone become ``removed``, and one that is back stops being
 so. What has ended under the old version stays as the record of what ran. A run that a backfill made of some tasks only
-keeps to those that its expression finds.
+keeps to those that its expression finds, and ``clear --latest`` adds no task whose own dates leave it out.
 """
 
 from __future__ import annotations
@@ -11,21 +11,24 @@ from collections.abc import Callable, Collection
 from typing import Final, NamedTuple
 
 from windlass.errors import UsageError
+from windlass.planning.dates import bridged, tasks_of_run
 from windlass.planning.selecting import chosen_tasks
 from windlass.spec import DagSpec
-from windlass.states import Actor, TaskState
+from windlass.states import Actor, RunType, TaskState
 from windlass.store import transitions
 from windlass.store.creation import INSERT_TASK, task_rows
 from windlass.store.database import Transaction
 from windlass.store.facts import task_state, to_json
+from windlass.store.instants import instant
 from windlass.store.specs import Specs
 
 _NEWEST: Final = (
-    "SELECT d.dag_id, d.spec_version, d.code_version, d.bundle, d.file, b.task_regex"
+    "SELECT d.dag_id, d.spec_version, d.code_version, d.bundle, d.file, b.task_regex, r.run_type, r.logical_date"
     " FROM run r JOIN dag d ON d.dag_id = r.dag_id"
     " LEFT JOIN backfill b ON b.id = r.backfill_id AND r.run_type = 'backfill'"
     " WHERE r.id = :run AND (r.spec_version <> d.spec_version OR r.code_version <> d.code_version)"
 )
+_DATED: Final = "SELECT run_type, logical_date FROM run WHERE id = :run"
 _PIN: Final = (
     "UPDATE run SET spec_version = :spec_version, code_version = :code_version, bundle = :bundle, file = :file"
     " WHERE id = :run"
@@ -61,7 +64,8 @@ def pin_to_newest(
     if newest is None:
         return
     version, task_regex = Version(*newest[:5]), newest[5]
-    wanted = _still_chosen(specs.get(version.dag_id, version.spec_version), task_regex)
+    spec = specs.get(version.dag_id, version.spec_version)
+    wanted = tasks_of_run(spec, RunType(newest[6]), instant(newest[7]), _still_chosen(spec, task_regex))
     pin(transaction, specs, run, version, wanted, token, now, who)
 
 
@@ -80,8 +84,10 @@ def pin(
     transaction.run(_PIN, {**version._asdict(), "run": run})
     instances = transaction.rows(_INSTANCES, {"run": run})
     present = {task_id for _, task_id, _, _ in instances}
-    whole = None if wanted is None else present | set(wanted)
-    rows = task_rows(spec, run, version.code_version, whole)
+    whole = present.union(spec.by_id if wanted is None else wanted)
+    run_type, logical_date = transaction.rows(_DATED, {"run": run})[0]
+    graph = bridged(spec, RunType(run_type), instant(logical_date), whole)
+    rows = task_rows(graph, run, version.code_version, whole)
     transaction.many(INSERT_TASK, [row for row in rows if row["task_id"] not in present])
     transaction.many(_PIN_TASKS, [row for row in rows if row["task_id"] in present])
     for task, task_id, text, epoch in instances:

@@ -1,9 +1,10 @@
 """Questions to plugins' timetables: put by the scheduler, taken by a supervisor, answered by a child.
 
-One row per DAG (for its next run) and one per manual run whose interval is pending. A question is put under a random
-ticket; the claim needs the ticket and makes a lease; the answer needs the lease. So an answer to an older question, or
-one that comes twice, changes nothing. What a child says is judged before it is written: nonsense, an exception and a
-time-out all become one sentence in the row, which people see, and a time from which it may be asked again.
+One row per DAG (for its next run), one per manual run whose interval is pending, and one per open backfill. A question
+is put under a random ticket; the claim needs the ticket and makes a lease; the answer needs the lease. So an answer to
+an older question, or one that comes twice, changes nothing. What a child says is judged before it is written: nonsense,
+an exception and a time-out all become one sentence in the row, which people see, and a time from which it may be asked
+again.
 """
 
 # ruff: noqa: S608 - statements are put together from constants; values are always parameters
@@ -17,11 +18,12 @@ from typing import Final
 
 import msgspec
 
-from windlass.planning.asking import TIMEOUT, complaint, judged, retry_delay
+from windlass.planning.asking import TIMEOUT, complaint, retry_delay
 from windlass.planning.attempts import question_context
+from windlass.planning.paging import verdict
 from windlass.ports import Asked, Claim, Claimed, Report, SignalKind
 from windlass.protocol import TimetableQuestion
-from windlass.protocol.timetables import decode_answer, decode_question, encode_answer, encode_question
+from windlass.protocol.timetables import decode_answer, decode_page, decode_question, encode_answer, encode_question
 from windlass.store.database import Database, Row, Transaction
 from windlass.store.facts import to_json
 from windlass.store.instants import SECOND, instant
@@ -36,8 +38,11 @@ _READ_ONE: Final = f"SELECT {_COLUMNS} FROM timetable_question WHERE id = :id"
 _PUT: Final = (
     "INSERT INTO timetable_question (dag_id, run, digest, spec_version, question, ticket, asked_at)"
     " SELECT :dag_id, :run, :digest, :spec_version, :question, :ticket, :now WHERE :run = 0"
+    " OR EXISTS (SELECT 1 FROM backfill WHERE id = :backfill AND completed_at IS NULL AND cancelled_at IS NULL)"
     " OR EXISTS (SELECT 1 FROM run WHERE id = :run AND interval_pending = 1) ON CONFLICT DO NOTHING"
 )
+_ITS_RUN: Final = "SELECT 1 FROM run WHERE id = :run FOR_UPDATE"
+_ITS_BACKFILL: Final = "SELECT 1 FROM backfill WHERE id = :backfill FOR_UPDATE"
 _PUT_AGAIN: Final = (
     "UPDATE timetable_question SET digest = :digest, spec_version = :spec_version, question = :question,"
     " ticket = :ticket, lease_id = NULL, lease_until = NULL, asked_at = :now, answered_at = NULL, answer = NULL,"
@@ -85,7 +90,7 @@ class Questions:
     # --- The scheduler's side
 
     def asked(self, dag_id: str, run: int = 0) -> Asked | None:
-        """Return the question about a DAG's next run, or about a manual run."""
+        """Return the question about a DAG's next run, a manual run, or a backfill, whose number is given below zero."""
         row = self._database.row(_READ, {"dag_id": dag_id, "run": run})
         return None if row is None else _asked(row)
 
@@ -94,7 +99,8 @@ class Questions:
         same = seen is not None and seen.digest == digest
         values = {
             "dag_id": question.dag_id,
-            "run": question.run,
+            "run": question.about,
+            "backfill": question.backfill,
             "digest": digest,
             "spec_version": question.spec_version,
             "question": encode_question(question),
@@ -106,8 +112,11 @@ class Questions:
         }
 
         def work(transaction: Transaction) -> Row | None:
+            # What answers a question, or makes it needless, takes the question away: under the same lock.
+            transaction.lock(_ITS_RUN, values)
+            transaction.lock(_ITS_BACKFILL, values)
             transaction.run(_PUT if seen is None else _PUT_AGAIN, values)
-            return transaction.row(_READ, {"dag_id": question.dag_id, "run": question.run})
+            return transaction.row(_READ, {"dag_id": question.dag_id, "run": question.about})
 
         row = self._database.write(work)
         return None if row is None else _asked(row)
@@ -155,7 +164,7 @@ class Questions:
         if row is None:
             return False
         asked = _asked(row)
-        answer, problem = judged(asked.question, report)
+        answer, problem = verdict(asked.question, report)
         now = self._database.now()
         values = {"id": report.task, "lease": report.lease_id, "now": now}
         error = complaint(asked.question, problem) if problem is not None else None
@@ -178,25 +187,27 @@ class Questions:
 
 
 def forget_questions(transaction: Transaction, run: int) -> None:
-    """Drop the question about a run, whose interval is known."""
+    """Drop the question about a run, whose interval is known, or a backfill (below zero), which needs no more."""
     transaction.run("DELETE FROM timetable_question WHERE run = :run", {"run": run})
 
 
 def _tell(transaction: Transaction, question: TimetableQuestion) -> None:
-    kind = SignalKind.RUN if question.run else SignalKind.DAG
+    kind = SignalKind.RUN if question.run else SignalKind.BACKFILL if question.backfill else SignalKind.DAG
     signal(transaction, kind, dag_id=question.dag_id, run=question.run)
 
 
 def _asked(row: Row) -> Asked:
+    question, said = decode_question(row[3]), row[7]
     return Asked(
         id=row[0],
         digest=row[1],
         ticket=row[2],
-        question=decode_question(row[3]),
+        question=question,
         asked_at=instant(row[4]),
         lease_until=instant(row[5]),
         answered=row[6] is not None,
-        answer=None if row[7] is None else decode_answer(row[7]),
+        answer=None if said is None or question.limit else decode_answer(said),
+        page=decode_page(said) if said is not None and question.limit else None,
         failures=row[8],
         error=row[9],
         retry_at=instant(row[10]),

@@ -385,7 +385,7 @@ timetable_question = Table(
     metadata,
     _key(),
     _name("dag_id"),
-    # The run whose data interval is asked for; 0: the DAG's next scheduled run.
+    # The run whose data interval is asked for; 0: the DAG's next scheduled run; below zero: a backfill's intervals.
     _number("run"),
     # Of all that the answer depends on: another digest is another question.
     _token("digest"),

@@ -1,20 +1,41 @@
-"""The local artifact store: files under their SHA-256, written by children, put in place by the supervisor.
+"""The artifact verbs. The local store: files under their SHA-256, written by children, put in place by the supervisor.
 
 A child gets a fresh path to write to, says when it is complete, and only then does the content become visible, as a
 whole, under its digest. Whatever an attempt did not complete is removed with it.
+
+Where the configuration names the store of a provider, children are told its name and open it themselves: its client
+library and its credentials have no place in this process.
 """
 
 from __future__ import annotations
 
 import contextlib
-import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Final, Protocol
 
 from windlass.errors import NotFound, XComError
 from windlass.ports import Rng
 from windlass.protocol import ArtifactCommit, ArtifactOpen
+from windlass.protocol.digests import is_digest
 
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+#: What the configuration calls the local store.
+LOCAL: Final = "local"
+
+
+class Artifacts(Protocol):
+    """What answers the artifact verbs of this host's attempts."""
+
+    def answer(self, token: str, verb: ArtifactOpen | ArtifactCommit) -> Mapping[str, Any]:
+        """Answer the attempt of ``token``.
+
+        :raises WindlassError: the error to answer with.
+        """
+        ...
+
+    def forget(self, token: str) -> None:
+        """Remove what the attempt of ``token`` did not complete."""
+        ...
 
 
 class LocalArtifacts:
@@ -30,7 +51,7 @@ class LocalArtifacts:
 
         :raises XComError: if it is no digest; it comes from a task, and becomes part of a path.
         """
-        if not _DIGEST.fullmatch(digest):
+        if not is_digest(digest):
             msg = f"{digest[:80]!r} is not the SHA-256 of an artifact"
             raise XComError(msg)
         return self._folder / digest[:2] / digest
@@ -77,3 +98,23 @@ class LocalArtifacts:
         path.replace(target)
         self._open[token].discard(path)
         return {"path": str(target)}
+
+
+class ProvidedArtifacts:
+    """The store of a provider: says which, and what to make it with. What the local one still has is read there."""
+
+    def __init__(self, local: LocalArtifacts, store: str, arguments: Mapping[str, str]) -> None:
+        self._local = local
+        self._answer = {"store": store, "arguments": dict(arguments)}
+
+    def answer(self, token: str, verb: ArtifactOpen | ArtifactCommit) -> Mapping[str, Any]:
+        """Answer the attempt of ``token``.
+
+        :raises XComError: for a digest that is none, and for a commit, of which a provider's store has none.
+        """
+        if isinstance(verb, ArtifactOpen) and (verb.digest is None or not self._local.path(verb.digest).is_file()):
+            return self._answer
+        return self._local.answer(token, verb)
+
+    def forget(self, token: str) -> None:
+        """Do nothing: what a child did not complete is not visible in the store."""

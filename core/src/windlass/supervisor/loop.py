@@ -41,7 +41,7 @@ from windlass.protocol.forking import Answer
 from windlass.registry import registry
 from windlass.secrets.masking import Masker
 from windlass.supervisor import endings, lock, processes, wire
-from windlass.supervisor.artifacts import LocalArtifacts
+from windlass.supervisor.artifacts import LOCAL, Artifacts, LocalArtifacts, ProvidedArtifacts
 from windlass.supervisor.attempt import Attempt, Phase
 from windlass.supervisor.launcher import Launcher
 from windlass.supervisor.ledger import Ledger
@@ -50,6 +50,7 @@ from windlass.supervisor.questions import Lookups, Policy, Questions, is_secret_
 from windlass.supervisor.reactor import Reactor
 from windlass.supervisor.server import Server
 from windlass.supervisor.settings import SupervisorSettings
+from windlass.supervisor.shipping import announce
 from windlass.supervisor.stopping import Stopper
 from windlass.supervisor.trigger_host import Surroundings, TriggerHosts
 from windlass.supervisor.waiting import Waiting
@@ -89,7 +90,7 @@ class Supervisor:
         self._reactor = Reactor(clock.monotonic)
         self._tag = hashlib.sha256(f"{supervisor}\0{settings.run}".encode()).hexdigest()[:16]
         self._questions = Questions(lookups, self._reactor, policy)
-        self._artifacts = LocalArtifacts(settings.artifacts, rng)
+        self._artifacts = _artifacts_of(settings, rng)
         self._ledger = Ledger(gateway, supervisor, self._reactor)
         self._launcher = Launcher(settings, self, self._reactor, rng, self._tag)
         self._stopper = Stopper(self._reactor, self._tag, settings.grace, self._settle)
@@ -309,6 +310,7 @@ class Supervisor:
         log = LogWriter(contained(self._settings.logs, claimed.log_path), Masker(), self._clock.now)
         log.note("ERROR", error)
         log.close()
+        announce(self._settings.log_notes, claimed.log_path, final=not lost)
         now = self._clock.now()
         reason = f"the DAG file cannot be imported: {error.strip().splitlines()[-1]}"
         ending = None if lost else Finish(outcome=Outcome.FAIL, started_at=now, ended_at=now, reason=reason)
@@ -351,6 +353,8 @@ class Supervisor:
         attempt.close()
         self._artifacts.forget(attempt.token)
         if attempt.claimed is not None:
+            ended = isinstance(attempt.ending, Finish) and not attempt.stopping
+            announce(self._settings.log_notes, attempt.claimed.log_path, final=ended)
             self._by_lease.pop(attempt.lease, None)
         elif attempt.workload is not None:
             self._ledger.withdraw(attempt.workload.ticket)
@@ -461,6 +465,13 @@ class Supervisor:
                 return
             if not self._trigger_hosts.exited(pid, status):
                 self._launcher.reaped(pid, status)
+
+
+def _artifacts_of(settings: SupervisorSettings, rng: Rng) -> Artifacts:
+    local = LocalArtifacts(settings.artifacts, rng)
+    if settings.artifact_store == LOCAL:
+        return local
+    return ProvidedArtifacts(local, settings.artifact_store, settings.artifact_arguments)
 
 
 def _is_listed(trigger: str) -> bool:

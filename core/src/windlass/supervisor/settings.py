@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -38,6 +39,11 @@ class SupervisorSettings:
     fence_after: float | None = None
     #: How long a trigger may keep all others of its host from running before it is failed.
     trigger_block_limit: float = 30.0
+    #: The artifact store: ``local``, or the name of a provider's and what it is made with.
+    artifact_store: str = "local"
+    artifact_arguments: Mapping[str, str] = field(default_factory=dict)
+    #: Where to leave notes of logs that are to be stored elsewhere; None if they are not.
+    log_notes: Path | None = None
     #: The level of ``logging`` in tasks.
     log_level: str = "INFO"
 

@@ -23,7 +23,7 @@ from windlass.ports import Gateway, Wait, WaitKey
 from windlass.protocol import ArtifactCommit, ArtifactOpen, GetConnection, Query, Variable, XComValue
 from windlass.protocol import triggering as messages
 from windlass.secrets.masking import Masker
-from windlass.supervisor.artifacts import LocalArtifacts
+from windlass.supervisor.artifacts import Artifacts
 from windlass.supervisor.logs import LogWriter, contained
 from windlass.supervisor.questions import Questions, is_secret_question
 from windlass.supervisor.reactor import Reactor, Timer
@@ -61,7 +61,7 @@ class Surroundings:
     reactor: Reactor
     gateway: Gateway
     questions: Questions
-    artifacts: LocalArtifacts
+    artifacts: Artifacts
     now: Callable[[], datetime]
     #: Of the supervisor: it marks the process, so that a successor finds it.
     tag: str

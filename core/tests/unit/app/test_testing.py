@@ -21,6 +21,8 @@ from windlass import (
     DAG,
     Asset,
     AssetAlias,
+    DeadlineAlert,
+    DeadlineReference,
     Variable,
     get_current_context,
     task,
@@ -480,3 +482,50 @@ def test_a_breakpoint_stops_in_the_task(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "(Pdb) 82" in done.stdout
     assert "RESULT 101" in done.stdout
+
+
+# -- deadlines ----------------------------------------------------------------------------------------------------
+
+
+def _tell(context: Any) -> None:
+    print("missed:", context["reason"], context["dag_run"].run_id)
+
+
+def test_a_deadline_that_the_run_misses_in_virtual_time_is_told_once() -> None:
+    alert = DeadlineAlert(reference=DeadlineReference.DAGRUN_QUEUED_AT, interval=timedelta(minutes=30), callback=_tell)
+    with DAG("late", schedule=None, deadline=alert) as dag:
+        PythonSensor(
+            task_id="waits", python_callable=lambda: clock.now() >= DAY + timedelta(hours=1), poke_interval=600
+        )
+    clock = VirtualClock(DAY)
+    result = dag.test(clock=clock)
+    assert result.states == {"waits": "success"}
+    [call] = result.callbacks
+    assert (call.event, call.task_id, call.error) == ("run_deadline:0", None, None)
+    assert call.reason.startswith("the run has not ended by its deadline 2026-")
+    assert f"missed: {call.reason} {result.run_id}" in call.log
+
+
+def test_a_deadline_that_is_kept_is_not_told() -> None:
+    alert = DeadlineAlert(reference=DeadlineReference.DAGRUN_QUEUED_AT, interval=timedelta(hours=2), callback=_tell)
+    with DAG("early", schedule=None, deadline=alert) as dag:
+        EmptyOperator(task_id="quick")
+    assert dag.test(clock=VirtualClock(DAY)).callbacks == ()
+
+
+def test_what_a_deadlines_callback_raises_harms_only_itself() -> None:
+    def fail(_context: Any) -> None:
+        raise ValueError("no pager")
+
+    alerts = [
+        DeadlineAlert(reference=DeadlineReference.DAGRUN_LOGICAL_DATE, interval=timedelta(hours=1), callback=callback)
+        for callback in (fail, _tell)
+    ]
+    with DAG("old", schedule=None, deadline=alerts) as dag:
+        EmptyOperator(task_id="quick")
+    result = dag.test(logical_date=DAY - timedelta(days=3), clock=VirtualClock(DAY))
+    assert result.state == "success"
+    assert [(call.event, call.error is None) for call in result.callbacks] == [
+        ("run_deadline:0", False),
+        ("run_deadline:1", True),
+    ]

@@ -245,3 +245,14 @@ def test_edges_do_not_cross_dags() -> None:
 def test_a_subclass_must_define_execute() -> None:
     with pytest.raises(NotImplementedError, match="BaseOperator does not define execute"):
         BaseOperator(task_id="a").execute({})
+
+
+def test_dates_in_default_args_are_never_the_tasks_own() -> None:
+    other = datetime(2026, 6, 1, tzinfo=UTC)
+    with DAG("a", default_args={"start_date": other, "end_date": other}) as made:
+        EmptyOperator(task_id="t")
+    assert (made.start_date, made.end_date, made.to_spec().dated) == (other, other, ())
+    own = datetime(2026, 1, 1, tzinfo=UTC)
+    with DAG("b", start_date=own, default_args={"start_date": other}) as made:
+        EmptyOperator(task_id="t")
+    assert (made.start_date, made.to_spec().dated) == (own, ())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -158,3 +159,24 @@ def test_a_result_set_on_a_field_later_is_a_dependency_too() -> None:
 
 def test_an_operator_has_the_logger_of_the_task() -> None:
     assert EmptyOperator(task_id="a").log is logging.getLogger("windlass.task")
+
+
+def test_resources_are_recorded() -> None:
+    given = {"cpus": 2, "ram": 512.5, "disk": 0, "gpus": None}
+    with DAG("d") as made:
+        Load(task_id="a", resources=given)
+    assert made.to_spec().by_id["a"].resources == given
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"cpu": 1}, "resources has no 'cpu'; it knows cpus, ram, disk, gpus"),
+        ({"ram": -1}, "ram of resources must be a number of at least 0, not -1"),
+        ({"ram": "2GB"}, "ram of resources must be a number of at least 0, not '2GB'"),
+        ({"gpus": True}, "gpus of resources must be a number of at least 0, not True"),
+    ],
+)
+def test_resources_that_do_not_exist_are_refused(given: dict[str, object], why: str) -> None:
+    with pytest.raises(AuthoringError, match=re.escape(f"task 'a': {why}")):
+        Load(task_id="a", resources=given)

@@ -244,6 +244,8 @@ def test_a_timetable_that_cannot_travel_is_an_error_of_its_dag(table: Moon, sent
         DAG("d", schedule=table).to_spec()
 
 
-def test_a_timetable_of_ones_own_cannot_be_joined_with_assets() -> None:
-    with pytest.raises(AuthoringError, match="AssetOrTimeSchedule cannot join assets with Moon"):
-        AssetOrTimeSchedule(timetable=Moon(3), assets=A)
+def test_a_timetable_of_ones_own_can_be_joined_with_assets() -> None:
+    found = DAG("d", schedule=AssetOrTimeSchedule(timetable=Moon(3), assets=A)).to_spec()
+    assert isinstance(found.schedule, AssetOrTimeSpec)
+    assert found.schedule.timetable == DAG("d", schedule=Moon(3)).to_spec().schedule
+    assert found.schedule_summary == f"Asset or {Moon(3).summary}"

@@ -90,7 +90,7 @@ def test_variables_travel_through_a_private_file(windlass: Windlass, tmp_path: P
 
 
 def test_a_connection_never_shows_its_secrets(windlass: Windlass) -> None:
-    windlass("connections", "add", "pg", "--conn-uri", "postgres://ann:s3cret@db:5432/x?token=t0ken")
+    windlass("connections", "add", "pg", "--conn-uri", "generic://ann:s3cret@db:5432/x?token=t0ken")
     for args in (("list",), ("list", "--json"), ("get", "pg"), ("get", "pg", "--json")):
         shown = windlass("connections", *args).out
         assert "ann" in shown

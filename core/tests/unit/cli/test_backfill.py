@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from windlass.protocol import Outcome
-from windlass.spec import CronIntervalSpec, DagSpec, TaskSpec
+from windlass.spec import CronIntervalSpec, CustomTimetableSpec, DagSpec, TaskSpec
 from windlass_testing.installation import Installation
 from windlass_testing.scripted import Result
 
@@ -20,6 +21,7 @@ DAILY = DagSpec(
     schedule=CronIntervalSpec(expression="0 0 * * *"),
     max_active_runs=2,
 )
+MOON = CustomTimetableSpec(name="acme.Moon", data={})
 FEBRUARY = ("--dag-id", "d", "--from-date", "2026-02-01", "--to-date", "2026-02-05")
 
 
@@ -184,3 +186,26 @@ def test_explain_a_cancelled_backfill_and_one_without_a_file(here: Installation,
     windlass("backfill", "cancel", "1")
     facts = [inner["fact"] for inner in windlass("explain", "d", "--json").data["causes"]]
     assert "backfill 1 has dealt with 4 of 5 intervals and was cancelled; 2 of its runs have not ended" in facts
+
+
+def test_a_backfill_that_a_timetable_says_is_made_uncounted_and_waiting_ends_with_what_is_wrong(
+    here: Installation, windlass: Windlass
+) -> None:
+    def fail(_question: object) -> None:
+        raise ValueError("no moon")
+
+    here.add(msgspec.structs.replace(DAILY, dag_id="moon", schedule=MOON), paused=True)
+    dates = ("--dag-id", "moon", "--from-date", "2026-02-01", "--to-date", "2026-02-05")
+    made = windlass("backfill", "create", *dates, "--json")
+    assert (made.code, made.data["intervals"], made.data["error"]) == (0, None, None)
+    assert "the timetable is asked for the intervals as the runs are made" in made.err
+    assert "0/?" in windlass("backfill", "list", "-o", "plain").out
+    windlass("backfill", "cancel", str(made.data["id"]))
+    here.executor.timetable = fail
+    with here.serving():
+        waited = windlass("backfill", "create", *dates, "--wait", "--json")
+    assert waited.code == 1
+    assert "timetable 'acme.Moon' of DAG 'moon' raised ValueError: no moon" in waited.err
+    windlass("backfill", "cancel", str(waited.data["id"]))
+    again = windlass("backfill", "create", *dates, "--reprocess", "completed")
+    assert again.code == 2  # without -y nobody was asked

@@ -48,7 +48,7 @@ VERBS: dict[str, Effect] = dict.fromkeys(
 ) | dict.fromkeys(
     (
         "trigger", "pause", "unpause", "reparse", "run", "add", "import", "set", "migrate", "rotate-fernet-key",
-        "create-event", "materialize", "create", "backfill", "cancel",
+        "create-event", "materialize", "create", "backfill", "cancel", "new",
     ),
     Effect.CHANGES,
 ) | dict.fromkeys(
@@ -69,6 +69,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "variables import": ("{home}/variables.json",),
     "config get-value": ("core", "parallelism"),
     "providers show": ("core",),
+    "providers new": ("acme",),
     "dags reparse": (),
     "simulate": ("--from", "2026-03-01", "--to", "2026-03-02"),
     "variables set": ("new", "value"),

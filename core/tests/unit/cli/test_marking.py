@@ -59,7 +59,7 @@ def run_state(windlass: Windlass, run_id: str, dag_id: str = "chain") -> str:
 def test_a_task_marked_success_lets_what_failed_for_want_of_it_run(three: Installation, windlass: Windlass) -> None:
     result = windlass("tasks", "mark-success", "chain", "b", "r2", "-y", "--json")
     assert result.code == 0
-    assert result.data == [{"run_id": "r2", "task_id": "b", "map_index": -1, "state": "failed"}]
+    assert result.data == [{"dag_id": "chain", "run_id": "r2", "task_id": "b", "map_index": -1, "state": "failed"}]
     assert "marked 1 task instance(s) of 1 run(s) success" in result.err
     three.settle()
     assert states(windlass, "r2") == {"a": "success", "b": "success", "c": "success"}

@@ -13,7 +13,7 @@ import pytest
 
 from windlass.ports import Workload
 from windlass.protocol import Outcome
-from windlass.spec import DagSpec, LiteralLength, MapSpec, TaskSpec
+from windlass.spec import DagSpec, LiteralLength, MapSpec, MarkSpec, TaskSpec
 from windlass_testing.installation import Installation
 from windlass_testing.scripted import Result
 
@@ -282,3 +282,21 @@ def test_a_mapped_instance_is_named_by_its_index(here: Installation, windlass: W
     assert windlass("tasks", "state", "m", "m", "r", "--map-index", "2").out == "success\n"
     tasks = windlass("runs", "show", "m", "r", "--json").data["tasks"]
     assert [task["map_index"] for task in tasks] == [0, 1, 2]
+
+
+def test_a_dry_run_shows_what_a_marker_takes_along_from_another_dag_and_says_which_lead_nowhere(
+    here: Installation, windlass: Windlass
+) -> None:
+    mark = MarkSpec(external_dag_id="chain", external_task_id="b", same_date=True)
+    astray = MarkSpec(external_dag_id="chian", external_task_id="b", same_date=True)
+    tasks = (TaskSpec(task_id="marker", marks=mark), TaskSpec(task_id="astray", marks=astray))
+    here.add(CHAIN, DagSpec(dag_id="marking", tasks=tasks))
+    for dag_id in ("chain", "marking"):
+        windlass("dags", "trigger", dag_id, "-e", "2026-02-01")
+    here.settle()
+    result = windlass("tasks", "clear", "marking", "--dry-run", "--json")
+    assert sorted(f"{one['dag_id']}.{one['task_id']}" for one in result.data) == [
+        "chain.b", "chain.c", "marking.astray", "marking.marker",
+    ]  # fmt: skip
+    assert "what marking.astray marks is not cleared: DAG 'chian' is not known" in result.err
+    assert "would clear 4 task instance(s)" in result.err

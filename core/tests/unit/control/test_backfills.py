@@ -7,7 +7,8 @@ import pytest
 from windlass.control import BackfillRequest
 from windlass.errors import Conflict, DagNotFound, NotFound, ParamInvalid, UsageError
 from windlass.ports import BackfillState, Reprocess, Treatment
-from windlass.spec import CronIntervalSpec, DagSpec, ParamSpec, TaskSpec
+from windlass.protocol import TimetableAnswer, TimetablePage, TimetableQuestion
+from windlass.spec import CronIntervalSpec, CustomTimetableSpec, DagSpec, ParamSpec, TaskSpec
 from windlass.states import RunState
 from windlass_testing.installation import Installation
 
@@ -120,3 +121,57 @@ def test_what_is_not_visible_is_not_found(here: Installation) -> None:
         here.control.backfills.get(made.id, visible=nothing)
     with pytest.raises(NotFound):
         here.control.backfills.cancel(made.id, actor="ann", visible=nothing)
+
+
+# -- intervals that a plugin's timetable says --------------------------------------------------------------------------
+
+MOON = DagSpec(dag_id="d", tasks=A, schedule=CustomTimetableSpec(name="acme.Moon", data={}), max_active_runs=3)
+
+
+def daily(question: TimetableQuestion, limit: int) -> TimetablePage:
+    """Answer with at most ``limit`` days."""
+    assert question.earliest is not None
+    assert question.latest is not None
+    days = [question.earliest + timedelta(days=n) for n in range((question.latest - question.earliest).days + 1)]
+    left = [day for day in days if question.reached is None or day > question.reached]
+    answers = [TimetableAnswer(run_after=day, start=day, end=day) for day in left[:limit]]
+    return TimetablePage(runs=tuple(answers), is_last=len(left) <= limit)
+
+
+def test_a_plan_has_the_timetable_asked_page_by_page(here: Installation) -> None:
+    here.add(MOON, paused=True)
+    here.control.runs.trigger("d", logical_date=FIRST + timedelta(days=1), run_id="mine", actor="ann")
+    asked: list[TimetableQuestion] = []
+
+    def ask(question: TimetableQuestion) -> TimetablePage:
+        asked.append(question)
+        return daily(question, 2)
+
+    plan = here.control.backfills.plan(request(5), ask=ask)
+    assert [run.logical_date.day for run in plan.runs] == [1, 2, 3, 4, 5]
+    assert [run.action for run in plan.runs][:2] == [Treatment.CREATE, Treatment.LEAVE]
+    assert [question.reached for question in asked] == [None, FIRST + timedelta(days=1), FIRST + timedelta(days=3)]
+    assert all((question.name, question.backfill, question.dag_id) == ("acme.Moon", 0, "d") for question in asked)
+
+
+def test_a_plan_that_cannot_ask_says_who_can(here: Installation) -> None:
+    here.add(MOON, paused=True)
+    with pytest.raises(UsageError, match="`windlass backfill create --dry-run --dag-id d …` asks it"):
+        here.control.backfills.plan(request())
+
+
+def test_a_backfill_shows_that_it_has_not_been_counted_and_what_is_wrong(here: Installation) -> None:
+    def fail(_question: TimetableQuestion) -> None:
+        raise ValueError("no moon")
+
+    here.add(MOON, paused=True)
+    row = here.control.backfills.create(request(), actor="ann")
+    assert (row.intervals, row.dealt, row.error) == (None, 0, None)
+    here.executor.timetable = fail
+    here.settle()
+    row = here.control.backfills.get(row.id)
+    assert (row.error or "").startswith("timetable 'acme.Moon' of DAG 'd' raised ValueError: no moon")
+    assert here.control.backfills.list().items[0].error == row.error
+    here.control.backfills.cancel(row.id, actor="ann")
+    row = here.control.backfills.get(row.id)
+    assert (row.state, row.error) == (BackfillState.CANCELLED, None)

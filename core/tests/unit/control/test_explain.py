@@ -272,7 +272,8 @@ def test_a_run_of_a_backfill_waits_for_those_of_its_backfill_alone_and_for_no_pa
 
 
 def test_a_backfill_takes_no_place_of_the_other_runs(explained: Explained) -> None:
-    explained.here.add(dag("a", schedule=CronIntervalSpec(expression="0 0 * * *"), max_active_runs=1))
+    far = datetime(2036, 1, 1, tzinfo=UTC)  # its schedule makes no run meanwhile
+    explained.here.add(dag("a", schedule=CronIntervalSpec(expression="0 0 * * *"), max_active_runs=1, start_date=far))
     explained.trigger("r1")
     explained.step()
     fill(explained)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from windlass.control.logs import Logs
 from windlass.errors import Conflict, DagNotFound, ParamInvalid, RunExists, RunNotFound, UsageError
 from windlass.spec import (
     CronIntervalSpec,
@@ -190,6 +191,33 @@ def test_a_long_log_is_read_in_chunks_without_losing_a_line(here: Installation) 
         read += chunk.lines
         offset, ended = chunk.offset, chunk.ended
     assert read == written
+
+
+def test_a_log_that_is_no_longer_here_is_read_where_it_is_stored(here: Installation) -> None:
+    here.add(PLAIN)
+    run = here.control.runs.trigger("d", actor="ann")
+    asked: list[str] = []
+    content = b"".join(b'{"n": %d}\n' % number for number in range(200_000))
+
+    def stored(path: str, offset: int, limit: int) -> bytes:
+        asked.append(path)
+        return content[offset : offset + limit]
+
+    logs = Logs(here.home / "logs", here.control.tasks, stored)
+    assert logs.read("d", run.run_id, "a").lines == ()
+    assert asked == [], "a task that has not ended has its log here"
+    here.settle()
+    read: list[str] = []
+    offset, ended = 0, False
+    while not ended:
+        chunk = logs.read("d", run.run_id, "a", offset=offset)
+        read += chunk.lines
+        offset, ended = chunk.offset, chunk.ended
+    assert len(read) == 200_000
+    assert set(asked) == {f"dag_id=d/run_id={run.run_id}/task_id=a/attempt=1.log".replace("%3A", ":")}
+    here.control.logs.path("d", run.run_id, "a", -1, 1).parent.mkdir(parents=True)
+    here.control.logs.path("d", run.run_id, "a", -1, 1).write_text('{"here": 1}\n')
+    assert logs.read("d", run.run_id, "a").lines == ('{"here": 1}',)
 
 
 # -- who is alive -----------------------------------------------------------------------------------------------------

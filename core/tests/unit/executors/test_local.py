@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,34 +12,7 @@ from windlass.executors.local import LocalExecutor
 from windlass.executors.sequential import SequentialExecutor
 from windlass.ports import StopKind, StopRequest, Workload, WorkloadKind
 from windlass.supervisor import wire
-from windlass.supervisor.reactor import Reactor
-from windlass.supervisor.server import Server
-
-
-class Listener:
-    """A supervisor's front door in a thread."""
-
-    def __init__(self, path: Path, version: str = "1") -> None:
-        self.orders: list[wire.Order] = []
-        self._reactor = Reactor(time.monotonic)
-        welcome = wire.Welcome(version=version, supervisor="s", instance="i", pid=1)
-        self._server = Server(path, self._reactor, welcome, self._obey, lambda: None)
-        self._open = True
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._open = False
-        self._thread.join()
-
-    def _run(self) -> None:
-        while self._open:
-            self._reactor.turn(0.01)
-        self._server.close()
-        self._reactor.close()
-
-    def _obey(self, order: wire.Order) -> None:
-        self.orders.append(order)
+from windlass_testing.front_door import FrontDoor
 
 
 @pytest.fixture
@@ -49,8 +21,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def listener(path: Path) -> Iterator[Listener]:
-    listener = Listener(path)
+def listener(path: Path) -> Iterator[FrontDoor]:
+    listener = FrontDoor(path)
     yield listener
     listener.close()
 
@@ -87,7 +59,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
-def test_orders_arrive_in_order(executor: LocalExecutor, listener: Listener) -> None:
+def test_orders_arrive_in_order(executor: LocalExecutor, listener: FrontDoor) -> None:
     stop = StopRequest(task=1, run=1, lease_id="l", kind=StopKind.CLEAR)
     executor.prepare([("b", "f", "c")])
     executor.submit([workload(1), workload(2)])
@@ -101,7 +73,7 @@ def test_orders_arrive_in_order(executor: LocalExecutor, listener: Listener) -> 
     assert not executor.lost_contact()
 
 
-def test_nothing_to_say_is_not_said(executor: LocalExecutor, listener: Listener) -> None:
+def test_nothing_to_say_is_not_said(executor: LocalExecutor, listener: FrontDoor) -> None:
     executor.submit([])
     executor.stop([])
     executor.prepare([])
@@ -109,7 +81,7 @@ def test_nothing_to_say_is_not_said(executor: LocalExecutor, listener: Listener)
     wait_for(lambda: len(listener.orders) == 1)
 
 
-def test_many_workloads_are_sent_in_frames_that_fit(executor: LocalExecutor, listener: Listener) -> None:
+def test_many_workloads_are_sent_in_frames_that_fit(executor: LocalExecutor, listener: FrontDoor) -> None:
     executor.submit([workload(task) for task in range(1200)])
     wait_for(lambda: sum(len(order.workloads) for order in listener.orders if isinstance(order, wire.Submit)) == 1200)
 
@@ -119,7 +91,7 @@ def test_without_a_supervisor_nothing_fails_and_contact_is_lost_once_it_is_found
 ) -> None:
     executor.submit([workload(1)])
     assert not executor.lost_contact()  # there is nobody yet to submit to again
-    listener = Listener(path)
+    listener = FrontDoor(path)
     try:
         clock.now += 1
         assert executor.lost_contact()
@@ -131,10 +103,10 @@ def test_without_a_supervisor_nothing_fails_and_contact_is_lost_once_it_is_found
 
 
 def test_a_restarted_supervisor_is_noticed_without_an_order(executor: LocalExecutor, path: Path, clock: Clock) -> None:
-    first = Listener(path)
+    first = FrontDoor(path)
     executor.submit([workload(1)])
     first.close()
-    second = Listener(path)
+    second = FrontDoor(path)
     try:
         clock.now += 1
         wait_for(executor.lost_contact)
@@ -144,7 +116,7 @@ def test_a_restarted_supervisor_is_noticed_without_an_order(executor: LocalExecu
 
 
 def test_a_supervisor_of_another_version_is_not_used(path: Path, executor: LocalExecutor) -> None:
-    other = Listener(path, version="2")
+    other = FrontDoor(path, version="2")
     try:
         executor.submit([workload(1)])
         assert not executor.lost_contact()

@@ -61,6 +61,32 @@ def test_the_connection_comes_through_the_session_once() -> None:
     assert session.asked == [GetConnection(conn_id=name) for name in ("mine", "other", "third")]
 
 
+class InstalledSession(FakeSession):
+    """Besides its connection it knows one hook."""
+
+    def hook_class(self, conn_type: str | None) -> type[BaseHook]:
+        assert conn_type == "shop"
+        return ShopHook
+
+
+def test_a_hook_is_found_by_the_type_of_its_connection() -> None:
+    session = InstalledSession()
+    with session_scope(session):
+        hook = BaseHook.get_hook("mine")
+        assert isinstance(hook, ShopHook)
+        assert hook.get_conn() == "client of db"
+        assert isinstance(Connection.get("other").get_hook(), ShopHook)
+        with pytest.raises(TypeError, match="ShopHook takes no argument colour"):
+            BaseHook.get_hook("mine", hook_params={"colour": "red"})
+    assert session.asked[0] == GetConnection(conn_id="mine")
+    assert len(session.asked) == 4  # a hook that was found need not ask for its connection again
+
+
+def test_a_hook_is_found_only_where_the_installed_ones_are_known() -> None:
+    with session_scope(FakeSession()), pytest.raises(ContextUnavailable, match=r"only inside a task and in dag\.test"):
+        BaseHook.get_hook("mine")
+
+
 def test_outside_a_task_there_is_no_connection() -> None:
     with pytest.raises(ContextUnavailable, match="only inside a running task"):
         _ = ShopHook().connection

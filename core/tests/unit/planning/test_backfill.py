@@ -17,7 +17,7 @@ from windlass.planning import backfill as planning
 from windlass.planning.past import past_allows
 from windlass.planning.runs import make_run_id
 from windlass.planning.timetables import timetable
-from windlass.ports import BackfillFacts, BackfillState, PreviousFacts, Reprocess, RunFacts, Treatment
+from windlass.ports import UNCOUNTED, BackfillFacts, BackfillState, PreviousFacts, Reprocess, RunFacts, Treatment
 from windlass.spec import (
     AssetCondition,
     AssetOrTimeSpec,
@@ -152,6 +152,13 @@ def test_the_time_part_of_a_schedule_of_assets_or_time_counts() -> None:
     assert planning.count_intervals(daily(schedule=either), *days(5), now=NOW) == 5
 
 
+def test_nobody_counts_what_a_plugins_timetable_has_yet_to_say() -> None:
+    moon = CustomTimetableSpec(name="moon", data={})
+    assert planning.count_intervals(daily(schedule=moon), *days(3), now=NOW) == UNCOUNTED
+    either = AssetOrTimeSpec(timetable=moon, condition=AssetCondition(asset="x"))
+    assert planning.count_intervals(daily(schedule=either), *days(3), now=NOW) == UNCOUNTED
+
+
 # -- what is refused --------------------------------------------------------------------------------------------------
 
 
@@ -162,7 +169,6 @@ def test_the_time_part_of_a_schedule_of_assets_or_time_counts() -> None:
         (daily(schedule=NullSpec()), days(3), "is not made of times, so there are no intervals to fill"),
         (daily(schedule=ContinuousSpec()), days(3), "is not made of times"),
         (daily(schedule=AssetScheduleSpec(condition=AssetCondition(asset="x"))), days(3), "is not made of times"),
-        (daily(schedule=CustomTimetableSpec(name="moon", data={})), days(3), "a plugin's timetable (moon)"),
         (daily(schedule=OnceSpec(), start_date=None), days(3), "it has no start_date"),
         (daily(), (NOW + timedelta(days=9), NOW + timedelta(days=12)), "what is not complete yet does not count"),
         (daily(schedule=CronIntervalSpec(expression="0 0 31 12 *")), days(3), "has no complete interval"),

@@ -170,6 +170,18 @@ def test_an_unknown_name_is_an_error_with_the_closest_and_the_broken() -> None:
         plugins.lookup("executor", "LocalExecutor")
 
 
+def test_a_hook_is_found_by_a_type_of_connection_in_the_manifests_alone() -> None:
+    provider = Provider(name="a", connection_types=(ConnectionType(conn_type="t", hook="json:JSONDecoder"),))
+    plugins = Registry(lambda: Catalog((provider,)))
+    assert plugins.hook_class("t") is json.JSONDecoder
+    with pytest.raises(PluginError, match="brings a hook for connections of type 'u'; the known types are generic, t"):
+        plugins.hook_class("u")
+    with pytest.raises(PluginError, match="brings a hook for connections without a type; the known types"):
+        plugins.hook_class(None)
+    with pytest.raises(PluginError, match="connections of type 'generic' have no hook"):
+        plugins.hook_class("generic")
+
+
 def test_importing_a_name_says_what_is_missing() -> None:
     assert import_name("json:JSONDecoder.decode") is json.JSONDecoder.decode
     assert import_name("json.JSONDecoder") is json.JSONDecoder

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from windlass.errors import StoreError
-from windlass.ports import Changes, Committed, PoolFacts, Signal, StopKind
+from windlass.interfaces.timetable import DagRunInfo
+from windlass.planning.calendar import next_run
+from windlass.ports import Changes, Committed, DagFacts, PoolFacts, Signal, StopKind
 from windlass.protocol import Outcome
+from windlass.scheduler import calendar
 from windlass.spec import CronIntervalSpec, DagSpec, LiteralLength, MapSpec, TaskSpec, TriggerRule, XComLength
 from windlass.states import RunState
 from windlass_testing.scripted import START, Result, ScriptedEngine
@@ -132,6 +135,60 @@ def test_a_paused_dag_stands_still_until_it_is_unpaused(world: ScriptedEngine) -
     world.add(chain(1), paused=False)
     world.settle()
     assert world.state(run) == "success"
+
+
+def hours(dag_id: str, **settings: object) -> DagSpec:
+    schedule = CronIntervalSpec(expression="0 * * * *")
+    return chain(1, dag_id, schedule=schedule, start_date=START, catchup=True, **settings)
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the DAGs whose next run was looked for, in order."""
+    found: list[str] = []
+
+    def looked(dag: DagFacts, spec: DagSpec, now: datetime) -> DagRunInfo | None:
+        found.append(dag.dag_id)
+        return next_run(dag, spec, now)
+
+    monkeypatch.setattr(calendar, "next_run", looked)
+    return found
+
+
+def test_a_due_run_starts_in_the_step_that_makes_it_and_its_end_asks_for_no_other(
+    world: ScriptedEngine, looks: list[str]
+) -> None:
+    world.add(hours("d"))
+    world.settle()
+    looks.clear()
+    world.clock.advance(3600)
+    assert world.scheduler.step() > 0  # nothing is left to do at once
+    [run] = world.runs_of("d")
+    assert world.state(run) == "running"
+    world.executor.run_one()
+    assert world.scheduler.step() > 0
+    assert world.state(run) == "success"
+    assert len(looks) == 2  # the run that was due, and when the one after it is
+
+
+def test_a_step_looks_at_the_dags_that_are_due_and_at_no_other(world: ScriptedEngine, looks: list[str]) -> None:
+    for number in range(30):
+        schedule = CronIntervalSpec(expression=f"{number} * * * *")
+        world.add(chain(1, f"d{number}", schedule=schedule, start_date=START, catchup=True))
+    world.settle()
+    looks.clear()
+    world.pass_time(timedelta(hours=1, minutes=7, seconds=30))
+    assert set(looks) == {f"d{number}" for number in range(8)}
+    assert len(looks) <= 2 * 16
+
+
+def test_the_end_of_a_run_makes_room_for_the_next_of_a_full_dag(world: ScriptedEngine) -> None:
+    world.add(hours("d", max_active_runs=1))
+    world.clock.advance(3 * 3600)
+    world.settle()
+    runs = world.runs_of("d")
+    assert [world.state(run) for run in runs] == ["success"] * 3
+    assert [run.logical_date for run in runs] == [START + timedelta(hours=hour) for hour in range(3)]
 
 
 def test_a_schedule_creates_each_interval_once_it_is_complete(world: ScriptedEngine) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
-from windlass.ports import Asked, DagFacts, RunFacts
-from windlass.protocol import TimetableAnswer, TimetableQuestion
-from windlass.spec import CustomTimetableSpec, DagSpec, TaskSpec
+from windlass.interfaces.timetable import DagRunInfo, DataInterval, TimeRestriction, Timetable
+from windlass.planning import paging
+from windlass.planning.paging import page_of, page_question
+from windlass.ports import UNCOUNTED, Asked, BackfillFacts, DagFacts, RunFacts
+from windlass.protocol import TimetableAnswer, TimetablePage, TimetableQuestion
+from windlass.spec import AssetCondition, AssetOrTimeSpec, CustomTimetableSpec, DagSpec, TaskSpec
+from windlass.states import RunType
 from windlass_testing.scripted import START, ScriptedEngine
+from windlass_testing.scripted_sql import SqlScriptedEngine
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
@@ -256,3 +261,146 @@ def test_an_answer_to_an_older_question_changes_nothing(world: ScriptedEngine) -
     assert answer.start == START + 10 * HOUR
     facts = world.store.dag("d")
     assert isinstance(facts, DagFacts)
+
+
+# -- backfills --------------------------------------------------------------------------------------------------------
+
+
+class Hours(Timetable):
+    """An hour after the other, as long as it may."""
+
+    def next_dagrun_info(
+        self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
+    ) -> DagRunInfo | None:
+        last = last_automated_data_interval
+        start = restriction.earliest if last is None else last.end
+        assert start is not None
+        assert restriction.latest is not None
+        return None if start > restriction.latest else DagRunInfo.interval(start, start + HOUR)
+
+    def infer_manual_data_interval(self, *, run_after: datetime) -> DataInterval:
+        return DataInterval.exact(run_after)
+
+
+def pages(question: TimetableQuestion) -> TimetablePage:
+    return page_of(Hours(), question)
+
+
+def filled(world: ScriptedEngine, hours: int, **fields: object) -> BackfillFacts:
+    world.add(dag(), paused=True)
+    first = START - timedelta(hours=2000)
+    return world.backfill("d", first, first + (hours - 1) * HOUR, **fields)
+
+
+def stands(world: ScriptedEngine, backfill: BackfillFacts) -> BackfillFacts:
+    found = world.store.backfill(backfill.id)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_backfill_has_the_intervals_that_the_timetable_says(world: ScriptedEngine, *, backwards: bool) -> None:
+    world.executor.timetable = pages
+    backfill = filled(world, 40, backwards=backwards)
+    assert backfill.intervals == UNCOUNTED
+    world.settle()
+    done = stands(world, backfill)
+    assert done.completed_at is not None
+    assert (done.intervals, done.dealt) == (40, 40)
+    first = START - timedelta(hours=2000)
+    assert [run.logical_date for run in world.runs_of_backfill(backfill)] == [first + n * HOUR for n in range(40)]
+    assert len(world.executor.questions) == 1
+    made = sorted(world.runs_of_backfill(backfill), key=lambda run: run.id)
+    assert (made[0].logical_date > made[-1].logical_date) is backwards
+
+
+def test_a_long_backfill_is_asked_page_by_page(world: ScriptedEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paging, "PAGE", 20)
+    world.executor.timetable = pages
+    backfill = filled(world, 50, max_active_runs=16)
+    world.settle()
+    assert (stands(world, backfill).dealt, stands(world, backfill).intervals) == (50, 50)
+    assert len(world.runs_of_backfill(backfill)) == 50
+    first = START - timedelta(hours=2000)
+    reached = [None, first + 19 * HOUR, first + 39 * HOUR]
+    assert [question.reached for question in world.executor.questions] == reached
+
+
+def test_a_backfill_goes_on_where_it_stopped_with_the_page_that_was_answered(world: ScriptedEngine) -> None:
+    world.executor.timetable = pages
+    backfill = filled(world, 30)
+    world.scheduler.step()
+    world.executor.run_one()
+    for _ in range(6):
+        world.scheduler.step()
+    assert 0 < stands(world, backfill).dealt < 30
+    world.scheduler = world.new_scheduler()
+    world.settle()
+    assert stands(world, backfill).completed_at is not None
+    assert len(world.runs_of_backfill(backfill)) == 30
+    assert len(world.executor.questions) == 1
+
+
+def test_a_backfill_without_intervals_is_completed_at_once(world: ScriptedEngine) -> None:
+    world.executor.timetable = lambda _: TimetablePage(runs=(), is_last=True)
+    backfill = filled(world, 3)
+    world.settle()
+    done = stands(world, backfill)
+    assert done.completed_at is not None
+    assert (done.intervals, done.dealt) == (0, 0)
+
+
+def test_while_a_timetable_is_silent_its_backfill_waits_and_others_go_on(world: ScriptedEngine) -> None:
+    backfill = filled(world, 3)
+    world.add(DagSpec(dag_id="other", tasks=(TaskSpec(task_id="b"),)))
+    world.scheduler.step()
+    assert world.scheduler.step() > 0
+    silent = world.executor.waiting.popleft()
+    other = world.trigger("other")
+    world.settle()
+    assert world.state(other) == "success"
+    assert stands(world, backfill).dealt == 0
+    world.executor.waiting.append(silent)
+    world.executor.timetable = pages
+    world.settle()
+    assert stands(world, backfill).completed_at is not None
+
+
+def test_nonsense_is_one_sentence_at_the_backfill_and_is_asked_again_later(world: ScriptedEngine) -> None:
+    def twice(question: TimetableQuestion) -> TimetablePage:
+        page = pages(question)
+        return TimetablePage(runs=page.runs[:1] * 2, is_last=True)
+
+    world.executor.timetable = twice
+    backfill = filled(world, 3)
+    world.settle()
+    error = asked(world, -backfill.id).error or ""
+    assert error.startswith("timetable 'acme.Moon' of DAG 'd' answered with a run for ")
+    assert not world.runs_of_backfill(backfill)
+    world.executor.timetable = pages
+    world.pass_time(timedelta(seconds=11))
+    assert len(world.runs_of_backfill(backfill)) == 3
+    assert len(world.executor.questions) == 2
+
+
+def test_a_question_about_a_backfill_ends_with_it(world: ScriptedEngine) -> None:
+    world.executor.timetable = pages
+    backfill = filled(world, 3)
+    world.settle()
+    assert world.store.asked("d", -backfill.id) is None
+    if isinstance(world, SqlScriptedEngine):
+        late = page_question(backfill, dag(), "b", "f", backfill=backfill.id)
+        assert world.store.ask(late, "digest", None) is None
+
+
+# -- beside assets ----------------------------------------------------------------------------------------------------
+
+
+def test_a_plugins_timetable_beside_assets_makes_its_runs_and_the_assets_make_theirs(world: ScriptedEngine) -> None:
+    world.executor.timetable = hourly
+    world.add(dag(schedule=AssetOrTimeSpec(timetable=MOON, condition=AssetCondition(asset="s3://a"))))
+    world.pass_time(HOUR + MINUTE)
+    world.update("s3://a")
+    world.settle()
+    assert [run.run_type for run in runs(world)] == [RunType.SCHEDULED, RunType.ASSET_TRIGGERED]
+    assert runs(world)[0].logical_date == START

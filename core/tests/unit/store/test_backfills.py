@@ -232,6 +232,17 @@ def test_of_a_reused_run_only_the_chosen_tasks_run_again(engine: HandDriven) -> 
     assert (engine.state(old, "a"), engine.state(old, "b")) == (S.SUCCESS, S.NONE)
 
 
+def test_a_reused_run_gets_the_tasks_that_their_own_dates_had_left_out(engine: HandDriven) -> None:
+    engine.dag("a", TaskSpec(task_id="late", start_date=FIRST + timedelta(days=9)), schedule=DAILY)
+    old = engine.new_run(logical_date=FIRST)
+    assert [task.task_id for task in engine.scheduler.tasks_of(old.id)] == ["a"]
+    engine.complete(old, "a")
+    end(engine, old)
+    made = create(engine, 1, reprocess=Reprocess.COMPLETED)
+    engine.scheduler.advance_backfill(step(engine, made))
+    assert {task.task_id: task.state for task in engine.scheduler.tasks_of(old.id)} == {"a": S.NONE, "late": S.NONE}
+
+
 def test_a_run_that_was_touched_since_it_was_read_is_not_taken(engine: HandDriven) -> None:
     engine.dag("a", schedule=DAILY)
     old = engine.new_run(logical_date=FIRST)
@@ -344,3 +355,16 @@ def test_the_first_run_of_a_backfill_is_known(engine: HandDriven) -> None:
     engine.scheduler.advance_backfill(step(engine, made))
     before = [engine.scheduler.previous(run.id, "a", -1, scheduled_only=True) for run in runs(engine, made)]
     assert [facts is not None and facts.first_of_backfill for facts in before] == [True, False]
+
+
+def test_its_failures_never_pause_its_dag_even_if_the_other_runs_have_failed(engine: HandDriven) -> None:
+    engine.dag("a", schedule=DAILY, max_consecutive_failed_dag_runs=1)
+    other = engine.new_run()
+    end(engine, other, RunState.FAILED)
+    assert engine.store.queries.dag("d").paused
+    engine.store.dags.set_paused("d", False)
+    made = create(engine, 1)
+    engine.scheduler.advance_backfill(step(engine, made))
+    [run] = runs(engine, made)
+    end(engine, run, RunState.FAILED)
+    assert not engine.store.queries.dag("d").paused

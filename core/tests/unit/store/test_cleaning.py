@@ -10,9 +10,10 @@ import pytest
 from windlass.app.clocks import VirtualClock
 from windlass.ports import RunFacts
 from windlass.protocol import Outcome
+from windlass.protocol.digests import digests_in
 from windlass.spec import TaskSpec, spec_version
 from windlass.states import RunState, RunType, TaskState
-from windlass.store.cleaning import Cleaning, digests_in
+from windlass.store.cleaning import Cleaning
 from windlass.store.database import Transaction
 from windlass_testing.hand_driven import HandDriven, result
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from windlass.app.clocks import VirtualClock
@@ -70,6 +72,16 @@ def test_the_same_key_gives_the_same_run_once(engine: HandDriven, clock: Virtual
     assert engine.count("run") == 1
     with pytest.raises(Conflict, match="'k1' was used for another command"):
         engine.store.runs.create(manual(engine, bump=True, conf={"other": 1}), key="k1")
+
+
+def test_a_task_above_one_that_its_dates_leave_out_is_no_leaf_if_another_stands_below(engine: HandDriven) -> None:
+    later = engine.clock.now() + timedelta(days=1)
+    engine.dag(
+        "a", TaskSpec(task_id="late", upstream=("a",), start_date=later), TaskSpec(task_id="b", upstream=("late",))
+    )
+    run = engine.store.runs.create(manual(engine))
+    leaves = engine.store.db.rows("SELECT task_id, is_leaf FROM ti WHERE run = :run", {"run": run.id})
+    assert dict(leaves) == {"a": 0, "b": 1}
 
 
 # --- Clearing

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from windlass.errors import NotFound, XComError
 from windlass.protocol import ArtifactCommit, ArtifactOpen
-from windlass.supervisor.artifacts import LocalArtifacts
+from windlass.supervisor.artifacts import LocalArtifacts, ProvidedArtifacts
 
 
 class Rng:
@@ -65,3 +66,29 @@ def test_a_size_that_differs_is_refused(artifacts: LocalArtifacts) -> None:
     Path(commit.path).write_bytes(b"content, and more")
     with pytest.raises(XComError, match="has 17 bytes, not 7"):
         artifacts.answer("me", commit)
+
+
+class TestTheStoreOfAProvider:
+    TOLD: ClassVar = {"store": "far", "arguments": {"path": "far://here"}}
+
+    @pytest.fixture
+    def provided(self, artifacts: LocalArtifacts) -> ProvidedArtifacts:
+        return ProvidedArtifacts(artifacts, "far", {"path": "far://here"})
+
+    def test_children_are_told_which_and_open_it_themselves(self, provided: ProvidedArtifacts) -> None:
+        assert provided.answer("me", ArtifactOpen()) == self.TOLD
+        assert provided.answer("me", ArtifactOpen(digest="0" * 64)) == self.TOLD
+
+    def test_what_the_local_store_still_has_is_read_there(
+        self, provided: ProvidedArtifacts, artifacts: LocalArtifacts
+    ) -> None:
+        commit = write(artifacts, b"from before")
+        artifacts.answer("me", commit)
+        path = provided.answer("other", ArtifactOpen(digest=commit.digest))["path"]
+        assert Path(path).read_bytes() == b"from before"
+
+    def test_a_digest_is_a_digest_and_nothing_is_committed(self, provided: ProvidedArtifacts) -> None:
+        with pytest.raises(XComError, match="is not the SHA-256"):
+            provided.answer("me", ArtifactOpen(digest="../../etc/passwd"))
+        with pytest.raises(XComError, match="was not opened by this attempt"):
+            provided.answer("me", ArtifactCommit(path="/etc/passwd", digest="0" * 64, size=1))

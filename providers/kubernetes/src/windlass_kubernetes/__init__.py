@@ -1,3 +1,3 @@
-"""The Kubernetes provider: commands and scripts as Windlass tasks and sensors."""
+"""The Kubernetes provider: pods and jobs as Windlass tasks, objects of any kind, and Secrets as a secrets backend."""
 
 from __future__ import annotations

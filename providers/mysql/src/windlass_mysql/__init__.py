@@ -1,3 +1,3 @@
-"""The MySQL and MariaDB provider: commands and scripts as Windlass tasks and sensors."""
+"""The MySQL provider: a hook, through which the operators of windlass-sql use MySQL and MariaDB."""
 
 from __future__ import annotations

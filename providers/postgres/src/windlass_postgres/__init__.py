@@ -1,3 +1,3 @@
-"""The PostgreSQL provider: commands and scripts as Windlass tasks and sensors."""
+"""The PostgreSQL provider: a hook, through which the operators of windlass-sql use PostgreSQL."""
 
 from __future__ import annotations

@@ -1,3 +1,3 @@
-"""The SQL provider: commands and scripts as Windlass tasks and sensors."""
+"""The SQL provider: what the providers of databases share, and SQLite, which needs no server."""
 
 from __future__ import annotations

@@ -1,3 +1,3 @@
-"""The Vault provider: commands and scripts as Windlass tasks and sensors."""
+"""The Vault provider: a hook for HashiCorp Vault, and the secrets backend that reads connections from it."""
 
 from __future__ import annotations

@@ -11,10 +11,10 @@ it where ``--require-services`` is given.
 
 from __future__ import annotations
 
-from windlass_testing.servers.mysql import MysqlServer as MysqlServer
-from windlass_testing.servers.mysql import mysql as mysql
-from windlass_testing.servers.mysql import private_mysql as private_mysql
-from windlass_testing.servers.postgres import PostgresServer as PostgresServer
-from windlass_testing.servers.postgres import postgres as postgres
-from windlass_testing.servers.postgres import private_postgres as private_postgres
+from windlass_testing.servers.mariadb import MysqlServer as MysqlServer
+from windlass_testing.servers.mariadb import mysql as mysql
+from windlass_testing.servers.mariadb import private_mysql as private_mysql
+from windlass_testing.servers.postgresql import PostgresServer as PostgresServer
+from windlass_testing.servers.postgresql import postgres as postgres
+from windlass_testing.servers.postgresql import private_postgres as private_postgres
 from windlass_testing.servers.process import ServerMissing as ServerMissing

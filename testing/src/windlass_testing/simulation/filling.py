@@ -14,11 +14,12 @@ from typing import Final, NamedTuple
 from windlass.errors import Conflict, StoreError
 from windlass.planning.backfill import count_intervals
 from windlass.ports import NewBackfill, Reprocess, Rng
-from windlass.spec import DagSpec, DeltaIntervalSpec
+from windlass.spec import DagSpec
 from windlass.store import Store
 from windlass.store.database import Database
 from windlass.store.instants import micros
 from windlass_testing.simulation.interference import Watched
+from windlass_testing.simulation.timetables import grid_seconds
 from windlass_testing.simulation.world import START, Actor, InvariantBroken, World
 
 _TRIES: Final = 5
@@ -47,6 +48,7 @@ class BackfillRow(NamedTuple):
     backwards: int
     intervals: int
     dealt: int
+    created_at: int
     cancelled_at: int | None
     completed_at: int | None
 
@@ -75,7 +77,7 @@ class Filler:
         if self._random.random() > 0.25:
             return False
         for dag_id, spec in self._specs.items():
-            if isinstance(spec.schedule, DeltaIntervalSpec):
+            if grid_seconds(spec) is not None:
                 self._actors.append(Actor(self._world, f"filler of {dag_id}", lambda me, s=spec: self._work(me, s)))  # type: ignore[misc]
         return bool(self._actors)
 
@@ -107,10 +109,10 @@ class Filler:
                 return
 
     def _create(self, spec: DagSpec) -> Callable[[], object] | None:
-        source, schedule = self._random, spec.schedule
-        if not isinstance(schedule, DeltaIntervalSpec):
+        source, seconds = self._random, grid_seconds(spec)
+        if seconds is None:
             return None
-        length = timedelta(seconds=schedule.delta.seconds)
+        length = timedelta(seconds=seconds)
         first, last = self._last_dates.get(spec.dag_id, (START, START))
         again = first < last and source.random() < 0.6
         if not again:
@@ -258,11 +260,16 @@ class FillingChecks:
             spec = self._specs[backfill.dag_id]
             if backfill.completed_at is None or backfill.cancelled_at is not None:
                 continue
-            if not isinstance(spec.schedule, DeltaIntervalSpec):
+            seconds = grid_seconds(spec)
+            if seconds is None:
                 raise TypeError(spec.schedule)
+            length = int(seconds * 1_000_000)
+            complete = min(backfill.to_date, backfill.created_at - length)
+            if backfill.intervals != max(0, (complete - backfill.from_date) // length + 1):
+                raise InvariantBroken("backfill", f"{backfill.id} is completed after {backfill.intervals} intervals")
             there = {run.logical_date for run in self._runs.values() if run.dag_id == backfill.dag_id}
             for number in range(backfill.intervals):
-                date = backfill.from_date + number * int(spec.schedule.delta.seconds * 1_000_000)
+                date = backfill.from_date + number * length
                 if date not in there:
                     raise InvariantBroken("17 one run per interval", f"backfill {backfill.id} left out {_when(date)}")
 

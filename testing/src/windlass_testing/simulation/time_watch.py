@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-from windlass.protocol.timetables import decode_answer, decode_question
+from windlass.protocol.timetables import decode_answer, decode_page, decode_question
 from windlass.spec import CustomTimetableSpec, DagSpec, Reference
 from windlass.store.database import Database
 from windlass.store.instants import SECOND
@@ -15,8 +15,8 @@ from windlass_testing.simulation.world import InvariantBroken, World
 _ANSWERED: Final = "SELECT question, answer FROM timetable_question WHERE answered_at IS NOT NULL"
 _OPEN: Final = (
     "SELECT COUNT(*) FROM timetable_question q JOIN dag d ON d.dag_id = q.dag_id"
-    " LEFT JOIN run r ON r.id = q.run WHERE q.answered_at IS NULL AND d.paused = 0"
-    " AND (q.run = 0 OR (r.state = 'queued' AND r.interval_pending = 1))"
+    " LEFT JOIN run r ON r.id = q.run WHERE q.answered_at IS NULL AND (q.run < 0 OR (d.paused = 0"
+    " AND (q.run = 0 OR (r.state = 'queued' AND r.interval_pending = 1))))"
 )
 _INTERVAL: Final = "SELECT logical_date, interval_start, interval_end, run_type FROM run WHERE id = :run"
 _PAUSED: Final = "SELECT paused FROM dag WHERE dag_id = :dag_id"
@@ -75,7 +75,8 @@ class TimeWatch:
         self._checked = rows
         for question, answer in rows:
             asked = decode_question(question)
-            if decode_answer(answer) != true_answer(asked):
+            said = decode_page(answer) if asked.limit else decode_answer(answer)
+            if said != true_answer(asked):
                 raise InvariantBroken("19 an answer is to its question", f"{asked} was answered with {answer}")
 
     def moved(self, run: Run, runs: Mapping[int, Run]) -> None:

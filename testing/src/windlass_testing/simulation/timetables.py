@@ -7,11 +7,13 @@ every run made of one can be held against the truth.
 from __future__ import annotations
 
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
-from windlass.protocol import Finish, Outcome, TimetableAnswer, TimetableQuestion, XComSet, XComValue
+from windlass.interfaces.timetable import DagRunInfo, DataInterval, TimeRestriction, Timetable
+from windlass.planning.paging import page_of
+from windlass.protocol import Finish, Outcome, TimetableAnswer, TimetablePage, TimetableQuestion, XComSet, XComValue
 from windlass.protocol.timetables import encode_answer
 from windlass.spec import CustomTimetableSpec, DagSpec, DeadlineSpec, DeltaIntervalSpec, Reference
 from windlass_testing.simulation.processes import Process
@@ -46,8 +48,27 @@ def grid_seconds(spec: DagSpec) -> float | None:
     return None
 
 
-def true_answer(question: TimetableQuestion) -> TimetableAnswer | None:
+class _Grid(Timetable):
+    """The timetable itself."""
+
+    def __init__(self, seconds: float) -> None:
+        self._step = timedelta(seconds=seconds)
+
+    def next_dagrun_info(
+        self, *, last_automated_data_interval: DataInterval | None, restriction: TimeRestriction
+    ) -> DagRunInfo | None:
+        last = last_automated_data_interval
+        start = restriction.earliest if last is None else last.end
+        return None if start is None else DagRunInfo.interval(start, start + self._step)
+
+    def infer_manual_data_interval(self, *, run_after: datetime) -> DataInterval:
+        return DataInterval(run_after - self._step, run_after)
+
+
+def true_answer(question: TimetableQuestion) -> TimetableAnswer | TimetablePage | None:
     """Return what the timetable answers."""
+    if question.limit:
+        return page_of(_Grid(question.data["seconds"]), question)
     step = timedelta(seconds=question.data["seconds"])
     if question.run:
         return TimetableAnswer(run_after=question.now, start=question.now - step, end=question.now)
@@ -96,6 +117,8 @@ class Answering:
         outcome, reason = Outcome.SUCCESS, None
         if self._world.chance(0.1):
             outcome, reason = Outcome.FAIL, "raised ValueError: simulated"
+        elif isinstance(answer, TimetablePage) and answer.runs and self._world.chance(0.2):
+            answer = TimetablePage(runs=(*answer.runs, answer.runs[-1]), is_last=answer.is_last)  # one of them twice
         elif self._world.chance(0.1):
             answer = TimetableAnswer(run_after=now, start=now, end=now - timedelta(days=1))
         value = XComValue(codec="json", data=encode_answer(answer))

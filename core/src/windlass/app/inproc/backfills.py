@@ -9,6 +9,7 @@ from itertools import count
 
 import msgspec
 
+from windlass.app.inproc.questions import MemoryQuestions
 from windlass.planning.runs import make_run_id
 from windlass.ports import BackfillFacts, BackfillStep, Clock, NewBackfill, NewRun, Reuse, RunFacts, Signal, SignalKind
 from windlass.states import RunState
@@ -18,6 +19,7 @@ class MemoryBackfills(ABC):
     """The part of the MemoryStore that keeps backfills."""
 
     clock: Clock
+    questions: MemoryQuestions
     _runs: dict[int, RunFacts]
     _signals: dict[int, Signal]
 
@@ -71,7 +73,9 @@ class MemoryBackfills(ABC):
             self.create_run(new)
         for reuse in step.reused:
             self._run_again(reuse.run, step)
-        self._backfills[facts.id] = msgspec.structs.replace(facts, dealt=step.dealt, reached=step.reached)
+        self._backfills[facts.id] = msgspec.structs.replace(
+            facts, dealt=step.dealt, reached=step.reached, intervals=step.intervals
+        )
         return True
 
     def complete_backfill(self, backfill: int) -> bool:
@@ -81,6 +85,7 @@ class MemoryBackfills(ABC):
         if facts.completed_at is not None or facts.open_runs or unfinished:
             return False
         self._backfills[backfill] = msgspec.structs.replace(self._backfills[backfill], completed_at=self.clock.now())
+        self.questions.forget(-backfill)
         return True
 
     # -- details ------------------------------------------------------------------------------------------------------

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from windlass.app.inproc.results import CallbackCall
 from windlass.authoring.dag import DAG
 from windlass.planning.attempts import callback_context
+from windlass.planning.deadlines import miss_reason
 from windlass.planning.endings import CALLBACK_OF, RUN_CALLBACK_OF
 from windlass.ports import RunFacts, TaskFacts, clock_scope
 from windlass.protocol import Outcome
-from windlass.runtime.callbacks import run_callbacks
+from windlass.runtime.callbacks import DEADLINE_PREFIX, run_callbacks
 
 if TYPE_CHECKING:
     from windlass.app.inproc.engine import InlineEngine
@@ -28,6 +29,7 @@ class InlineCallbacks:
         self._engine = engine
         self._dags = dags
         self.calls: list[CallbackCall] = []
+        self._told: set[tuple[int, int]] = set()
 
     def task_ended(self, task: TaskFacts, reason: str) -> None:
         """Call the callbacks for the state in which an attempt has left its instance."""
@@ -38,6 +40,14 @@ class InlineCallbacks:
         spec = self._engine.store.spec(run.dag_id, run.spec_version)
         if event in spec.by_id[task.task_id].callbacks:
             self._call(run, task, event, reason)
+
+    def deadlines_missed(self, run: RunFacts) -> None:
+        """Call the callbacks of the deadlines that the scheduler has found missed, each once."""
+        spec = self._engine.store.spec(run.dag_id, run.spec_version)
+        for (number, position), due in list(self._engine.store.missed.items()):
+            if number == run.id and (number, position) not in self._told:
+                self._told.add((number, position))
+                self._call(run, None, f"run_{DEADLINE_PREFIX}{position}", miss_reason(spec.deadlines[position], due))
 
     def run_ended(self, run: RunFacts) -> None:
         """Call the callbacks for the end of a run."""

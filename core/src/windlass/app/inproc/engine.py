@@ -25,6 +25,7 @@ from typing import Any, TextIO
 from windlass.app.clocks import SeededRng, VirtualClock
 from windlass.app.inproc.callbacks import InlineCallbacks
 from windlass.app.inproc.gateway import MemoryGateway
+from windlass.app.inproc.limits import TimeLimits
 from windlass.app.inproc.memory import MemoryStore
 from windlass.app.inproc.triggers import InlineTriggers
 from windlass.authoring.dag import DAG
@@ -39,10 +40,9 @@ from windlass.ports import (
     TaskFacts,
     WaitingEvent,
     Workload,
-    clock_scope,
 )
 from windlass.protocol import ArtifactCommit, ArtifactOpen, AssetEvent, Rendered, Verb, XComSet
-from windlass.runtime.attempt import StandIn, run_attempt
+from windlass.runtime.attempt import StandIn
 from windlass.runtime.trigger_watch import current_wait
 from windlass.scheduler import Scheduler, SchedulerSettings
 from windlass.secrets.env import EnvironmentSource
@@ -99,6 +99,7 @@ class InlineExecutor:
         self._gateway = gateway
         self._clock = clock
         self._artifacts = artifacts
+        self.limits = TimeLimits(clock)
         self._waiting: deque[Workload] = deque()
         #: The log of each task instance, all tries together.
         self.logs: dict[int, str] = {}
@@ -134,8 +135,9 @@ class InlineExecutor:
             return True
         session = InlineSession(self._gateway, claimed.lease_id, self._artifacts, self._clock)
         stand_in = self.stand_ins.get(work.task_id)
-        with captured() as log, clock_scope(self._clock):
-            ending = run_attempt(self._dags[work.dag_id], claimed.context, session, stand_in=stand_in)
+        with captured() as log:
+            limit = self.limits.of(claimed.execution_timeout)
+            ending = limit.run(self._dags[work.dag_id], claimed.context, session, stand_in=stand_in)
         self.ended = work.id
         self.logs[work.id] = self.logs.get(work.id, "") + log.getvalue()
         self.durations[work.id] = (ending.ended_at - ending.started_at).total_seconds()
@@ -215,6 +217,8 @@ class InlineEngine:
         while True:
             pause = self._scheduler.step()
             now = self.store.run(run.id)
+            if now is not None:
+                self.callbacks.deadlines_missed(now)
             if now is not None and now.state.is_terminal:
                 self.callbacks.run_ended(now)
                 return now

@@ -24,6 +24,7 @@ from windlass.app.inproc.assets import MemoryAssets
 from windlass.app.inproc.backfills import MemoryBackfills
 from windlass.app.inproc.questions import MemoryQuestions
 from windlass.errors import DagNotFound, StoreError
+from windlass.planning.dates import tasks_of_run
 from windlass.planning.queueing import Lane, Occupancy
 from windlass.planning.runs import make_run_id, pauses_after_failures
 from windlass.ports import (
@@ -227,7 +228,8 @@ class MemoryStore(MemoryBackfills):
         self._signals[number] = Signal(id=number, kind=kind, dag_id=dag_id, run=run, task=task)
 
     def _tell(self, question: TimetableQuestion) -> None:
-        self._signal(SignalKind.RUN if question.run else SignalKind.DAG, dag_id=question.dag_id, run=question.run)
+        kind = SignalKind.RUN if question.run else SignalKind.BACKFILL if question.backfill else SignalKind.DAG
+        self._signal(kind, dag_id=question.dag_id, run=question.run)
 
     # -- StorePort: reading -------------------------------------------------------------------------------------------
 
@@ -379,8 +381,10 @@ class MemoryStore(MemoryBackfills):
         self._named[facts.dag_id, run_id] = facts.id
         self._of_run[facts.id] = {}
         self.assets.consume(new.dag_id, new.asset_events, facts.id)
-        for task in self.spec(facts.dag_id, facts.spec_version).tasks:
-            if new.task_ids is None or task.task_id in new.task_ids:
+        spec = self.spec(facts.dag_id, facts.spec_version)
+        task_ids = tasks_of_run(spec, facts.run_type, facts.logical_date, new.task_ids)
+        for task in spec.tasks:
+            if task.task_id in task_ids:
                 self._create_task(facts.id, task, -1)
         if new.run_type is RunType.SCHEDULED:
             self._dags[new.dag_id] = msgspec.structs.replace(

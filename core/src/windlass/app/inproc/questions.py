@@ -8,8 +8,9 @@ from itertools import count
 
 import msgspec
 
-from windlass.planning.asking import TIMEOUT, complaint, judged, retry_delay
+from windlass.planning.asking import TIMEOUT, complaint, retry_delay
 from windlass.planning.attempts import question_context
+from windlass.planning.paging import verdict
 from windlass.ports import Asked, Claim, Claimed, Clock, Report
 from windlass.protocol import TimetableQuestion
 
@@ -33,7 +34,7 @@ class MemoryQuestions:
 
     def ask(self, question: TimetableQuestion, digest: str, seen: Asked | None) -> Asked:
         """Put a question in place of what was ``seen``."""
-        key = (question.dag_id, question.run)
+        key = (question.dag_id, question.about)
         now = self._asked.get(key)
         if now is not None and (seen is None or now.ticket != seen.ticket):
             return now
@@ -77,10 +78,12 @@ class MemoryQuestions:
         asked = next((asked for asked in self._asked.values() if asked.id == number), None)
         if asked is None or asked.lease_until is None:
             return False
-        answer, problem = judged(asked.question, report)
+        said, problem = verdict(asked.question, report)
         done = msgspec.structs.replace(asked, lease_until=None)
         if problem is None:
-            done = msgspec.structs.replace(done, answered=True, answer=answer, failures=0, error=None)
+            done = msgspec.structs.replace(done, answered=True, failures=0, error=None)
+            kind = "page" if asked.question.limit else "answer"
+            done = msgspec.structs.replace(done, **{kind: said})
         else:
             failures = asked.failures + 1
             done = msgspec.structs.replace(
@@ -94,4 +97,4 @@ class MemoryQuestions:
         return True
 
     def _keep(self, asked: Asked) -> None:
-        self._asked[asked.question.dag_id, asked.question.run] = asked
+        self._asked[asked.question.dag_id, asked.question.about] = asked

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 class CallbackCall(msgspec.Struct, frozen=True, kw_only=True):
-    """One call of the callbacks of an event: success, failure, retry or skipped of a task, run_success or run_failure.
+    """One call of the callbacks of an event.
+
+    The event is success, failure, retry or skipped of a task, run_success or run_failure, or ``run_deadline:0`` for the
+    DAG's first deadline, when the run has missed it.
 
     ``error`` is what the callbacks raised, None if all returned; a test may want it to be None.
     """

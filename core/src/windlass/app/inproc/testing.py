@@ -34,8 +34,10 @@ from windlass.planning.attempts import Resumption, attempt_context, resumed
 from windlass.planning.calendar import manual_interval
 from windlass.ports import RunFacts, TaskFacts, clock_scope
 from windlass.protocol import AssetEvent, AttemptContext, Defer, Finish, Outcome, Reschedule
-from windlass.runtime.attempt import render_attempt, run_attempt
+from windlass.runtime.attempt import render_attempt
 from windlass.runtime.loader import add_root, load_dag_file, use_timezone
+from windlass.runtime.moments import use_provided_factory
+from windlass.runtime.timetables import declared_timetable
 from windlass.runtime.xcom import unpack
 from windlass.spec.params import check_conf
 from windlass.states import RunType, TaskState
@@ -149,15 +151,16 @@ def test_task(
     """
     attempt = _attempt(dag, task_id, logical_date, conf, map_index, connections, variables, xcoms, clock)
     with attempt as (engine, first, session, task):
+        seconds, limits = dag.to_spec().by_id[task_id].execution_timeout, engine.executor.limits
         with captured() as log, clock_scope(engine.clock):
-            context, ending = first, run_attempt(dag, first, session)
+            context, ending = first, limits.of(seconds).run(dag, first, session)
             while not isinstance(ending, Finish):
                 if isinstance(ending, Reschedule):
                     engine.clock.travel_to(ending.at)
                     context = msgspec.structs.replace(context, first_poke=ending.first_poke)
                 else:
                     context = resumed(context, _waited(ending, session))
-                ending = run_attempt(dag, context, session)
+                ending = limits.of(seconds).run(dag, context, session)
         state, reason = _STATE[ending.outcome], ending.reason
         if callbacks:
             engine.callbacks.task_ended(msgspec.structs.replace(task, state=state), reason or "")
@@ -219,7 +222,8 @@ def _attempt(
 ) -> Iterator[tuple[InlineEngine, AttemptContext, InlineSession, TaskFacts]]:
     """Yield the engine, the context, the session and the instance of one attempt that no scheduler knows of."""
     check_tasks(dag, [task_id, *(name if isinstance(name, str) else name[0] for name in xcoms or ())])
-    engine, run = _start(dag, logical_date, conf, connections, variables, clock)
+    # Whoever asks for a task runs it, whatever its dates.
+    engine, run = _start(dag, logical_date, conf, connections, variables, clock, task_ids=tuple(dag.task_dict))
     try:
         spec = dag.to_spec()
         preset_xcoms(engine, run, xcoms or {})
@@ -240,17 +244,21 @@ def _start(
     variables: Mapping[str, str] | None,
     clock: VirtualClock | None,
     asset_events: AssetEvents | None = None,
+    task_ids: tuple[str, ...] | None = None,
 ) -> tuple[InlineEngine, RunFacts]:
     spec = dag.to_spec()
     check_conf(spec, conf or {})
+    use_provided_factory()
     clock = clock or VirtualClock(datetime.now(tz=UTC))
     date = utc(logical_date) if logical_date is not None else clock.now()
-    if isinstance(dag.schedule, Timetable):  # this process runs the author's code anyway
-        interval = dag.schedule.infer_manual_data_interval(run_after=date)
+    table = declared_timetable(dag)
+    if isinstance(table, Timetable):  # this process runs the author's code anyway
+        interval = table.infer_manual_data_interval(run_after=date)
     else:
         interval = manual_interval(spec, date)
     engine = InlineEngine([dag], _connections(connections), dict(variables or {}), clock)
     new = manual_run(dag.dag_id, date, (interval.start, interval.end), dict(conf or {}))
+    new = msgspec.structs.replace(new, task_ids=task_ids)
     if asset_events:
         events = engine.deliver(dag.dag_id, _events(asset_events))
         new = msgspec.structs.replace(new, run_type=RunType.ASSET_TRIGGERED, asset_events=events)

@@ -292,6 +292,8 @@ def _omissions(spec: DagSpec) -> list[str]:
             return [f"DAG {spec.dag_id!r} has no runs here: its timetable {name!r} is a plugin's"]
         case AssetScheduleSpec():
             return [f"DAG {spec.dag_id!r} has no runs here: assets decide when it runs"]
+        case AssetOrTimeSpec(timetable=CustomTimetableSpec(name=name)):
+            return [f"DAG {spec.dag_id!r} has no runs here: its timetable {name!r} is a plugin's, or assets make them"]
         case AssetOrTimeSpec():
             return [f"DAG {spec.dag_id!r} has only its timed runs here: assets may make others"]
     return []

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
-from windlass.authoring.arguments import duration, signature, states
+from windlass.authoring.arguments import duration, signature, states, whole
 from windlass.authoring.operator import Context
 from windlass.authoring.operators.empty import EmptyOperator
 from windlass.authoring.sensor import BaseSensorOperator
 from windlass.errors import AuthoringError, TaskFailed, TaskSkipped
 from windlass.states import TaskState
+
+if TYPE_CHECKING:
+    from windlass.spec import MarkSpec
+
+#: The date of the run that a marker means by default: its own.
+SAME_DATE: Final = "{{ logical_date.isoformat() }}"
 
 
 class ExternalTaskSensor(BaseSensorOperator):
@@ -141,8 +147,13 @@ class ExternalTaskSensor(BaseSensorOperator):
 
 
 class ExternalTaskMarker(EmptyOperator):
-    """Say that a task of another DAG depends on this one, for people and tools that follow dependencies."""
+    """Say that a task of another DAG depends on this one: whoever clears this one clears that one with it.
 
+    With it goes what lies downstream of it in its run, and what markers among that mark, up to ``recursion_depth``
+    markers in a row. It means the run of the same logical date, or of the ``logical_date`` that is given.
+    """
+
+    is_marker = True
     template_fields: Sequence[str] = ("external_dag_id", "external_task_id", "logical_date")
     ui_color = "#4db7db"
 
@@ -151,10 +162,21 @@ class ExternalTaskMarker(EmptyOperator):
         *,
         external_dag_id: str,
         external_task_id: str,
-        logical_date: str | datetime | None = "{{ logical_date.isoformat() }}",
+        logical_date: str | datetime | None = SAME_DATE,
+        recursion_depth: int = 10,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.recursion_depth = whole(f"task {self.task_id!r}", "recursion_depth", recursion_depth, low=1)
         self.external_dag_id = external_dag_id
         self.external_task_id = external_task_id
         self.logical_date = logical_date.isoformat() if isinstance(logical_date, datetime) else logical_date
+
+    def mark(self) -> MarkSpec:
+        """Return what it marks, as data; a field that is no text is known when it has run."""
+        from windlass.spec import MarkSpec
+
+        is_same_date = self.logical_date in {None, SAME_DATE}
+        names = ("external_dag_id", "external_task_id", *(() if is_same_date else ("logical_date",)))
+        texts = {name: value for name in names if isinstance(value := getattr(self, name), str)}
+        return MarkSpec(**texts, same_date=is_same_date, recursion_depth=self.recursion_depth)

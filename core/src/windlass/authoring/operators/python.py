@@ -42,9 +42,9 @@ class CallableOperator(BaseOperator):
 
     def call(self, context: Context) -> Any:
         """Call the function with its arguments, and those of the context that it names (all with ``**kwargs``)."""
-        return self.python_callable(*self.op_args, **self.arguments(context))
+        return self.python_callable(*self.op_args, **self.call_arguments(context))
 
-    def arguments(self, context: Context) -> dict[str, Any]:
+    def call_arguments(self, context: Context) -> dict[str, Any]:
         """Return the keyword arguments of the call."""
         own = signature(self.python_callable)
         given = self.op_kwargs

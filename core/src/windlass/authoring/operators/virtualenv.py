@@ -16,9 +16,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from windlass.authoring.crossing import check_source, crossing_call, source_of
 from windlass.authoring.operator import Context
 from windlass.authoring.operators.python import CallableOperator
-from windlass.errors import AuthoringError, TaskFailed, TaskSkipped, XComError
+from windlass.errors import TaskFailed, TaskSkipped
 
 #: The annotations of the function are not evaluated: what they name need not exist over there.
 _SCRIPT = """\
@@ -31,11 +32,6 @@ result = {name}(*call["args"], **call["kwargs"])
 with open(sys.argv[2], "w", encoding="utf-8") as file:
     json.dump(result, file)
 """
-#: Context values that cross over: those that are text, numbers or JSON.
-_CROSSING = frozenset(
-    {"ds", "ds_nodash", "params", "run_id", "task_instance_key_str", "templates_dict", "try_number", "ts", "ts_nodash",
-     "ts_nodash_with_tz"}
-)  # fmt: skip
 
 
 class _OtherPythonOperator(CallableOperator):
@@ -51,37 +47,22 @@ class _OtherPythonOperator(CallableOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if getattr(self.python_callable, "__name__", "<lambda>") == "<lambda>":
-            raise AuthoringError(f"task {self.task_id!r}: a lambda has no source to run elsewhere; write a function")
+        check_source(self.python_callable, self.task_id)
         codes = [skip_on_exit_code] if isinstance(skip_on_exit_code, int) else skip_on_exit_code or ()
         self.skip_on_exit_code = tuple(codes)
         self.expect_windlass = expect_windlass
         self.env_vars = dict(env_vars or {})
         self.inherit_env = inherit_env
 
-    def source(self) -> str:
-        """Return the function's source, without decorators and at the margin."""
-        import inspect
-        from textwrap import dedent
-
-        lines = dedent(inspect.getsource(self.python_callable)).splitlines()
-        start = next(index for index, line in enumerate(lines) if line.startswith(("def ", "async def ")))
-        return "\n".join(lines[start:])
-
     def run_with(self, python: str, context: Context, folder: Path) -> Any:
         """Call the function with the interpreter ``python`` and return its result."""
         import os
 
-        arguments = {name: value for name, value in self.arguments(context).items() if name in self.op_kwargs
-                     or name in _CROSSING}  # fmt: skip
-        try:
-            call = json.dumps({"args": list(self.op_args), "kwargs": arguments}, default=_plain)
-        except TypeError as error:
-            raise XComError(
-                f"task {self.task_id!r}: an argument cannot cross to another Python ({error}); pass plain data"
-            ) from None
+        call = crossing_call(self, context)
         script, given, made = folder / "call.py", folder / "call.json", folder / "result.json"
-        script.write_text(_SCRIPT.format(source=self.source(), name=self.python_callable.__name__), encoding="utf-8")
+        script.write_text(
+            _SCRIPT.format(source=source_of(self.python_callable), name=self.python_callable.__name__), encoding="utf-8"
+        )
         given.write_text(call, encoding="utf-8")
         inherited = (
             os.environ if self.inherit_env else {k: v for k, v in os.environ.items() if k.startswith("WINDLASS_")}
@@ -94,14 +75,6 @@ class _OtherPythonOperator(CallableOperator):
         if done.returncode:
             raise RuntimeError(f"{self.python_callable.__name__} failed in {python} with exit code {done.returncode}")
         return json.loads(made.read_text(encoding="utf-8"))
-
-
-def _plain(value: object) -> Any:
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, Iterable):
-        return list(value)
-    raise TypeError(f"{type(value).__name__} is not JSON serializable")
 
 
 class ExternalPythonOperator(_OtherPythonOperator):

@@ -20,9 +20,9 @@ from windlass.control.views import Cause, Explanation
 from windlass.control.visibility import Visible, everything
 from windlass.errors import UsageError
 from windlass.moment import iso
-from windlass.planning.calendar import active_runs_limit
-from windlass.ports import Clock, RunFacts
-from windlass.spec import AssetScheduleSpec, CustomTimetableSpec, DagSpec, NullSpec
+from windlass.planning.calendar import active_runs_limit, is_asked
+from windlass.ports import BackfillFacts, Clock, RunFacts
+from windlass.spec import AssetScheduleSpec, DagSpec, NullSpec
 from windlass.states import RunState, RunType
 from windlass.store import Store
 from windlass.store.queries import DagRow as StoredDag
@@ -94,12 +94,16 @@ class Explain:
             before.append(Cause(fact=f"its run {run_id!r} has not started", kind="run", causes=start))
         return _rooted(node, before)
 
+    def _standing(self, facts: BackfillFacts, *, stale: bool) -> Cause:
+        asked = self._store.questions.asked(facts.dag_id, -facts.id)
+        return standing(facts, stale=stale, error=None if asked is None else asked.error)
+
     def _backfill_of(self, run: RunFacts) -> list[Cause]:
         """Return where the backfill stands to which a run belongs that waits for its start."""
         if run.backfill_id is None or run.state is not RunState.QUEUED:
             return []
         facts = self._store.scheduler.backfill(run.backfill_id)
-        return [] if facts is None else [standing(facts, stale=self._store.queries.dag(run.dag_id).stale)]
+        return [] if facts is None else [self._standing(facts, stale=self._store.queries.dag(run.dag_id).stale)]
 
     def _server(self) -> list[Cause]:
         if self._alive.scheduler():
@@ -114,7 +118,7 @@ class Explain:
         if dag.paused:
             causes.append(self._starts.paused(dag))
         open_backfills = [facts for facts in self._store.scheduler.backfills() if facts.dag_id == dag_id]
-        causes += [standing(facts, stale=dag.stale) for facts in open_backfills]
+        causes += [self._standing(facts, stale=dag.stale) for facts in open_backfills]
         open_runs = [run for run in self._store.scheduler.open_runs() if run.dag_id == dag_id]
         waiting = [
             run for run in open_runs if run.state is RunState.RUNNING or not dag.paused or run.backfill_id is not None
@@ -152,8 +156,8 @@ class Explain:
         if following.run_after is None:
             if isinstance(spec.schedule, AssetScheduleSpec):
                 return []
-            kinds = {NullSpec: "no_schedule", CustomTimetableSpec: "custom_timetable"}
-            kind = kinds.get(type(spec.schedule), "schedule_ended")
+            kind = "no_schedule" if isinstance(spec.schedule, NullSpec) else "schedule_ended"
+            kind = "custom_timetable" if is_asked(spec) else kind
             return [Cause(fact=following.reason or "the schedule wants no run", kind=kind, remedy=trigger)]
         due = iso(following.run_after)
         if following.run_after > self._clock.now():

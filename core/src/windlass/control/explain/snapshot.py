@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from windlass.planning.dates import bridged
 from windlass.planning.decisions import Instance
 from windlass.planning.explain import Obstacle
 from windlass.planning.past import past_allows
@@ -21,10 +22,12 @@ class Snapshot:
 
     def __init__(self, store: Store, run: RunFacts) -> None:
         self.run = run
-        self.spec: DagSpec = store.queries.spec(run.dag_id, run.spec_version)
         self.facts: dict[Name, TaskFacts] = {
             (task.task_id, task.map_index): task for task in store.scheduler.tasks_of(run.id)
         }
+        declared = store.queries.spec(run.dag_id, run.spec_version)
+        present = {task_id for task_id, _ in self.facts}
+        self.spec: DagSpec = bridged(declared, run.run_type, run.logical_date, present)
         self._store = store
         #: Instances that the tree has explained already: each stands in it once.
         self.explained: set[Name] = set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from functools import lru_cache
 from typing import assert_never
 
 from windlass.errors import AuthoringError
@@ -44,7 +45,7 @@ def timetable(spec: TimetableSpec, *, anchor: datetime | None = None) -> Timetab
         case ContinuousSpec():
             return ContinuousTimetable()
         case CronIntervalSpec():
-            return CronIntervalTimetable(spec)
+            return _cron_intervals(spec)
         case DeltaIntervalSpec():
             return DeltaIntervalTimetable(spec, anchor)
         case CronTriggerSpec():
@@ -62,6 +63,10 @@ def timetable(spec: TimetableSpec, *, anchor: datetime | None = None) -> Timetab
             raise AuthoringError(msg)
         case _:
             assert_never(spec)
+
+
+#: The same for everybody who has the same expression.
+_cron_intervals = lru_cache(maxsize=4096)(CronIntervalTimetable)
 
 
 def runs_between(schedule: Timetable, earliest: datetime, latest: datetime) -> Iterator[DagRunInfo]:

@@ -14,6 +14,7 @@ happens twice; those two places are treated apart below, each in one short walk 
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -26,6 +27,8 @@ from windlass.planning.timetables.wallclock import first_valid, occurrences
 _SECOND = timedelta(seconds=1)
 #: How many of its latest answers a grid keeps.
 _REMEMBERED = 8
+#: How many neighbouring instants a grid keeps, of the stretch that was looked at last.
+_STRETCH = 4
 
 
 class CronGrid:
@@ -37,14 +40,30 @@ class CronGrid:
         # The DAGs that share an expression, and each of them when it is looked at again, ask the same a few times over.
         self._after = lru_cache(maxsize=_REMEMBERED)(self._search_after)
         self._before = lru_cache(maxsize=_REMEMBERED)(self._search_before)
+        #: A few runs, each the next after the one before: time goes on, so the next question is about one of them.
+        self._known: tuple[datetime, ...] = ()
 
     def after(self, at: datetime) -> datetime | None:
         """Return the first run later than ``at``."""
-        return self._after(at)
+        known = self._known
+        if known and known[0] <= at < known[-1]:
+            return known[bisect_right(known, at)]
+        found = self._after(at)
+        if found is not None:
+            # Runs are at whole seconds: within the second that follows one, the next is still the next.
+            follows = known and known[-1] <= at < known[-1] + _SECOND
+            self._known = (*known[1 - _STRETCH :], found) if follows else (found,)
+        return found
 
     def before(self, at: datetime) -> datetime | None:
         """Return the last run earlier than ``at``."""
-        return self._before(at)
+        known = self._known
+        if known and known[0] < at <= known[-1] + _SECOND:
+            return known[bisect_left(known, at) - 1]
+        found = self._before(at)
+        if found is not None:
+            self._known = (found, *known[: _STRETCH - 1]) if known and at == known[0] else (found,)
+        return found
 
     def _search_after(self, at: datetime) -> datetime | None:
         local = at.astimezone(self._zone)

@@ -280,3 +280,12 @@ def test_runs_only_looks_at_the_longest_path_and_the_limits_of_runs() -> None:
     assert [found.end for found in outcome.runs] == [FROM + timedelta(minutes=121), None]
     assert waits(outcome) == {(None, "max_active_runs"): (1, 61 * 60.0)}
     assert (outcome.tasks, outcome.pools) == ((), ())
+
+
+def test_a_task_takes_no_part_in_runs_outside_of_its_own_dates() -> None:
+    outcome = run(dag("first", TaskSpec(task_id="late", upstream=("first",), start_date=hour(2))))
+    names: dict[str, list[str]] = {}
+    for one in outcome.tasks:
+        names.setdefault(one.task_id, []).append(one.run_id)
+    assert (len(names["first"]), names["late"]) == (len(outcome.runs), sorted(names["first"])[-len(names["late"]) :])
+    assert len(names["late"]) == len(names["first"]) - 3  # the hours from -1 to 1

@@ -7,6 +7,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -258,3 +259,46 @@ def test_instants_of_any_zone_are_taken_and_utc_is_given() -> None:
 def test_the_calendar_ends_without_an_error() -> None:
     assert cron_grid("0 0 29 2 *", "UTC").after(datetime(9999, 12, 1, tzinfo=UTC)) is None
     assert cron_grid("0 0 29 2 *", "UTC").before(datetime(1, 2, 1, tzinfo=UTC)) is None
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(("0 0 * * *", "*/20 * * * *", "30 2 * * *", "0 12 * * 1", "15 1-3 * * *")),
+    st.sampled_from(("UTC", "Europe/Berlin", "America/New_York")),
+    st.lists(st.tuples(st.booleans(), st.integers(-40, 40), st.sampled_from((0, 1, 999_999, 1_000_000, 60_000_000)))),
+    st.datetimes(datetime(2026, 3, 27), datetime(2026, 3, 30))
+    | st.datetimes(datetime(2026, 10, 24), datetime(2026, 10, 26)),
+)
+def test_what_a_grid_was_asked_before_never_changes_its_answer(
+    expression: str, timezone: str, questions: list[tuple[bool, int, int]], begin: datetime
+) -> None:
+    used = CronGrid(expression, timezone)
+    at = begin.replace(tzinfo=UTC)
+    for forwards, jump, ticks in questions:
+        fresh = CronGrid(expression, timezone)
+        found = used.after(at) if forwards else used.before(at)
+        assert found == (fresh.after(at) if forwards else fresh.before(at))
+        assert found is not None
+        # Close to what was answered, and now and then far from it.
+        at = found + timedelta(microseconds=ticks if jump % 2 else -ticks) + timedelta(hours=jump if jump > 30 else 0)
+
+
+def test_a_schedule_that_goes_on_searches_once_per_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    grid = CronGrid("0 0 * * *", "UTC")
+    searches: list[datetime] = []
+
+    def counted(real: Callable[[datetime], datetime | None], wall: datetime) -> datetime | None:
+        searches.append(wall)
+        return real(wall)
+
+    for name in ("after", "before"):
+        monkeypatch.setattr(grid.expression, name, partial(counted, getattr(grid.expression, name)))
+    tick = timedelta.resolution
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    for _ in range(100):  # as a timetable does for each run: the one before now, the one before that, the next
+        assert grid.before(now + tick) == now
+        assert grid.before(now) == now - timedelta(days=1)
+        following = grid.after(now)
+        assert following is not None
+        now = following
+    assert len(searches) <= 110

@@ -1,1 +1,3 @@
-"""Greet people from Windlass."""
+"""The provider of the hello service: greet people from Windlass."""
+
+from __future__ import annotations

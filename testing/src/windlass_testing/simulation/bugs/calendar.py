@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import msgspec
 
-from windlass.planning import asking
+from windlass.planning import asking, backfill, paging
 from windlass.ports import DeadlineMiss
 from windlass.scheduler import calendar
 from windlass.scheduler.deadlines import Deadlines
@@ -35,6 +35,16 @@ def _shared_question(stack: ExitStack) -> None:
 @bug("what a timetable says is believed")
 def _credulous(stack: ExitStack) -> None:
     replace(stack, asking, "problem_with", lambda _question, _answer: None)
+
+
+@bug("the intervals that a timetable says for a backfill are believed")
+def _credulous_pages(stack: ExitStack) -> None:
+    replace(stack, paging, "problem_with_page", lambda _question, _page: None)
+
+
+@bug("a backfill keeps its place in a timetable's intervals by when they are due, and not by their dates")
+def _page_by_due(stack: ExitStack) -> None:
+    replace(stack, backfill, "_place", lambda interval, _page: interval.run_after)
 
 
 @bug("a timetable that has failed is asked no more")

@@ -1,0 +1,3 @@
+"""S3: addresses, buckets, listings, objects and transfers, and the hook that unites them."""
+
+from __future__ import annotations

@@ -1,0 +1,11 @@
+"""The operators of Kubernetes: pods, jobs, and objects of any kind."""
+
+from __future__ import annotations
+
+from windlass_kubernetes.operators.job import KubernetesDeleteJobOperator as KubernetesDeleteJobOperator
+from windlass_kubernetes.operators.job import KubernetesJobOperator as KubernetesJobOperator
+from windlass_kubernetes.operators.job import KubernetesPatchJobOperator as KubernetesPatchJobOperator
+from windlass_kubernetes.operators.pod import KubernetesPodOperator as KubernetesPodOperator
+from windlass_kubernetes.operators.resource import KubernetesApplyResourceOperator as KubernetesApplyResourceOperator
+from windlass_kubernetes.operators.resource import KubernetesCreateResourceOperator as KubernetesCreateResourceOperator
+from windlass_kubernetes.operators.resource import KubernetesDeleteResourceOperator as KubernetesDeleteResourceOperator

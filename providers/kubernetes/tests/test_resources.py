@@ -1,0 +1,162 @@
+"""Creating, applying and deleting objects from YAML, and waiting for a rollout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from windlass.errors import AuthoringError
+from windlass_kubernetes.errors import KubernetesError
+from windlass_kubernetes.hook import KubernetesHook
+from windlass_kubernetes.object_state import outcome
+from windlass_kubernetes.operators import (
+    KubernetesApplyResourceOperator,
+    KubernetesCreateResourceOperator,
+    KubernetesDeleteResourceOperator,
+)
+from windlass_kubernetes.sensors import KubernetesDeploymentRolloutSensor
+
+if TYPE_CHECKING:
+    from providers.kubernetes.tests.conftest import Cluster, Run
+
+pytestmark = pytest.mark.e2e
+
+TWO = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: one}
+data: {a: "1"}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: two}
+stringData: {b: "2"}
+"""
+
+
+def config_map(name: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}
+
+
+def test_objects_are_created_and_deleted(hook: KubernetesHook, cluster: Cluster, run: Run) -> None:
+    result = run(KubernetesCreateResourceOperator, yaml_conf=TWO)
+    assert result.state == "success", result.log
+    assert result.xcoms["return_value"] == [
+        {"apiVersion": "v1", "kind": "ConfigMap", "name": "one", "namespace": cluster.namespace},
+        {"apiVersion": "v1", "kind": "Secret", "name": "two", "namespace": cluster.namespace},
+    ]
+    made = hook.read(config_map("one"))
+    assert made is not None
+    assert made["data"] == {"a": "1"}
+    assert run(KubernetesDeleteResourceOperator, yaml_conf=TWO, wait=True).state == "success"
+    assert hook.read(config_map("one")) is None
+    assert run(KubernetesDeleteResourceOperator, yaml_conf=TWO).state == "success", "what is not there is no failure"
+
+
+def test_a_retry_knows_what_it_created_and_nobody_elses_is_touched(
+    hook: KubernetesHook, cluster: Cluster, run: Run
+) -> None:
+    arguments: dict[str, Any] = {"dag_id": "creates", "yaml_conf": {**config_map("mine"), "data": {"a": "1"}}}
+    for _ in range(2):
+        assert run(KubernetesCreateResourceOperator, **arguments).state == "success"
+    other = run(KubernetesCreateResourceOperator, **{**arguments, "dag_id": "other"})
+    assert other.state == "failed"
+    assert '409 AlreadyExists: configmaps "mine" already exists; choose another name, or delete what is there' in (
+        other.reason
+    )
+
+
+def test_applying_brings_an_object_into_its_state(hook: KubernetesHook, cluster: Cluster, run: Run) -> None:
+    for data in ({"a": "1", "b": "1"}, {"a": "2"}):
+        result = run(KubernetesApplyResourceOperator, yaml_conf={**config_map("applied"), "data": data})
+        assert result.state == "success", result.log
+        found = hook.read(config_map("applied"))
+        assert found is not None
+        assert found["data"] == data
+    unforced = run(
+        KubernetesApplyResourceOperator, yaml_conf={**config_map("applied"), "data": {"a": "3"}},
+        field_manager="somebody", force=False,
+    )  # fmt: skip
+    assert unforced.state == "failed"
+    assert 'conflict with "windlass"' in unforced.reason
+
+
+def test_a_file_with_manifests(hook: KubernetesHook, cluster: Cluster, run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "objects.yaml"
+    file.write_text(
+        "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: listed}}\n"
+    )
+    assert run(KubernetesCreateResourceOperator, yaml_conf_file=str(file)).state == "success"
+    assert hook.read(config_map("listed")) is not None
+    absent = run(KubernetesCreateResourceOperator, yaml_conf_file=str(tmp_path / "absent.txt"))
+    assert absent.reason.endswith("absent.txt cannot be read: No such file or directory; correct the path")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [("a: [", "the manifest is no YAML"), ("", "there is no manifest"), ("just text", "must be an object with a kind")],
+)
+def test_manifests_that_are_none(hook: KubernetesHook, run: Run, text: str, sentence: str) -> None:
+    result = run(KubernetesCreateResourceOperator, yaml_conf=text)
+    assert result.state == "failed"
+    assert sentence in result.reason
+
+
+def test_an_object_that_cannot_be(hook: KubernetesHook, cluster: Cluster, run: Run) -> None:
+    result = run(KubernetesCreateResourceOperator, yaml_conf=config_map("Not A Name"), retries=2)
+    assert result.state == "failed"
+    assert "TaskFailed: Kubernetes refused to create ConfigMap `Not A Name`" in result.reason
+    assert "422 Invalid" in result.reason
+    unknown = run(KubernetesCreateResourceOperator, yaml_conf={"apiVersion": "no.such/v1", "kind": "Thing"})
+    assert "the cluster knows no Thing in no.such/v1" in unknown.reason
+
+
+def test_one_source_of_manifests_is_needed() -> None:
+    with pytest.raises(AuthoringError, match="give yaml_conf or yaml_conf_file"):
+        KubernetesCreateResourceOperator(task_id="t")
+
+
+def test_a_kind_is_found_through_discovery(hook: KubernetesHook, cluster: Cluster) -> None:
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "found"}}
+    hook.create(account)
+    assert hook.read(account) is not None
+    with pytest.raises(KubernetesError, match="needs apiVersion and kind"):
+        hook.read({"kind": "Pod"})
+
+
+def deployment(cluster: Cluster, command: list[str], **more: Any) -> dict[str, Any]:
+    container = {"name": "c", "image": cluster.image, "command": command}
+    template = {
+        "metadata": {"labels": {"app": "web"}},
+        "spec": {"containers": [container], "terminationGracePeriodSeconds": 0},
+    }
+    spec = {"replicas": 2, "selector": {"matchLabels": {"app": "web"}}, "template": template, **more}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": spec}
+
+
+def test_a_rollout_is_waited_for(hook: KubernetesHook, cluster: Cluster, run: Run) -> None:
+    for command in (["sleep", "600"], ["sleep", "601"]):
+        assert run(KubernetesApplyResourceOperator, yaml_conf=deployment(cluster, command)).state == "success"
+        waited = run(KubernetesDeploymentRolloutSensor, name="web", deferrable=True, poke_interval=0.2)
+        assert waited.state == "success", waited.log
+        found = hook.read(deployment(cluster, command))
+        assert found is not None
+        assert found["status"]["updatedReplicas"] == found["status"]["availableReplicas"] == 2
+    assert run(KubernetesDeleteResourceOperator, yaml_conf=deployment(cluster, []), wait=True).state == "success"
+
+
+def test_a_rollout_that_is_stuck_fails_the_sensor(hook: KubernetesHook, cluster: Cluster, run: Run) -> None:
+    stuck = deployment(cluster, ["false"], progressDeadlineSeconds=2, minReadySeconds=0, replicas=1)
+    stuck["metadata"]["name"] = "stuck"
+    stuck["spec"]["template"]["spec"]["containers"][0]["image"] = "registry.invalid/no:1"
+    hook.create(stuck)
+    for state in hook.follow(stuck):
+        if outcome("Deployment", "stuck", "", state) is not None:
+            break
+    result = run(KubernetesDeploymentRolloutSensor, name="stuck", deferrable=True)
+    assert result.state == "failed"
+    assert "the rollout of deployment `stuck` in namespace" in result.reason
+    assert "has timed out progressing; look at its pods" in result.reason
+    hook.delete(stuck)

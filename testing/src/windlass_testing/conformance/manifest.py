@@ -1,0 +1,174 @@
+"""What may be wrong with a manifest: each function returns its complaints, and none means that all is well."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+import click
+
+from windlass.backends import (
+    ArtifactStore,
+    Bundle,
+    Executor,
+    LogStore,
+    Notifier,
+    PriorityWeightStrategy,
+    SecretsBackend,
+    XComCodec,
+)
+from windlass.errors import WindlassError
+from windlass.hooks import BaseHook, Connection
+from windlass.operators import BaseOperator
+from windlass.plugin import ConnectionField, ConnectionType, Provider
+from windlass.registry import KINDS, Registry, import_name
+from windlass.registry.catalog import Catalog, names_of
+from windlass.secrets.masking import is_sensitive, secrets_of_fields
+from windlass.sensors import BaseSensorOperator
+from windlass.timetables import Timetable
+from windlass.triggers import BaseTrigger
+from windlass_testing.conformance.corpus import TEXTS
+
+#: Kind of name in a manifest -> what its classes must extend.
+BASES: Final[Mapping[str, type]] = {
+    "hooks": BaseHook,
+    "operators": BaseOperator,
+    "sensors": BaseSensorOperator,
+    "triggers": BaseTrigger,
+    "executors": Executor,
+    "secrets_backends": SecretsBackend,
+    "timetables": Timetable,
+    "priority_weight_strategies": PriorityWeightStrategy,
+    "xcom_codecs": XComCodec,
+    "artifact_stores": ArtifactStore,
+    "log_stores": LogStore,
+    "bundles": Bundle,
+    "notifiers": Notifier,
+}
+#: The fields that every connection has; a declared field of another name is a key of the extra.
+STANDARD: Final = ("host", "login", "password", "schema", "port")
+_TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
+    "str": str,
+    "text": str,
+    "int": int,
+    "float": (int, float),
+    "bool": bool,
+    "json": (dict, list),
+}
+
+
+def kind_complaints(manifest: Provider) -> list[str]:
+    """Say which names lead nowhere, or to something of another kind."""
+    return [
+        complaint
+        for kind in KINDS
+        for name, dotted in names_of(manifest, kind).items()
+        for complaint in _kind_complaints(kind, name, dotted)
+    ]
+
+
+def _kind_complaints(kind: str, name: str, dotted: str) -> Iterator[str]:
+    where = f"{kind}[{name!r}]"
+    try:
+        found = import_name(dotted, where)
+    except WindlassError as error:
+        yield str(error)
+        return
+    base: Any = BASES.get(kind)
+    if kind == "runners":
+        yield f"{where} is for the core only; remove it"
+    elif kind == "cli_commands":
+        if not isinstance(found, click.Command):
+            yield f"{where} is {found!r}, not a click command"
+    elif base is None:
+        if not callable(found):
+            yield f"{where} is {found!r}, which cannot be called"
+    elif not isinstance(found, type) or not issubclass(found, base):
+        yield f"{where} is {found!r}, which is no subclass of {base.__module__}.{base.__qualname__}"
+    elif inspect.isabstract(found):
+        missing = ", ".join(sorted(getattr(found, "__abstractmethods__", ())))
+        yield f"{where} ({dotted}) is abstract: it lacks {missing}"
+    elif kind == "xcom_codecs" and getattr(found, "codec_id", None) != name:
+        yield f"{where} ({dotted}) has another codec_id; the key must be the same"
+    elif kind in {"operators", "sensors", "hooks"} and found.__name__ != name:
+        yield f"{where} is called {found.__name__}; people must find it under one name"
+
+
+def connection_complaints(entry: ConnectionType, not_secret: tuple[str, ...]) -> list[str]:
+    """Say what is wrong with a type of connection: its hook, the names, kinds and defaults of its fields."""
+    where = f"connection type {entry.conn_type!r}"
+    complaints = []
+    if not entry.label:
+        complaints.append(f"{where} has no label for people")
+    if entry.hook is not None:
+        hook = import_name(entry.hook, f"hook of {where}")
+        if not issubclass(hook, BaseHook) or hook.conn_type != entry.conn_type:
+            complaints.append(f"{where}: its hook {entry.hook} must be a BaseHook with conn_type {entry.conn_type!r}")
+    names = [field.name for field in entry.fields]
+    complaints += [f"{where} declares {name!r} twice" for name in sorted({n for n in names if names.count(n) > 1})]
+    for field in entry.fields:
+        complaints += [f"{where}, field {field.name!r}: {text}" for text in _field_complaints(entry, field, not_secret)]
+    return complaints
+
+
+def _field_complaints(entry: ConnectionType, field: ConnectionField, not_secret: tuple[str, ...]) -> Iterator[str]:
+    expected = _TYPES.get(field.kind)
+    if expected is None:
+        yield f"there is no kind {field.kind!r}; the kinds are {', '.join(_TYPES)}"
+        return
+    wrong = not isinstance(field.default, expected) or (isinstance(field.default, bool) and field.kind != "bool")
+    if field.default is not None and wrong:
+        yield f"its default {field.default!r} is no {field.kind}"
+    if field.choices and field.default is not None and field.default not in field.choices:
+        yield f"its default {field.default!r} is none of its choices"
+    if field.required and field.default is not None:
+        yield "it is required, so its default says nothing; remove one"
+    if is_sensitive(field.name) and not field.secret and field.name not in not_secret:
+        yield "it sounds like a secret; declare it with secret=True, or name it in not_secret of the test"
+    if field.secret:
+        value = "a-declared-secret-value"
+        place = {field.name: value} if field.name in STANDARD else {"extra": {field.name: value}}
+        registry = Registry(lambda: Catalog((Provider(name="under_test", connection_types=(entry,)),)))
+        if value not in secrets_of_fields({"conn_type": entry.conn_type, **place}, plugins=registry):
+            yield "it is secret and would not be masked in logs"
+
+
+def round_trip_complaints(entry: ConnectionType) -> list[str]:
+    """Say in which form a connection with all declared fields does not come back the same."""
+    complaints = []
+    for text in TEXTS:
+        fields: dict[str, Any] = {"conn_type": entry.conn_type}
+        extra: dict[str, Any] = {}
+        for field in entry.fields:
+            (fields if field.name in STANDARD else extra)[field.name] = _sample(field, text)
+        made = Connection.from_fields("round_trip", {**fields, "extra": extra or None})
+        forms: Mapping[str, Callable[[], Connection]] = {
+            "URI": lambda made=made: Connection.from_uri("round_trip", made.to_uri()),  # type: ignore[misc]
+            "JSON": lambda made=made: Connection.from_json("round_trip", made.to_json()),  # type: ignore[misc]
+        }
+        for form, again in forms.items():
+            if again() != made or again().extra_dejson != extra:
+                complaints.append(f"{entry.conn_type}: not the same after its {form} with {text[:30]!r} in the fields")
+    return complaints
+
+
+def _sample(field: ConnectionField, text: str) -> object:
+    if field.choices:
+        return field.choices[-1]
+    numbers = {"int": 5432, "float": 1.5, "bool": True}
+    if field.name == "port":
+        return 5432
+    return {"nested": [text, None, 1]} if field.kind == "json" else numbers.get(field.kind, text)
+
+
+def things_to_document(manifest: Provider) -> dict[str, str]:
+    """Return what the pages of a provider must mention: what it is -> the text to look for."""
+    found = {f"{kind}[{name!r}]": name for kind in KINDS for name in names_of(manifest, kind)}
+    # A trigger is found by its path; people meet its class.
+    found |= {f"triggers[{name!r}]": dotted.rpartition(":")[2] for name, dotted in manifest.triggers.items()}
+    for entry in manifest.connection_types:
+        found[f"connection type {entry.conn_type!r}"] = entry.conn_type
+        found |= {f"field {field.name!r} of connection type {entry.conn_type!r}": field.name for field in entry.fields}
+    found |= {f"setting {o.section}.{o.key}": o.key for o in manifest.config_options}
+    return found

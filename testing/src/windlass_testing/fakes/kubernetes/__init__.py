@@ -1,0 +1,31 @@
+"""A fake Kubernetes with the real wire protocol: an API server, a kubelet and the controllers that tests need.
+
+:class:`FakeKubernetes` is the cluster. The official Python client, kubectl and a browser can all talk to it: it has
+discovery, lists in pages, watches with bookmarks and versions that are too old, the four kinds of patch, logs that can
+be followed, and ``exec`` over a WebSocket. Pods really run, as local processes (:mod:`.kubelet` says how far that is
+like a container, :mod:`.mounts` what becomes of volumes). Jobs and deployments have their controllers. Its errors are
+``Status`` objects with Kubernetes' own words, and a test can inject faults (:mod:`.faults`).
+
+What it is not: there is no authorization (a fault can forbid), no admission plug-in, no network between pods, no image.
+"""
+
+from __future__ import annotations
+
+from windlass_testing.fakes.kubernetes.faults import Fault as Fault
+from windlass_testing.fakes.kubernetes.server import FakeKubernetes as FakeKubernetes
+
+
+def serve(host: str = "127.0.0.1", port: int = 0) -> None:
+    """Serve a cluster until the process is interrupted; print one line of JSON with its ``url`` when it is ready."""
+    import json
+    import signal
+    import sys
+    import threading
+
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    with FakeKubernetes(host, port) as cluster:
+        sys.stdout.write(json.dumps({"url": cluster.url, "kubeconfig": cluster.kubeconfig()}) + "\n")
+        sys.stdout.flush()
+        ended.wait()

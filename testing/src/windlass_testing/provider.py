@@ -1,0 +1,15 @@
+"""The manifest of windlass-testing. The pytest plugin has the name that a manifest has elsewhere."""
+
+from __future__ import annotations
+
+from windlass.plugin import Provider, hookimpl
+
+
+@hookimpl
+def windlass_provider() -> Provider:
+    """Return what this distribution brings."""
+    return Provider(
+        name="testing",
+        description="Test DAGs and providers, and begin a new provider.",
+        scaffolds={"provider": "windlass_testing.scaffold:new_provider"},
+    )
