@@ -202,7 +202,7 @@ def test_misses_are_kept_too(vault: FakeVault, lookups: Lookups) -> None:
 
 def test_refusals_and_failures_are_not_kept(vault: FakeVault, lookups: Lookups) -> None:
     for _ in range(2):
-        with pytest.raises(SecretsError, match="backend vault refused connection `forbidden`: Vault at"):
+        with pytest.raises(SecretsError, match="backend vault did not give connection `forbidden`: Vault at"):
             lookups.get_connection("forbidden")
     assert reads(vault) == 2
     vault.write("secret/data/connections/db", data={"conn_uri": "postgres://host"})

@@ -41,6 +41,8 @@ _PUT: Final = (
     " OR EXISTS (SELECT 1 FROM backfill WHERE id = :backfill AND completed_at IS NULL AND cancelled_at IS NULL)"
     " OR EXISTS (SELECT 1 FROM run WHERE id = :run AND interval_pending = 1) ON CONFLICT DO NOTHING"
 )
+_ITS_RUN: Final = "SELECT 1 FROM run WHERE id = :run FOR_UPDATE"
+_ITS_BACKFILL: Final = "SELECT 1 FROM backfill WHERE id = :backfill FOR_UPDATE"
 _PUT_AGAIN: Final = (
     "UPDATE timetable_question SET digest = :digest, spec_version = :spec_version, question = :question,"
     " ticket = :ticket, lease_id = NULL, lease_until = NULL, asked_at = :now, answered_at = NULL, answer = NULL,"
@@ -110,6 +112,9 @@ class Questions:
         }
 
         def work(transaction: Transaction) -> Row | None:
+            # What answers a question, or makes it needless, takes the question away: under the same lock.
+            transaction.lock(_ITS_RUN, values)
+            transaction.lock(_ITS_BACKFILL, values)
             transaction.run(_PUT if seen is None else _PUT_AGAIN, values)
             return transaction.row(_READ, {"dag_id": question.dag_id, "run": question.about})
 
