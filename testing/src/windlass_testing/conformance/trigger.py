@@ -19,7 +19,7 @@ from windlass_testing.conformance.suite import Suite, must_give
 from windlass_testing.fixtures import Given
 
 #: How often another thread, which sleeps a hundredth of a second at a time, may wake up during one step of a trigger.
-#: What a busy machine takes from the loop it takes from that thread as well: only a step that blocks lets it wake often.
+#: What a busy machine takes from the loop it takes from that thread as well: only a step that blocks lets it wake up.
 _MOST_TICKS: Final = 40
 _TICK: Final = 0.01
 _PATIENCE: Final = 30.0
