@@ -200,7 +200,7 @@ def test_a_hook_takes_its_connection_and_gives_a_client(windlass: VirtualInstall
 
 def test_passwords_sensitive_extras_and_variables_are_masked_in_the_log(windlass: VirtualInstallation) -> None:
     extra = {"api_key": "violet-key", "region": "north"}
-    connection = Connection("db", "postgres", host="h", password="tulip-word", extra=extra)
+    connection = Connection("db", "generic", host="h", password="tulip-word", extra=extra)
     windlass.control.connections.add(connection, actor="somebody")
     windlass.control.variables.set("access_token", "rose-token", actor="somebody")
 
