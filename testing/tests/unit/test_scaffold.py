@@ -113,7 +113,7 @@ def test_a_name_that_nothing_can_have_is_refused(name: str) -> None:
 
 def test_a_new_provider_passes_its_own_tests(tmp_path: Path) -> None:
     told = run(make(LONG, tmp_path), sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
-    assert re.search(r"^\d\d+ passed, 2 skipped", told, re.MULTILINE), told
+    assert re.search(r"^\d\d+ passed, \d skipped", told, re.MULTILINE), told
 
 
 @pytest.mark.parametrize("name", [SHORT, LONG])

@@ -39,7 +39,7 @@ class ProviderSuite(Suite):
     #: The name of the provider's distribution.
     distribution: str
     #: Modules of the client libraries, which neither the manifest nor a DAG file may load. By default every module of
-    #: every declared dependency but Windlass's own distributions; give them where one is cheap and may be loaded.
+    #: every declared dependency, and what comes with one, but Windlass's own; give them where one is cheap.
     sdk_modules: tuple[str, ...] | None = None
     #: Modules that come with a declared dependency as part of its interface: ``{"botocore": "boto3"}``.
     comes_with: Mapping[str, str] = {}
@@ -173,4 +173,4 @@ class ProviderSuite(Suite):
         if self.sdk_modules is not None:
             return set(self.sdk_modules)
         names = (name for name in self.installed.requirements if name.partition("-")[0] != "windlass")
-        return {module for name in names for module in modules_of(name)}
+        return {*self.comes_with, *(module for name in names for module in modules_of(name))}

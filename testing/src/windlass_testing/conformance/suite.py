@@ -8,6 +8,7 @@ differ says why, with :func:`deviation`; pytest's summary then lists the reason 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
@@ -58,7 +59,7 @@ class Suite:
 
         def __getattr__(self, name: str) -> NoReturn:
             """Say which attribute a subclass has forgotten."""
-            declared = any(name in vars(base).get("__annotations__", {}) for base in type(self).__mro__)
+            declared = any(name in inspect.get_annotations(base) for base in type(self).__mro__)
             if declared:
                 pytest.fail(f"{type(self).__name__} must set {name}; the suite says what it is", pytrace=False)
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")

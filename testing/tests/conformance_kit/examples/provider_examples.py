@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from variants import SITE, library, provider
 
 from windlass_testing.conformance import ProviderSuite
@@ -103,6 +105,22 @@ class TestImportsItsLibraryWhereADagFileDoes(Kit):
         ("METADATA", REQUIRES, f"{REQUIRES}Requires-Dist: greetlib>=1\n"),
         (OPERATORS, FUTURE, f"{FUTURE}import greetlib\n"),
     )
+
+
+class TestImportsWhatComesWithItsLibraryWhereADagFileDoes(Kit):
+    breaks = {"test_a_dag_file_that_uses_it_loads_no_client_library"}
+    distribution = provider(
+        "weighty",
+        ("METADATA", REQUIRES, f"{REQUIRES}Requires-Dist: greetlib>=1\n"),
+        (OPERATORS, FUTURE, f"{FUTURE}import lostlib\n"),
+    )
+    comes_with: Mapping[str, str] = {"lostlib": "greetlib"}
+
+
+class TestSaysThatAModuleComesWithWhatItDoesNotDeclare(Kit):
+    breaks = {"test_its_dependencies_are_declared"}
+    distribution = provider("lost", ("hook.py", FUTURE, f"{FUTURE}import lostlib\n"))
+    comes_with: Mapping[str, str] = {"lostlib": "greetlib"}
 
 
 class TestReachesPastTheFacades(Kit):
