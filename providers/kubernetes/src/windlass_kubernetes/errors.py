@@ -40,6 +40,7 @@ class KubernetesRefused(KubernetesError):
 
     def __init__(self, doing: str, status: int, reason: str, message: str, *, conn_id: str | None = None) -> None:
         remedy = _REMEDIES.get(status)
+        message = message.strip().partition("\n")[0]  # what may follow are pages of differences
         where = f" (connection `{conn_id}`)" if conn_id else ""
         text = f"Kubernetes refused to {doing}{where}: {status} {reason}: {message.rstrip('.')}"
         super().__init__(f"{text}; {remedy}" if remedy else text)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,8 @@ PODS = "/api/v1/namespaces/default/pods"
 MAPS = "/api/v1/namespaces/default/configmaps"
 JOBS = "/apis/batch/v1/namespaces/default/jobs"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
+
+IMAGE = os.environ.get("WINDLASS_TEST_KUBERNETES_IMAGE", "docker.io/library/busybox:local")
 
 pytestmark = pytest.mark.timeout(40)
 
@@ -73,7 +76,7 @@ def events(cluster: FakeKubernetes, path: str, **query: Any) -> Iterator[Json]:
 
 
 def pod(name: str, *command: str, **spec: Any) -> Json:
-    container = {"name": "main", "image": "any", "command": list(command) or ["sleep", "600"]}
+    container = {"name": "main", "image": IMAGE, "command": list(command) or ["sleep", "600"]}
     base = {"restartPolicy": "Never", "terminationGracePeriodSeconds": 1, "containers": [container]}
     return {"metadata": {"name": name, "labels": {"app": name}}, "spec": {**base, **spec}}
 
@@ -113,7 +116,8 @@ def test_an_object_gets_its_metadata_from_the_server(cluster: FakeKubernetes) ->
         ("POST", PODS, pod("p", restartPolicy="Now"), 422, "Invalid", 'spec.restartPolicy: Unsupported value: "Now"'),
         ("POST", PODS, pod("p", serviceAccountName="no"), 403, "Forbidden", 'serviceaccount "no" not found'),
         ("POST", MAPS.replace("default", "no"), {"metadata": {"name": "x"}}, 404, "NotFound", '"no" not found'),
-        ("DELETE", f"{MAPS}/there", {"preconditions": {"uid": "other"}}, 409, "Conflict", "Precondition failed: UID"),
+        ("DELETE", f"{MAPS}/there", {"preconditions": {"uid": "other"}}, 409, "Conflict",
+         "the UID in the precondition (other) does not match"),
         ("POST", MAPS, [], 400, "BadRequest", "cannot unmarshal"),
         ("PUT", f"{MAPS}/there", {"metadata": {"name": "there", "resourceVersion": "1"}}, 409, "Conflict",
          "the object has been modified; please apply your changes to the latest version and try again"),
@@ -155,16 +159,21 @@ def test_the_kinds_of_patch(cluster: FakeKubernetes) -> None:
 
 
 def test_server_side_apply_knows_who_owns_a_field(cluster: FakeKubernetes) -> None:
-    kind, path = "application/apply-patch+yaml", f"{MAPS}/applied"
-    code, _ = call(cluster, "PATCH", path, {"data": {"a": "1", "b": "1"}}, kind, fieldManager="one")
-    assert code == 201
-    code, status = call(cluster, "PATCH", path, {"data": {"a": "2"}}, kind, fieldManager="two")
+    def apply(data: Json, manager: str, **query: Any) -> tuple[int, Json]:
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "applied"}, "data": data}
+        kind = "application/apply-patch+yaml"
+        return call(cluster, "PATCH", f"{MAPS}/applied", body, kind, fieldManager=manager, **query)
+
+    assert apply({"a": "1", "b": "1"}, "one")[0] == 201
+    code, status = apply({"a": "2"}, "two")
     assert code == 409
-    assert 'conflict with "one": .data.a' in status["message"]
-    forced = call(cluster, "PATCH", path, {"data": {"a": "2"}}, kind, fieldManager="two", force="true")[1]
-    assert forced["data"] == {"a": "2", "b": "1"}
-    left_out = call(cluster, "PATCH", path, {"data": {}}, kind, fieldManager="one")[1]
-    assert left_out["data"] == {"a": "2"}, "what its manager no longer applies goes"
+    assert 'conflict with "one"' in status["message"]
+    assert ".data.a" in status["message"]
+    assert apply({"a": "2"}, "two", force="true")[1]["data"] == {"a": "2", "b": "1"}
+    assert apply({}, "one")[1]["data"] == {"a": "2"}, "what its manager no longer applies goes"
+    assert "fieldManager: Required value: is required for apply patch" in apply({}, "")[1]["message"]
+    nothing = call(cluster, "PATCH", f"{MAPS}/x", {}, "application/apply-patch+yaml", fieldManager="one")
+    assert nothing[1]["message"].startswith("Incorrect version specified in apply patch.")
 
 
 def test_lists_are_selected_and_come_in_pages(cluster: FakeKubernetes) -> None:

@@ -197,9 +197,13 @@ def _pod(spec: Json, path: str, policies: set[str]) -> Causes:
     containers = _dicts(spec.get("containers"))
     if not containers:
         causes.append((f"{path}.containers", "FieldValueRequired", "Required value"))
-    if spec.get("restartPolicy", "Always") not in policies:
+    policy = spec.get("restartPolicy", "Always")
+    if policy not in policies and policy == "Always":
+        text = 'Required value: valid values: "OnFailure", "Never"'
+        causes.append((f"{path}.restartPolicy", "FieldValueRequired", text))
+    elif policy not in policies:
         listed = ", ".join(f'"{one}"' for one in sorted(policies))
-        text = f'Unsupported value: "{spec.get("restartPolicy")}": supported values: {listed}'
+        text = f'Unsupported value: "{policy}": supported values: {listed}'
         causes.append((f"{path}.restartPolicy", "FieldValueNotSupported", text))
     volumes = {volume.get("name") for volume in _dicts(spec.get("volumes"))}
     seen: set[str] = set()

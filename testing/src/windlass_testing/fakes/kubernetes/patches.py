@@ -101,8 +101,8 @@ def json_patch(target: Json, operations: Any) -> Json:  # noqa: ANN401 - what a 
         try:
             document = _operate(document, operation)
         except (KeyError, IndexError, ValueError, TypeError) as error:
-            text = f"the server rejected our request due to an error in our request: {operation!r}: {error}"
-            raise Problem(422, "Invalid", text) from None
+            text = "the server rejected our request due to an error in our request"
+            raise Problem(422, "Invalid", text) from error
     result: Json = document
     return result
 

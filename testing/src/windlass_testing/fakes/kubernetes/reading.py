@@ -75,8 +75,20 @@ def _continued(store: Store, token: str) -> list[str]:
 
 
 def watch(store: Store, request: Request, to: Target, fault: Fault | None, bookmark_every: float) -> Iterator[bytes]:
-    """Yield the events of a watch, as lines of JSON, until its time is over or the client has left."""
+    """Return the events of a watch, as lines of JSON, until its time is over or the client has left.
+
+    :raises Problem: at once, if the request cannot be understood.
+    """
     matches = selection(request, to)
+    asked = request.text("resourceVersion")
+    if asked:
+        _version(asked)
+    return _events(store, request, to, matches, fault, bookmark_every)
+
+
+def _events(
+    store: Store, request: Request, to: Target, matches: Match, fault: Fault | None, bookmark_every: float
+) -> Iterator[bytes]:
     bookmarks = request.flag("allowWatchBookmarks")
     ends = time.monotonic() + (request.number("timeoutSeconds") or 1800)
     if fault is not None and fault.status == 410:
@@ -137,7 +149,8 @@ def _version(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise problems.bad_request(f'invalid resource version "{text}": strconv.ParseUint: invalid syntax') from None
+        why = f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+        raise problems.bad_request(why) from None
 
 
 def _cut(fault: Fault | None, sent: int) -> None:

@@ -12,7 +12,7 @@ Json = dict[str, Any]
 Match = Callable[[Json], bool]
 
 _SET: Final = re.compile(r"^\s*(?P<key>[^\s!=,()]+)\s+(?P<op>in|notin)\s*\((?P<values>[^)]*)\)\s*$")
-_EQUAL: Final = re.compile(r"^\s*(?P<key>[^\s!=,()]+)\s*(?P<op>==|=|!=)\s*(?P<value>[^\s,()]*)\s*$")
+_EQUAL: Final = re.compile(r"^\s*(?P<key>[^\s!=,()]+)\s*(?P<op>==|=|!=)\s*(?P<value>[^\s,()=!]*)\s*$")
 _KEY: Final = re.compile(r"^\s*(?P<not>!?)\s*(?P<key>[^\s!=,()]+)\s*$")
 _FIELD: Final = re.compile(r"^\s*(?P<path>[\w.]+)\s*(?P<op>==|=|!=)\s*(?P<value>.*?)\s*$")
 #: Which fields can be asked for besides the name and the namespace, by plural.

@@ -101,9 +101,7 @@ class Writer:
             "application/json-patch+json": json_patch,
         }
         if kind not in patches:
-            accepted = ", ".join([*patches, _APPLY])
-            text = f"the body of the request was in an unknown format - accepted media types include: {accepted}"
-            raise problems.Problem(415, "UnsupportedMediaType", text)
+            raise problems.Problem(415, "UnsupportedMediaType", "415: Unsupported Media Type")
         if to.subresource == "scale":
             return self._scale(to, patches[kind](self.scale_of(to), content))
         return Answer(self._replace(to, lambda obj: patches[kind](obj, content), is_dry=_is_dry(request)))
@@ -132,13 +130,19 @@ class Writer:
     def _apply(self, request: Request, to: Target, applied: Any) -> Answer:  # noqa: ANN401 - what a client sent
         manager = request.text("fieldManager")
         if not manager:
-            raise problems.bad_request('PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value')
+            text = "Required value: is required for apply patch"
+            raise problems.invalid("PatchOptions", "meta.k8s.io", "", [("fieldManager", "FieldValueRequired", text)])
         if not isinstance(applied, dict):
             raise problems.bad_request("error decoding YAML: an object is required")
+        if (version := applied.get("apiVersion", "")) != to.resource.api_version:
+            text = f"Specified patch version: {version}, expected: {to.resource.api_version}"
+            raise problems.bad_request(f"Incorrect version specified in apply patch. {text}")
+        if not (applied.get("metadata") or {}).get("name"):
+            text = f"the name of the object ({to.name} based on URL) was undeterminable: name must be provided"
+            raise problems.bad_request(text)
         with self.store.changed:
             current = self.store.find(to.resource, to.namespace, to.name)
             if current is None:
-                applied.setdefault("metadata", {})["name"] = to.name
                 body = copy.deepcopy(applied)
                 made, code = self.make(to, body, is_dry=_is_dry(request)), 201
             else:
@@ -206,12 +210,15 @@ class Writer:
     def _delete_one(self, to: Target, obj: Json, options: Json) -> Json | None:
         """Delete an object; return it if it stays for a while."""
         meta, resource = obj["metadata"], to.resource
-        for key in ("uid", "resourceVersion"):
+        for key, what, perhaps in (
+            ("uid", "UID", "deleted and then recreated"),
+            ("resourceVersion", "ResourceVersion", "modified"),
+        ):
             wanted = (options.get("preconditions") or {}).get(key)
             if wanted not in {None, meta[key]}:
-                what = "UID" if key == "uid" else "ResourceVersion"
-                why = f"Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {meta[key]}"
-                raise problems.conflict(resource.plural, resource.group, meta["name"], why)
+                why = f"the {what} in the precondition ({wanted}) does not match the {what} in record ({meta[key]})"
+                why = f"{why}. The object might have been {perhaps}"
+                raise problems.conflict(resource.kind, resource.group, meta["name"], why)
         # A job of batch/v1 leaves its pods behind where nothing else is said; so the real one has it.
         usual = "Orphan" if resource.plural == "jobs" else "Background"
         if options.get("orphanDependents") is not None:
