@@ -13,7 +13,18 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from testing.benchmarks import backfilling, breakdown, cold, history, large, machine, report, s3_transfers, stores, waits
+from testing.benchmarks import (
+    backfilling,
+    breakdown,
+    cold,
+    history,
+    large,
+    machine,
+    report,
+    s3_transfers,
+    stores,
+    waits,
+)
 from testing.benchmarks.engine import BenchmarkError
 from testing.benchmarks.measures import Measure
 from testing.benchmarks.peers import PEERS, Peer
