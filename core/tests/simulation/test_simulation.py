@@ -23,7 +23,7 @@ NOTICES = {
     "any-lease-answers": 541,
     "any-place": 2781,
     "cancelled-goes-on": 763,
-    "consume-unseen": 711,
+    "consume-unseen": 964,
     "count-while-paused": 369,
     "dead-host": 99,
     "event-forgotten": 616,
