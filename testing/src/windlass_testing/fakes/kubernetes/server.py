@@ -216,5 +216,11 @@ class _Handler(BaseHTTPRequestHandler):
             raise Cut
         execute(self.cluster.kubelet.run_of(pod).container(name), request, Channels(self.rfile, self.wfile), fault)
 
+    def finish(self) -> None:
+        """Let go of the connection, also of one that the client has broken while there was something to say."""
+        for file in (self.wfile, self.rfile):
+            with contextlib.suppress(OSError):
+                file.close()
+
     def log_message(self, format: str, *args: Any) -> None:
         """Keep quiet."""
