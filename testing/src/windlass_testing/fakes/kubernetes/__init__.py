@@ -13,19 +13,11 @@ from __future__ import annotations
 
 from windlass_testing.fakes.kubernetes.faults import Fault as Fault
 from windlass_testing.fakes.kubernetes.server import FakeKubernetes as FakeKubernetes
+from windlass_testing.fakes.running import run_until_stopped
 
 
 def serve(host: str = "127.0.0.1", port: int = 0) -> None:
     """Serve a cluster until the process is interrupted; print one line of JSON with its ``url`` when it is ready."""
-    import json
-    import signal
-    import sys
-    import threading
-
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
-    with FakeKubernetes(host, port) as cluster:
-        sys.stdout.write(json.dumps({"url": cluster.url, "kubeconfig": cluster.kubeconfig()}) + "\n")
-        sys.stdout.flush()
-        ended.wait()
+    run_until_stopped(
+        FakeKubernetes(host, port), lambda cluster: {"url": cluster.url, "kubeconfig": cluster.kubeconfig()}
+    )
