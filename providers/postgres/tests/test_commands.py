@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.services, pytest.mark.processes]
 def installation(tmp_path: Path, postgres_url: str) -> Iterator[LiveInstallation]:
     """A home over a schema with nothing in it, whose URL has a password."""
     with closing(open_bare(postgres_url)) as database:
+        database.write(lambda transaction: transaction.run("DROP SCHEMA IF EXISTS commands CASCADE"))
         database.write(lambda transaction: transaction.run("CREATE SCHEMA commands"))
         scheme, _, rest = postgres_url.partition("://")
         login, _, address = rest.rpartition("@")
