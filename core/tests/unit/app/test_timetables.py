@@ -81,7 +81,7 @@ def test_it_asks_the_code_that_was_kept_and_not_the_file_as_it_is_now(tmp_path: 
         ),
         ("return 'tomorrow'", "next_dagrun_info returned 'tomorrow', which is no DagRunInfo"),
         ("import os; os._exit(3)", "gave no answer: its process ended with code 3"),
-        ("sys.stdout.write('x'); sys.exit('bye')", r"gave no answer: its process ended with code 1 \(xbye\)"),
+        ("print('x', end='', flush=True); sys.exit('bye')", r"gave no answer: its process ended with code 1 \(xbye\)"),
     ],
 )
 def test_whatever_a_timetable_does_instead_is_one_sentence_that_names_it(

@@ -32,11 +32,15 @@ class Meeting:
         self._words = {"first": first, "second": second or first}
         self._barrier = threading.Barrier(2)
         self._came: set[str] = set()
+        #: The first is in its transaction: from here on the second may begin, and on SQLite waits for its end.
+        self.has_begun = threading.Event()
 
     def statement(self, sql: str, *, writing: bool) -> None:
         here = threading.current_thread().name
         if writing and here not in self._came and sql.startswith(self._words[here]):
             self._came.add(here)
+            if here == "first":
+                self.has_begun.set()
             with suppress(threading.BrokenBarrierError):
                 self._barrier.wait(_PATIENCE)
 
@@ -60,6 +64,8 @@ def at_once(engines: tuple[HandDriven, HandDriven], meeting: Meeting, *works: Ca
     outcomes: list[object] = [None, None]
 
     def run(place: int) -> None:
+        if place == 1:
+            assert meeting.has_begun.wait(30)
         try:
             outcomes[place] = works[place]()
         except Exception as error:  # noqa: BLE001 - told to the test

@@ -59,7 +59,7 @@ def _hasty_start(stack: ExitStack) -> None:
 
 @bug("a run whose interval is pending may be started without one, by a scheduler that does not know of it")
 def _unguarded_start(stack: ExitStack) -> None:
-    guard = " AND (:starts = 0 OR interval_pending = 0 OR :interval_start IS NOT NULL)"
+    guard = " AND (:starts = 0 OR interval_pending = 0 OR CAST(:interval_start AS BIGINT) IS NOT NULL)"
     without(stack, changes, "_MOVE_RUN", guard)
     original = facts.run_facts
     replace(stack, scheduling, "run_facts", lambda row: msgspec.structs.replace(original(row), interval_pending=False))
