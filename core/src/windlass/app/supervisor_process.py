@@ -80,6 +80,7 @@ def supervisor_settings(settings: Settings, *, shared: bool) -> SupervisorSettin
         artifact_store=artifact_store,
         artifact_arguments=artifact_arguments,
         log_notes=None if remote_logs is None else notes_of(settings),
+        moment_factory=registry().first("moment_factories"),
         log_level=settings.logging.logging_level,
     )
 

@@ -31,6 +31,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, tag="load"):
     file: str
     #: The lowest level of ``logging`` that tasks write.
     log_level: str = "INFO"
+    #: Dotted name of the provider's function that makes the datetimes of contexts; empty: they are plain.
+    moment_factory: str = ""
 
 
 class Fork(msgspec.Struct, frozen=True, kw_only=True, tag="fork"):

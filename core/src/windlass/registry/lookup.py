@@ -73,6 +73,10 @@ class Registry:
                 found.setdefault(name, dotted)
         return found
 
+    def first(self, kind: str) -> str:
+        """Return the dotted string of the first name of one kind, empty if no provider brings any."""
+        return next(iter(self.names(kind).values()), "")
+
     def find(self, kind: str, name: str) -> str | None:
         """Return the dotted string behind a name, None if no provider brings it. Imports nothing of a provider's."""
         _check_kind(kind)

@@ -221,11 +221,7 @@ def load_snapshot(code: Path, code_version: str, file: str) -> types.ModuleType:
     if not snapshot.has_file(file):
         msg = f"code version {code_version} does not contain {file}"
         raise NotFound(msg)
-    # Not above: a parse child, which needs this module too, has no contexts.
-    from windlass.runtime.moments import use_provided_factory
-
     use_timezone(manifest.timezone)
-    use_provided_factory()
     return load_dag_file(snapshot.root, file, snapshot.read(file))
 
 

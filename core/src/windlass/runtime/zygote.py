@@ -103,6 +103,8 @@ class Zygote:
         if not isinstance(message, Load):
             return False
         logging.getLogger().setLevel(message.log_level)
+        if message.moment_factory:
+            importlib.import_module("windlass.runtime.moments").use_factory(message.moment_factory)
         session = Asking(self._control)
         try:
             with session_scope(session):

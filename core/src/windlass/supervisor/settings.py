@@ -44,6 +44,8 @@ class SupervisorSettings:
     artifact_arguments: Mapping[str, str] = field(default_factory=dict)
     #: Where to leave notes of logs that are to be stored elsewhere; None if they are not.
     log_notes: Path | None = None
+    #: Dotted name of the provider's function that makes the datetimes of contexts; empty: they are plain.
+    moment_factory: str = ""
     #: The level of ``logging`` in tasks.
     log_level: str = "INFO"
 

@@ -147,7 +147,13 @@ class Zygote:
         self._timer = self._reactor.after(
             settings.import_timeout, functools.partial(self._too_slow, settings.import_timeout)
         )
-        load = Load(code=str(settings.code), code_version=key[2], file=key[1], log_level=settings.log_level)
+        load = Load(
+            code=str(settings.code),
+            code_version=key[2],
+            file=key[1],
+            log_level=settings.log_level,
+            moment_factory=settings.moment_factory,
+        )
         self._send(_Outgoing(datagram(load)))
 
     def fork(self, token: str, sock: socket.socket, log: int) -> None:

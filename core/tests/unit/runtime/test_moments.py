@@ -13,7 +13,7 @@ from windlass.interfaces.provider import Provider
 from windlass.moment import install_factory, moment
 from windlass.registry.catalog import Catalog
 from windlass.registry.lookup import Registry
-from windlass.runtime.moments import use_provided_factory
+from windlass.runtime.moments import use_factory
 
 
 class Pendulum(datetime):
@@ -48,7 +48,7 @@ def own_factory() -> Iterator[None]:
 def install(monkeypatch: pytest.MonkeyPatch, **factories: str) -> None:
     provided = Provider(name="acme", moment_factories={name: f"{__name__}:{made}" for name, made in factories.items()})
     registry = Registry(lambda: Catalog((provided,), ()))
-    monkeypatch.setattr("windlass.runtime.moments.registry", lambda: registry)
+    monkeypatch.setattr("windlass.app.inproc.testing.registry", lambda: registry)
 
 
 def test_the_contexts_of_a_dag_hold_what_the_factory_makes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,14 +65,15 @@ def test_the_contexts_of_a_dag_hold_what_the_factory_makes(monkeypatch: pytest.M
 
 
 def test_without_a_provider_they_are_plain() -> None:
-    use_provided_factory()
+    use_factory("")
     assert type(moment(datetime(2026, 1, 1, tzinfo=UTC))) is datetime
 
 
 def test_of_two_factories_the_first_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, acme="pendulum", other="late")
-    use_provided_factory()
-    assert type(moment(datetime(2026, 1, 1, tzinfo=UTC))) is Pendulum
+    with DAG("d", schedule=None) as dag:
+        task(task_id="kind")(lambda logical_date: type(logical_date).__name__)()
+    assert dag.test().xcom("kind") == "Pendulum"
 
 
 @pytest.mark.parametrize(
@@ -80,16 +81,15 @@ def test_of_two_factories_the_first_is_used(monkeypatch: pytest.MonkeyPatch) -> 
     [
         ("text", "makes '2000-02-29T12:30:00+00:00' of 2000-02-29T12:30:00+00:00, which is not the same datetime"),
         ("late", "which is not the same datetime"),
-        ("raising", "moment factory 'acme' raised RuntimeError: no calendar"),
+        ("raising", f"moment factory {__name__}:raising raised RuntimeError: no calendar"),
         ("missing", "does not exist"),
     ],
 )
 def test_one_that_cannot_be_used_is_a_warning_and_datetimes_stay_plain(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, factory: str, finding: str
+    caplog: pytest.LogCaptureFixture, factory: str, finding: str
 ) -> None:
-    install(monkeypatch, acme=factory)
     with caplog.at_level(logging.WARNING):
-        use_provided_factory()
+        use_factory(f"{__name__}:{factory}")
     assert finding in caplog.text
     assert "contexts hold plain datetimes" in caplog.text
     assert type(moment(datetime(2026, 1, 1, tzinfo=UTC))) is datetime

@@ -34,9 +34,10 @@ from windlass.planning.attempts import Resumption, attempt_context, resumed
 from windlass.planning.calendar import manual_interval
 from windlass.ports import RunFacts, TaskFacts, clock_scope
 from windlass.protocol import AssetEvent, AttemptContext, Defer, Finish, Outcome, Reschedule
+from windlass.registry import registry
 from windlass.runtime.attempt import render_attempt
 from windlass.runtime.loader import add_root, load_dag_file, use_timezone
-from windlass.runtime.moments import use_provided_factory
+from windlass.runtime.moments import use_factory
 from windlass.runtime.timetables import declared_timetable
 from windlass.runtime.xcom import unpack
 from windlass.spec.params import check_conf
@@ -248,7 +249,7 @@ def _start(
 ) -> tuple[InlineEngine, RunFacts]:
     spec = dag.to_spec()
     check_conf(spec, conf or {})
-    use_provided_factory()
+    use_factory(registry().first("moment_factories"))
     clock = clock or VirtualClock(datetime.now(tz=UTC))
     date = utc(logical_date) if logical_date is not None else clock.now()
     table = declared_timetable(dag)
