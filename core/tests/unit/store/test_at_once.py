@@ -27,6 +27,9 @@ from windlass_testing.hand_driven import HandDriven, result
 S = TaskState
 SLOTS = 2
 SECONDS = 2.0
+#: How often everybody acts at least, and how many seconds more there are for that.
+ENOUGH = 5
+PATIENCE = 40.0
 RUNS = 4
 OCCUPIED = "SELECT COUNT(*) FROM ti WHERE pool = 'two' AND state IN ('queued','running')"
 PER_DAG = (
@@ -54,15 +57,21 @@ class Everybody:
             store = open_store(self.url, clock=None, rng=SystemRng())
             engine = HandDriven(store, store.db.clock)
             try:
-                while time.monotonic() < self.until and not self.failures:
+                while self._go_on():
                     act(engine, chance)
-                    self.done[name] = self.done.get(name, 0) + 1
+                    self.done[name] += 1
             except BaseException as error:  # noqa: BLE001 - told to the test
                 self.failures.append(error)
             finally:
                 store.close()
 
+        self.done[name] = 0
         self._threads.append(threading.Thread(target=work, name=name))
+
+    def _go_on(self) -> bool:
+        """Return whether there is time left, or somebody has hardly come to act on a busy machine."""
+        late = time.monotonic() - self.until
+        return not self.failures and (late < 0 or (late < PATIENCE and min(self.done.values()) < ENOUGH))
 
     def run(self) -> None:
         """Let them all go, and wait for their end."""
@@ -208,7 +217,7 @@ def test_whoever_writes_at_the_same_time_nobody_is_refused_and_every_promise_hol
     everybody.run()
 
     assert everybody.failures == []
-    assert min(everybody.done.values()) > 3, everybody.done
+    assert min(everybody.done.values()) >= ENOUGH, everybody.done
     assert max(pool for pool, _ in most) <= SLOTS
     assert max(alone for _, alone in most) <= 1
     assert engine.violations() == []
