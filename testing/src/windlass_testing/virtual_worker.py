@@ -210,6 +210,7 @@ class VirtualWorker:
     ) -> None:
         #: As an executor's; 0 is unlimited.
         self.parallelism = 0
+        self.backlog = 0
         self.gateway = gateway
         self.resolver = resolver
         self.artifacts = artifacts

@@ -93,6 +93,7 @@ class InlineExecutor:
     """Keeps workloads until :meth:`run_next` runs one."""
 
     parallelism = 0
+    backlog = 0
 
     def __init__(self, dags: Mapping[str, DAG], gateway: MemoryGateway, clock: VirtualClock, artifacts: Path) -> None:
         self._dags = dags
