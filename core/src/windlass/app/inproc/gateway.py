@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from windlass.app.inproc.asking import answer
-from windlass.app.inproc.memory import MemoryStore, Transition
+from windlass.app.inproc.memory import MemoryStore
+from windlass.app.inproc.rows import Transition
 from windlass.errors import Conflict, ConnectionNotDefined, UsageError, VariableNotDefined
 from windlass.planning.attempts import Resumption, attempt_context, log_path
 from windlass.planning.endings import ending_of
