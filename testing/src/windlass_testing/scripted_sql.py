@@ -7,6 +7,7 @@ from windlass.protocol import AssetEvent
 from windlass.spec import DagSpec
 from windlass.store import Database, ParsedFile, SqlStore, Store, invariant_violations, open_store
 from windlass_testing.scripted import ScriptedEngine, ScriptedExecutor
+from windlass_testing.stores import new_store, on_server
 
 
 class SqlScriptedStore(SqlStore):
@@ -63,19 +64,19 @@ class InvariantsAtCommit:
 
 
 class SqlScriptedEngine(ScriptedEngine):
-    """The scripted engine over SQLite in memory, or over the database at ``url``, which is current and empty.
+    """The scripted engine over a fresh store, or over the database at ``url``, which is current and empty.
 
-    There the invariants are checked at the end: each of their queries is a trip to a server.
+    On a server the invariants are checked at the end: each of their queries is a trip.
     """
 
     def __init__(self, url: str | None = None) -> None:
         super().__init__()
         if url is None:
-            services = Store.memory(self.clock, self.rng)
+            services = new_store(self.clock, self.rng)
         else:
             services = open_store(url, clock=self.clock, rng=self.rng)
         self.services = services
-        self._checks_once = url is not None
+        self._checks_once = url is not None or on_server()
         if not self._checks_once:
             services.db.probe = InvariantsAtCommit(services.db)
         self.store = SqlScriptedStore(services)  # type: ignore[assignment]

@@ -106,7 +106,7 @@ def take_statistics_of_a_long_history(engine: HandDriven) -> None:
     connection.execute("ANALYZE sqlite_schema")  # has the planner read them
 
 
-@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)  # its plans
+@pytest.mark.sqlite_only("it reads SQLite's query plans")
 @pytest.mark.parametrize("analyzed", [False, True], ids=["fresh", "analyzed"])
 def test_no_statement_of_the_engine_reads_history(file_engine: HandDriven, analyzed: bool) -> None:
     engine = file_engine
