@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from windlass_testing.stores import environ_of
+
 if TYPE_CHECKING:
     from core.tests.acceptance.conftest import Installation
 
@@ -260,7 +262,7 @@ def test_a_home_with_too_long_a_path_is_refused_with_the_reason(installation: In
     home = tmp_path.joinpath(*["a" * 50] * 4)
     refusal = subprocess.run(
         installation.command("standalone"),
-        env={**installation.environ, "WINDLASS_HOME": str(home)},
+        env={**installation.environ, **environ_of(home)},
         capture_output=True,
         text=True,
         check=False,

@@ -25,8 +25,8 @@ PATIENCE = 40.0
 class LiveInstallation:
     """A home, its DAG folder, its server, and a ledger that tasks append to outside the database.
 
-    ``database`` is the URL of its database, by default what :mod:`windlass_testing.stores` says. ``home`` is the home's name, for a second
-    one in the same folder, with the same ledger.
+    ``database`` is the URL of its database, by default what :mod:`windlass_testing.stores` says. ``home`` is the home's
+    name, for a second one in the same folder, with the same ledger.
     """
 
     def __init__(self, folder: Path, *, database: str | None = None, home: str = "home") -> None:

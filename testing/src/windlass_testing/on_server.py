@@ -1,7 +1,7 @@
 """What the pytest plugin does where ``--windlass-store`` names a server.
 
-Tests of SQLite itself are skipped; the summary counts them and gives their reasons. Any other test that keeps its tables
-in SQLite all the same fails.
+Tests of SQLite itself are skipped; the summary counts them and gives their reasons. Any other test that keeps its
+tables in SQLite all the same fails.
 """
 
 from __future__ import annotations
@@ -66,6 +66,6 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
         if name == MARKER
     )
     kind = terminalreporter.config.getoption(OPTION)
-    terminalreporter.section(f"{reasons.total()} tests are about SQLite itself, and were not tried on {kind}")
+    terminalreporter.section(f"tests of SQLite itself, not tried on {kind}: {reasons.total()}")
     for reason, count in sorted(reasons.items()):
         terminalreporter.line(f"{count:4}  {reason}")

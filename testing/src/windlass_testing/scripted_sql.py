@@ -71,10 +71,7 @@ class SqlScriptedEngine(ScriptedEngine):
 
     def __init__(self, url: str | None = None) -> None:
         super().__init__()
-        if url is None:
-            services = new_store(self.clock, self.rng)
-        else:
-            services = open_store(url, clock=self.clock, rng=self.rng)
+        services = new_store(self.clock, self.rng) if url is None else open_store(url, clock=self.clock, rng=self.rng)
         self.services = services
         self._checks_once = url is not None or on_server()
         if not self._checks_once:

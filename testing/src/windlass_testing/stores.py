@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import pytest
 
@@ -20,12 +20,16 @@ from windlass_testing.databases import emptied
 from windlass_testing.servers import mysql, mysql_address, postgres, postgres_address
 
 SQLITE: Final = "sqlite"
-#: Where a server of each other kind is found, and what makes an empty database on it.
-SERVERS: Final[dict[str, tuple[Callable[[], AbstractContextManager[str]], Callable[[str], AbstractContextManager[str]]]]]
-SERVERS = {
-    "postgresql": (postgres_address, postgres),
-    "mariadb": (mysql_address, mysql),
-}
+
+
+class Server(NamedTuple):
+    """A kind of server: what finds or starts one, and what makes an empty database on it; both give URLs."""
+
+    find: Callable[[], AbstractContextManager[str]]
+    make: Callable[[str], AbstractContextManager[str]]
+
+
+SERVERS: Final = {"postgresql": Server(postgres_address, postgres), "mariadb": Server(mysql_address, mysql)}
 #: The fixtures that give the URL of one database of each kind.
 URL_FIXTURES: Final = {"postgresql": "postgres_url", "mariadb": "mysql_url"}
 #: Those that are tried beside SQLite where no kind is chosen.
@@ -35,8 +39,7 @@ TRIED: Final = ("postgresql",)
 class Databases:
     """The databases that the homes and stores of tests use on one server."""
 
-    def __init__(self, kind: str, make: Callable[[], AbstractContextManager[str]]) -> None:
-        self.kind = kind
+    def __init__(self, make: Callable[[], AbstractContextManager[str]]) -> None:
         self._make = make
         self._homes: dict[Path, tuple[str, ExitStack]] = {}
         self._idle: list[str] = []
@@ -51,7 +54,7 @@ class Databases:
         return self._homes[home][0]
 
     @property
-    def homes(self) -> Collection[Path]:
+    def homes(self) -> frozenset[Path]:
         """The homes that have databases."""
         return frozenset(self._homes)
 
@@ -87,9 +90,9 @@ def chosen(kind: str) -> Iterator[Databases]:
     :raises ServerMissing: if there is none.
     """
     global _chosen  # noqa: PLW0603 - what a test makes deep inside must know of the option too
-    find, make = SERVERS[kind]
-    with find() as address:
-        _chosen = databases = Databases(kind, lambda: make(address))
+    server = SERVERS[kind]
+    with server.find() as address:
+        _chosen = databases = Databases(lambda: server.make(address))
         try:
             yield databases
         finally:
@@ -108,6 +111,12 @@ def environ_of(home: Path) -> dict[str, str]:
     if _chosen is not None:
         environ["WINDLASS__DATABASE__SQL_ALCHEMY_CONN"] = _chosen.of_home(home)
     return environ
+
+
+def use_home(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    """Let this process, and those that it starts, find a home and its database."""
+    for name, value in environ_of(home).items():
+        monkeypatch.setenv(name, value)
 
 
 def new_store(clock: Clock, rng: Rng, *, keys: Sequence[str] = ()) -> Store:

@@ -12,6 +12,7 @@ import pytest
 
 from windlass.spec import DagSpec, TaskSpec
 from windlass_testing.installation import Installation
+from windlass_testing.stores import environ_of
 
 pytestmark = pytest.mark.budget
 
@@ -26,7 +27,7 @@ print(json.dumps([code, sorted(set(sys.modules) - before)]), file=sys.stderr)
 
 def imported(*args: str, home: Path) -> set[str]:
     """Return the modules that a command imports."""
-    environ = {**os.environ, "WINDLASS_HOME": str(home)}
+    environ = {**os.environ, **environ_of(home)}
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, json.dumps(args)],
         check=True,

@@ -169,6 +169,7 @@ def plan_of_invariant(engine: HandDriven, name: str) -> Iterator[str]:
         yield str(row[-1])
 
 
+@pytest.mark.sqlite_only("only SQLite can be in memory")
 def test_a_store_in_memory_is_a_copy_and_costs_no_ddl() -> None:
     clock = VirtualClock(datetime(2026, 3, 1, tzinfo=UTC))
     stores = [Store.memory(clock, SeededRng(seed)) for seed in range(3)]

@@ -24,7 +24,7 @@ _INSTALL = (
 
 @contextmanager
 def postgres(server: str | None = None) -> Iterator[str]:
-    """Yield the URL of an empty database on ``server``, by default that of :func:`postgres_address`; drop it afterwards.
+    """Yield the URL of an empty database on ``server``, by default of :func:`postgres_address`; drop it afterwards.
 
     :raises ServerMissing: if there is no server.
     """
