@@ -164,7 +164,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(name="tests-store", venv_backend="none")
 @nox.parametrize("store", STORES, ids=STORES)
 def tests_store(session: nox.Session, store: str) -> None:
-    """Run every test with Windlass's own tables on a server, but those of SQLite itself, which are counted at the end."""
+    """Run every test with Windlass's own tables on a server, but those of SQLite itself, which are counted."""
     compile_sources(session)
     # What is simulated is simulated over SQLite in memory.
     options = ["-n", "2", "--windlass-store", store, "--ignore=core/tests/simulation"]

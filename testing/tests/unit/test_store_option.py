@@ -1,4 +1,4 @@
-"""The option ``--windlass-store``: the homes of tests keep their tables on a server, and nobody falls back on SQLite."""
+"""The option ``--windlass-store``: the homes of tests keep their tables on a server, and none falls back on SQLite."""
 
 from __future__ import annotations
 
