@@ -184,6 +184,7 @@ def test_an_unknown_connection_exits_4(windlass: Windlass) -> None:
 
 
 def test_config_says_where_a_value_comes_from(windlass: Windlass, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WINDLASS__DATABASE__SQL_ALCHEMY_CONN", raising=False)
     monkeypatch.setenv("WINDLASS__CORE__PARALLELISM", "7")
     assert windlass("config", "get-value", "core", "parallelism").out == "7\n"
     [row] = windlass("config", "list", "--changed", "--json").data
@@ -193,6 +194,7 @@ def test_config_says_where_a_value_comes_from(windlass: Windlass, monkeypatch: p
 def test_config_hides_secrets_and_runs_no_command_to_list(
     windlass: Windlass, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.delenv("WINDLASS__DATABASE__SQL_ALCHEMY_CONN", raising=False)
     monkeypatch.setenv("WINDLASS__DATABASE__SQL_ALCHEMY_CONN_CMD", f"touch {tmp_path}/ran")
     monkeypatch.setenv("WINDLASS__CORE__FERNET_KEY", "k3y")
     out = windlass("config", "list", "--json").out
