@@ -29,7 +29,7 @@ from windlass.secrets.resolver import open_resolver
 from windlass.spec import encode_spec
 from windlass.store import ParsedFile, xcoms
 from windlass_testing.scripted_sql import InvariantsAtCommit
-from windlass_testing.stores import new_store, on_server
+from windlass_testing.stores import new_store
 from windlass_testing.virtual_worker import Decoding, VirtualWorker
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -52,8 +52,6 @@ class VirtualInstallation:
         self._rng = SeededRng(1)
         self.store = new_store(self.clock, self._rng, keys=[KEY])
         self._invariants = InvariantsAtCommit(self.store.db)
-        if not on_server():  # where each of their queries is a trip, once at the end has to do
-            self.store.db.probe = self._invariants
         self.control = Control(self.store, clock=self.clock, home=folder, logs=folder / "logs")
         #: What the environment holds, besides the settings of the installation.
         self.environ: dict[str, str] = {}
@@ -69,9 +67,7 @@ class VirtualInstallation:
     def close(self) -> None:
         """End what waits, and close the store."""
         self.worker.close()
-        if on_server():
-            self._invariants.committed()
-        self.store.db.probe = None
+        self._invariants.close()
         self.store.close()
 
     # --- Schedulers
