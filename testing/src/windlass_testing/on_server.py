@@ -42,16 +42,33 @@ def windlass_databases(pytestconfig: pytest.Config) -> Iterator[Databases]:
     manager.__exit__(None, None, None)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def windlass_strays(tmp_path_factory: pytest.TempPathFactory) -> Iterator[set[Path]]:
+    """The SQLite files that tests have been told of; at the end, what several tests have shared is looked at too."""
+    told: set[Path] = set()
+    yield told
+    _refuse(set(tmp_path_factory.getbasetemp().rglob("windlass.db")) - told)
+
+
 @pytest.fixture(autouse=True)
-def windlass_homes(windlass_databases: Databases, request: pytest.FixtureRequest) -> Iterator[None]:
+def windlass_homes(
+    windlass_databases: Databases, windlass_strays: set[Path], request: pytest.FixtureRequest
+) -> Iterator[None]:
     """Drop the databases of a test's homes, once the test and its fixtures have let go of them."""
     folder: Path | None = request.getfixturevalue("tmp_path") if "tmp_path" in request.fixturenames else None
     before = windlass_databases.homes
     yield
     windlass_databases.drop(windlass_databases.homes - before)
-    if folder is not None and (files := sorted(folder.rglob("windlass.db"))):
+    if folder is not None:
+        strays = set(folder.rglob("windlass.db"))
+        windlass_strays |= strays
+        _refuse(strays)
+
+
+def _refuse(strays: set[Path]) -> None:
+    if strays:
         pytest.fail(
-            f"the tables of this test are in SQLite, at {files[0]}: give its processes and settings what "
+            f"tables of a test are in SQLite, at {min(strays)}: give its processes and settings what "
             f"windlass_testing.stores.environ_of returns, or mark it {MARKER}, with the reason",
             pytrace=False,
         )

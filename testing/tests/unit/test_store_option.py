@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -67,10 +68,19 @@ def test_the_file(tmp_path):
 """
 STRAYS = """
 import subprocess, sys
+import pytest
+
+def migrate(home):
+    subprocess.run([sys.executable, "-m", "windlass", "db", "migrate"], check=True, env={"WINDLASS_HOME": str(home)})
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    migrate(tmp_path_factory.mktemp("shared") / "home")
 
 def test_that_forgets(tmp_path):
-    environ = {"WINDLASS_HOME": str(tmp_path / "home")}
-    subprocess.run([sys.executable, "-m", "windlass", "db", "migrate"], check=True, env=environ)
+    migrate(tmp_path / "home")
+
+def test_whose_fixture_forgets(shared): ...
 """
 NOTHING_INSTALLED = """
 import shutil
@@ -121,9 +131,10 @@ def test_each_home_has_a_database_of_its_own_which_goes_after_the_test(
 @pytest.mark.usefixtures("postgres_url")
 def test_a_test_that_keeps_its_tables_in_sqlite_all_the_same_fails(run: Pytest) -> None:
     done = run(STRAYS, "--windlass-store", "postgresql")
-    assert "1 passed, 1 error" in done.stdout, done.stdout
-    assert "home/windlass.db: give its processes and settings what windlass_testing.stores.environ_of" in done.stdout
-    assert "1 passed" in run(STRAYS).stdout
+    assert "2 passed, 2 errors" in done.stdout, done.stdout
+    told = re.findall(r"SQLite, at \S+/(\w+/home/windlass.db): give its processes and settings what", done.stdout)
+    assert set(told) == {"test_that_forgets0/home/windlass.db", "shared0/home/windlass.db"}
+    assert "2 passed" in run(STRAYS).stdout
 
 
 def test_without_its_server_nothing_begins(run: Pytest, tmp_path: Path) -> None:
