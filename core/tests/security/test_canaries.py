@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
-import sqlite3
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
+
+from windlass_testing.databases import contents
+from windlass_testing.stores import url_of
 
 if TYPE_CHECKING:
     from windlass_testing.live import LiveInstallation
@@ -116,18 +119,14 @@ def leaks(path: Path, secret: str) -> list[bytes]:
     return [form for form in forms(secret) if form in data]
 
 
-def values(database: Path) -> dict[str, list[bytes]]:
+def values(home: Path) -> dict[str, list[bytes]]:
     """Return all values of every column of every table, but the values that tasks handed to each other."""
-    connection = sqlite3.connect(database)
-    connection.text_factory = bytes
-    found: dict[str, list[bytes]] = {}
-    for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-        for row in connection.execute(f'PRAGMA table_info("{table.decode()}")').fetchall():
-            column = f"{table.decode()}.{row[1].decode()}"
-            if column != "xcom.data":
-                cells = connection.execute(f'SELECT "{row[1].decode()}" FROM "{table.decode()}"').fetchall()  # noqa: S608
-                found[column] = [cell if isinstance(cell, bytes) else str(cell).encode() for (cell,) in cells]
-    connection.close()
+    found: dict[str, list[bytes]] = defaultdict(list)
+    for table, rows in contents(url_of(home)).items():
+        for row in rows:
+            for column, cell in row.items():
+                found[f"{table}.{column}"].append(cell if isinstance(cell, bytes) else str(cell).encode())
+    del found["xcom.data"]
     return found
 
 
@@ -164,7 +163,7 @@ def test_no_secret_is_in_any_file_table_log_or_answer(nest: LiveInstallation) ->
     for secret in (PASSWORD, TOKEN):
         for form in forms(secret):
             assert not [answer for answer in answers if form.decode() in answer], form
-    cells = values(installation.home / "windlass.db")
+    cells = values(installation.home)
     assert any(b"***" in cell for cell in cells["xcom.preview"])
     assert any(b"***" in cell for cell in cells["attempt.rendered"])
     for secret in (PASSWORD, TOKEN):

@@ -1,4 +1,4 @@
-"""PostgreSQL databases that hold Windlass's own tables, empty again for each test."""
+"""Databases that hold Windlass's own tables: empty again for each test, and read as a whole."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from contextlib import closing
 from windlass.store.database import Transaction
 from windlass.store.migrating import create_tables, open_bare, require_current
 from windlass.store.revision import FIRST_ROWS
+from windlass.store.schema import metadata
 
 _TABLES = (
     "SELECT quote_ident(tablename) FROM pg_catalog.pg_tables"
@@ -28,6 +29,18 @@ def emptied(url: str) -> str:
         require_current(database)
         database.write(_empty)
     return url
+
+
+def contents(url: str) -> dict[str, list[dict[str, object]]]:
+    """Return the rows of every table of the database at ``url``, each a dictionary, always in the same order."""
+    found = {}
+    with closing(open_bare(url, create=False)) as database:
+        for table in metadata.tables.values():
+            names = list(table.columns.keys())
+            chosen = ", ".join(f'"{name}"' for name in names)
+            rows = database.rows(f'SELECT {chosen} FROM "{table.name}"')  # noqa: S608 - our own schema's names
+            found[table.name] = sorted((dict(zip(names, row, strict=True)) for row in rows), key=repr)
+    return found
 
 
 def _empty(transaction: Transaction) -> None:

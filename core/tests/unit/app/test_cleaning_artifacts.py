@@ -122,7 +122,7 @@ def sweep(here: Installation, far: Path, monkeypatch: pytest.MonkeyPatch) -> Cal
     def call(*, dry_run: bool = False, password: str = "a-secret", conn_id: str = "lake", **more: str) -> Cleaned:  # noqa: S107
         monkeypatch.setenv("WINDLASS_CONN_LAKE", f"far://x:{password}@{str(far).replace('/', '%2F')}")
         environ = {
-            "WINDLASS_HOME": str(here.home),
+            **here.environ,
             "WINDLASS__ARTIFACTS__STORE": "far",
             "WINDLASS__ARTIFACTS__PATH": "far://here",
             "WINDLASS__ARTIFACTS__CONN_ID": conn_id,

@@ -29,7 +29,7 @@ def seat_of(store: Store) -> Seat:
     return Seat(store.db.dialect, store.jobs)
 
 
-@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+@pytest.mark.sqlite_only("a database of one host has no seats")
 def test_a_database_of_one_host_has_no_seats(opened: Store) -> None:
     first, second = seat_of(opened), seat_of(opened)  # the home's lock admits one scheduler
     first.keep()

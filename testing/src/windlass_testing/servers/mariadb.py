@@ -23,19 +23,29 @@ _INSTALL = (
 
 
 @contextmanager
-def mysql() -> Iterator[str]:
-    """Yield the URL of an empty database, found or started as the package says, and drop it afterwards.
+def mysql(server: str | None = None) -> Iterator[str]:
+    """Yield the URL of an empty database on ``server``, by default of :func:`mysql_address`; drop it afterwards.
 
     :raises ServerMissing: if there is no server.
     """
     with ExitStack() as stack:
-        server = _given() or stack.enter_context(private_mysql()).url
+        server = server or stack.enter_context(mysql_address())
         name = f"windlass_{uuid4().hex[:12]}"
         _execute(server, f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4")
         try:
             yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
         finally:
             _execute(server, f"DROP DATABASE `{name}`")
+
+
+@contextmanager
+def mysql_address() -> Iterator[str]:
+    """Yield the URL of a server, found or started as the package says.
+
+    :raises ServerMissing: if there is none.
+    """
+    with ExitStack() as stack:
+        yield _given() or stack.enter_context(private_mysql()).url
 
 
 def _given() -> str | None:
