@@ -200,6 +200,13 @@ def docs(session: nox.Session) -> None:
     in_checkout(session, "sphinx-build", "-W", "--keep-going", "-q", *options, "docs", "docs/_build/html", group="docs")
 
 
+@nox.session(name="example-providers", venv_backend="none", tags=["thorough"])
+def example_providers(session: nox.Session) -> None:
+    """Run the example that uses every provider in one DAG, and show what becomes of it."""
+    compile_sources(session)
+    in_checkout(session, "python", "docs/examples/every_provider/run.py", *session.posargs, group="all-tests")
+
+
 @nox.session(name="e2e-kubernetes", venv_backend="none", tags=["thorough"])
 def e2e_kubernetes(session: nox.Session) -> None:
     """Run what the fake cluster claims against the real one that WINDLASS_TEST_KUBECONFIG_URL or KUBECONFIG names."""

@@ -21,6 +21,8 @@ pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 #: Long enough that no form of it can turn up by chance, with characters that every encoding treats differently.
 PASSWORD = 'kanari/37"é+vogel%sing'
 TOKEN = "t0ken-Zwitscher/84+pfeif"
+#: Fetched by code of the provider, the core knows it only by what mask_secret says.
+FETCHED = "fetched-Schnabel/19=feder"
 DAG = """
 import base64, json, logging, os, sys, time
 from urllib.parse import quote, quote_plus
@@ -66,6 +68,37 @@ with DAG("canary", schedule=None, is_paused_upon_creation=False) as dag:
         },
     )
     speak(), hand_over(), explode()
+"""
+
+
+FETCHING = """
+import logging
+from windlass import DAG, task
+from windlass.hooks import mask_secret
+from windlass.operators import PythonOperator
+
+def fetch():
+    with open("{file}") as vault:
+        secret = vault.read()
+    mask_secret({{"key": secret, "region": "eu"}})
+    return secret
+
+def tell(context):
+    print("calling with", fetch())
+
+{top}
+
+with DAG("{dag_id}", schedule=None, is_paused_upon_creation=False, on_failure_callback=tell):
+    @task
+    def speak():
+        print("printed", fetch())
+        logging.getLogger("mine").warning("logged %s in eu", fetch())
+
+    @task
+    def explode():
+        raise RuntimeError(f"could not log in with {{fetch()!r}}")
+
+    speak() >> explode()
 """
 
 
@@ -201,3 +234,27 @@ def test_a_secret_read_at_the_top_of_a_file_is_hidden_as_well(nest: LiveInstalla
     assert "cannot log in with *** or ***" in " ".join(error.split())
     for path in (path for path in nest.home.rglob("*") if path.is_file()):
         assert leaks(path, PASSWORD) + leaks(path, TOKEN) == [], path
+
+
+def test_what_code_fetches_itself_is_hidden_once_it_says_so(installation: LiveInstallation) -> None:
+    vault = installation.home.parent / "vault"  # outside the home, as a vault is
+    vault.write_text(FETCHED)
+    installation.write("fetching.py", FETCHING.format(dag_id="fetching", file=vault, top=""))
+    early = FETCHING.format(dag_id="early", file=vault, top="SECRET = fetch()\nprint('at the top', SECRET)")
+    installation.write("early.py", early.replace("fetch())", "SECRET)").replace("{fetch()!r}", "{SECRET!r}"))
+    server = installation.start()
+    logs = {}
+    for dag_id in ("fetching", "early"):
+        installation.wait_for_dag(dag_id)
+        run_id = installation.trigger(dag_id)
+        assert installation.wait_for_run(dag_id, run_id)["state"] == "failed"
+        logs[dag_id] = installation.windlass("tasks", "logs", dag_id, "speak", run_id)
+        logs[dag_id] += installation.windlass("tasks", "logs", dag_id, "explode", run_id)
+    installation.wait(lambda: "calling with ***" in installation.logs(), "the callbacks")
+    assert installation.stop(server) == 0
+    for log in logs.values():
+        assert "printed ***" in log
+        assert "logged *** in eu" in log
+        assert "could not log in with '***'" in log
+    for path in (path for path in installation.home.rglob("*") if path.is_file()):
+        assert leaks(path, FETCHED) == [], path

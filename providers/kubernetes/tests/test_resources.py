@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from windlass import DAG, task
 from windlass.errors import AuthoringError
 from windlass_kubernetes.errors import KubernetesError
 from windlass_kubernetes.hook import KubernetesHook
@@ -17,6 +19,7 @@ from windlass_kubernetes.operators import (
     KubernetesDeleteResourceOperator,
 )
 from windlass_kubernetes.sensors import KubernetesDeploymentRolloutSensor
+from windlass_testing import RunTask
 
 if TYPE_CHECKING:
     from providers.kubernetes.tests.conftest import Cluster, Run
@@ -160,3 +163,25 @@ def test_a_rollout_that_is_stuck_fails_the_sensor(hook: KubernetesHook, cluster:
     assert "the rollout of deployment `stuck` in namespace" in result.reason
     assert "has timed out progressing; look at its pods" in result.reason
     hook.delete(stuck)
+
+
+def test_what_a_task_reads_in_a_secret_is_hidden_in_its_log(hook: KubernetesHook, run_task: RunTask) -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "hidden"}}
+    hook.create({**secret, "stringData": {"signing": "s1gn-1ng/key", "token": "t0k", "region": "eu"}})
+    with DAG("reading", schedule=None):
+
+        @task
+        def read() -> None:
+            data = (KubernetesHook().read(secret) or {})["data"]
+            texts = {name: base64.b64decode(value).decode() for name, value in data.items()}
+            print("plain", texts, "and as it came", data["signing"])  # noqa: T201 - as an author would
+
+        made = read()
+    try:
+        log = run_task(made.operator).log
+    finally:
+        hook.delete(secret)
+    assert "'signing': '***'" in log
+    assert "'token': '***'" in log
+    assert "'region': 'eu'" in log
+    assert base64.b64encode(b"s1gn-1ng/key").decode() not in log

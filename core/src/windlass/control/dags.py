@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
 
 from windlass.control.views import DagDetails, DagRow, Graph, GraphTask, NextRun, Page
 from windlass.control.visibility import Visible, did_you_mean, everything
@@ -11,8 +12,10 @@ from windlass.planning.assets import condition_of, describe, still_missing
 from windlass.planning.calendar import is_asked, next_run
 from windlass.ports import Clock
 from windlass.spec import DagSpec
-from windlass.store import Store
-from windlass.store.queries import DagRow as StoredDag
+
+if TYPE_CHECKING:
+    from windlass.store import Store
+    from windlass.store.queries import DagRow as StoredDag
 
 
 class Dags:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -17,7 +17,9 @@ from windlass.planning.runs import make_run_id
 from windlass.ports import Clock, NewRun, RunFacts
 from windlass.spec.params import check_conf
 from windlass.states import RunState, RunType
-from windlass.store import Affected, Store
+
+if TYPE_CHECKING:
+    from windlass.store import Affected, Store
 
 _LONGEST_RUN_ID: Final = 250
 

@@ -73,3 +73,10 @@ def test_a_trigger_imports_neither_what_draws_nor_what_checks_nor_author_code(tm
     assert not modules & {"windlass.runtime", "windlass.secrets", "subprocess", "importlib.resources"}
     commands = {name for name in modules if name.startswith("windlass.cli.")}
     assert commands.isdisjoint({"windlass.cli.dags", "windlass.cli.tasks", "windlass.cli.runs"})
+
+
+def test_listing_providers_imports_no_manifest_once_they_are_known_and_never_the_store(tmp_path: Path) -> None:
+    imported("providers", "list", home=tmp_path)  # fills the cache of what is installed
+    modules = imported("providers", "list", home=tmp_path)
+    assert not modules & (HEAVY | {"sqlite3", "socket"})
+    assert not {name for name in modules if name.startswith(("windlass.store", "windlass.app", "windlass_"))}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
 from windlass.errors import ConnectionNotDefined
-from windlass.hooks import BaseHook, Connection
+from windlass.hooks import BaseHook, Connection, mask_secret
 from windlass_kubernetes import logs, paths
 from windlass_kubernetes.client import APPLY, MERGE, KubeClient, quoted
 from windlass_kubernetes.configuration import access, default_namespace
@@ -142,9 +143,15 @@ class KubernetesHook(BaseHook):
         return self.client.ask(doing, "PATCH", path, query=query, body=manifest, content_type=APPLY)
 
     def read(self, manifest: Json, namespace: str | None = None) -> Json | None:
-        """Return the object that a manifest names, as the server has it; None if it is not there."""
+        """Return the object that a manifest names, as the server has it; None if it is not there.
+
+        What a Secret holds is hidden in the task's log.
+        """
         path, name = self._place(manifest, namespace)
-        return self._or_none(_doing("read", manifest, name, path), "GET", f"{path}/{quoted(name)}")
+        found = self._or_none(_doing("read", manifest, name, path), "GET", f"{path}/{quoted(name)}")
+        if found is not None and manifest["kind"] == "Secret":
+            mask_secret({key: _plain(value) for key, value in (found.get("data") or {}).items()})
+        return found
 
     def replace(self, manifest: Json, namespace: str | None = None) -> Json:
         """Replace an object."""
@@ -301,3 +308,11 @@ def _doing(verb: str, manifest: Json, name: str, path: str) -> str:
 
 def _when(event: Json) -> str:
     return str(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp") or "")
+
+
+def _plain(value: str) -> str:
+    """Return the text in a value of a Secret; one that is no text stays in base64."""
+    try:
+        return base64.b64decode(value).decode()
+    except ValueError:
+        return value

@@ -19,7 +19,7 @@ from typing import Any
 from windlass.app.clocks import VirtualClock
 from windlass.errors import ContextUnavailable
 from windlass.ports import Fired, TaskSession, WaitKey, clock_scope
-from windlass.protocol import ArtifactCommit, ArtifactOpen, GetConnection, Query, Variable, Verb, XComValue
+from windlass.protocol import ArtifactCommit, ArtifactOpen, GetConnection, Mask, Query, Variable, Verb, XComValue
 from windlass.runtime.trigger_run import TriggerFailed, first_event
 from windlass.runtime.trigger_watch import current_wait
 
@@ -113,7 +113,7 @@ class WaitSession:
     def ask(self, verb: Verb) -> Any:
         """Answer ``verb``."""
         reads = isinstance(verb, Variable) and verb.op == "get"
-        if reads or isinstance(verb, GetConnection | Query | ArtifactOpen | ArtifactCommit):
+        if reads or isinstance(verb, GetConnection | Mask | Query | ArtifactOpen | ArtifactCommit):
             return self._session.ask(verb)
         raise ContextUnavailable(f"a trigger only watches: it cannot use `{verb.__struct_config__.tag}`")
 
