@@ -31,7 +31,7 @@ NODE_ADDRESS: Final = "127.0.0.1"
 #: Seconds until a service that does not answer counts as broken.
 _PATIENCE: Final = 60.0
 #: What belongs to one connection, and not to what is said on it; and what the API server keeps to itself.
-_KEPT: Final = {"authorization", "connection", "content-length", "host", "keep-alive", "te", "transfer-encoding"}
+_KEPT: Final = {"authorization", "connection", "content-length", "host", "keep-alive", "transfer-encoding"}
 
 
 class Addresses:
