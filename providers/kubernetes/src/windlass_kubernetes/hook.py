@@ -238,6 +238,47 @@ class KubernetesHook(BaseHook):
                     "look at its finalizers"
                 )
 
+    def ask_service(
+        self,
+        name: str,
+        path: str = "/",
+        *,
+        namespace: str | None = None,
+        port: int | str = "",
+        scheme: str = "http",
+        method: str | None = None,
+        body: bytes | None = None,
+        content_type: str = "application/octet-stream",
+        is_repeatable: bool | None = None,
+    ) -> bytes:
+        """Ask a service over HTTP and return the body of its answer.
+
+        The request goes through the API server, so it needs no way into the cluster's network; the account needs a
+        role that allows ``get``, ``create`` or what else the method stands for on ``services/proxy``. It is for a look
+        at a service, not for its users' traffic.
+
+        Args:
+            name: of the service.
+            path: what to ask for, quoted, perhaps with a query.
+            namespace: by default the connection's.
+            port: its number or its name; not needed where the service has one port without a name.
+            scheme: ``http`` or ``https``; certificates of services are not checked.
+            method: by default GET, and POST with a body.
+            body: what to send.
+            content_type: of the body.
+            is_repeatable: whether the service may be asked twice; by default as the method is.
+
+        :raises KubernetesRefused: if the service answers with an error (``status`` is its own), is not there, or none
+            of its pods is ready.
+        """
+        said = {"http": "", "https": "https:"}[scheme] + name + (f":{port}" if port else "")
+        where = paths.collection("v1", "services", namespace or self.get_namespace())
+        method = method or ("GET" if body is None else "POST")
+        return self.client.fetch(
+            f"ask service `{name}` for {method} {path}", method, f"{where}/{quoted(said)}/proxy/{path.lstrip('/')}",
+            data=body, content_type=content_type, accept="*/*", is_repeatable=is_repeatable,
+        )  # fmt: skip
+
     # --- Pods -----------------------------------------------------------------------------------------------------
 
     def get_pod(self, name: str, namespace: str) -> Json | None:
