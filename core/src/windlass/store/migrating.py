@@ -17,7 +17,7 @@ from windlass.store.revision import HEAD, SchemaState, state_of
 
 _VERSION: Final = "SELECT version_num FROM alembic_version"
 _STAMP: Final = {"name": "alembic_version"}
-_TABLE: Final = re.compile(r'^CREATE TABLE "?(\w+)"?', re.MULTILINE)
+_TABLE: Final = re.compile(r'^CREATE TABLE (?:IF NOT EXISTS )?["`]?(\w+)', re.MULTILINE)
 #: What processes that look after the schema exclude each other by.
 SCHEMA: Final = "schema"
 
@@ -70,9 +70,14 @@ def create_tables(database: Database) -> bool:
 
     def work(transaction: Transaction) -> bool:
         transaction.exclude(SCHEMA)
+        script = schema_script(database.dialect.name)
         if transaction.row(database.dialect.has_table, _STAMP):
-            return False
-        for statement in schema_script(database.dialect.name).split(";\n"):
+            if transaction.row(_VERSION):
+                return False
+            if database.dialect.commits_definitions:  # somebody was stopped in the middle of this
+                for table in reversed(_TABLE.findall(script)):
+                    transaction.run(f'DROP TABLE IF EXISTS "{table}"')
+        for statement in script.split(";\n"):
             if statement.strip():
                 transaction.run(statement)
         return True
