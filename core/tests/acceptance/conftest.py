@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from windlass_testing.databases import emptied
+from windlass_testing.databases import emptied_server
 from windlass_testing.live import LiveInstallation
 
 Installation = LiveInstallation
@@ -21,7 +21,7 @@ def database(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def installation(tmp_path: Path, database: str, request: pytest.FixtureRequest) -> Iterator[Installation]:
-    url = None if database == "sqlite" else emptied(request.getfixturevalue("postgres_url"))
+    url = None if database == "sqlite" else emptied_server(database, request.getfixturevalue)
     made = Installation(tmp_path, database=url)
     yield made
     made.close()
