@@ -33,7 +33,7 @@ SERVERS: Final = {"postgresql": Server(postgres_address, postgres), "mariadb": S
 #: The fixtures that give the URL of one database of each kind.
 URL_FIXTURES: Final = {"postgresql": "postgres_url", "mariadb": "mysql_url"}
 #: Those that are tried beside SQLite where no kind is chosen.
-TRIED: Final = ("postgresql",)
+TRIED: Final = ("postgresql", "mariadb")
 
 
 class Databases:

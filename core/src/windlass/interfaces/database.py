@@ -89,7 +89,10 @@ class Dialect(ABC):
     shared: bool = False
     #: One connection serves all threads, since another would see another database.
     single: bool = False
-    #: Takes ``:name`` for this transaction alone; None where writes exclude each other anyhow.
+    #: What creates, changes or drops a table commits by itself, so that a schema may be left half made.
+    commits_definitions: bool = False
+    #: Takes ``:name`` for this transaction alone, with 0 as answer if another kept it too long; None where writes
+    #: exclude each other anyhow.
     exclusion: str | None = None
     #: Takes ``:name`` for the life of the connection, with 1 as answer, or 0 if another has it; None: not needed.
     session_lock: str | None = None

@@ -50,7 +50,7 @@ _RERUNS: Final = 10
 CHECKPOINT_EVERY: Final = 1000
 
 _MAY_RERUN: Final = frozenset({Trouble.ROLLED_BACK, Trouble.DISCONNECTED})
-_STAYED_LOCKED: Final = (
+STAYED_LOCKED: Final = (
     f"the database stayed locked for {LOCK_TIMEOUT:.0f} s; look for a process that holds it open "
     "in a long transaction, for example a database shell"
 )
@@ -124,10 +124,12 @@ class Transaction:
         """Let no other transaction pass here with the same ``name`` until this one has ended: where no row stands yet.
 
         Nothing where this write excludes every other anyhow.
+
+        :raises StoreBusy: if another kept the name for ten seconds.
         """
         exclusion = self._database.dialect.exclusion
-        if exclusion is not None:
-            self._execute(exclusion, {"name": name}).fetchall()
+        if exclusion is not None and self._execute(exclusion, {"name": name}).fetchall()[0][0] == 0:
+            raise StoreBusy(STAYED_LOCKED)
 
     @property
     def violation(self) -> type[Exception]:
@@ -328,7 +330,7 @@ class Database:
                 "when it is sent again"
             ) from error
         if trouble is Trouble.LOCKED:
-            raise StoreBusy(_STAYED_LOCKED) from error
+            raise StoreBusy(STAYED_LOCKED) from error
         raise StoreError(f"the database refused a write: {said}; nothing of it was kept") from error
 
     def checkpoint(self) -> None:
@@ -413,7 +415,7 @@ class Database:
                 now = time.monotonic()
                 deadline = now + LOCK_TIMEOUT if deadline is None else deadline
                 if now > deadline:
-                    raise StoreBusy(_STAYED_LOCKED) from error
+                    raise StoreBusy(STAYED_LOCKED) from error
                 time.sleep(random.uniform(0.5, 1.5) * nap)  # noqa: S311 - jitter, not a secret
                 nap = min(nap * _LONGER, _LONGEST_NAP)
 

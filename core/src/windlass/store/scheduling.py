@@ -63,8 +63,8 @@ _OCCUPIED: Final = (
 _OPEN_RUNS: Final = f"SELECT {RUN_COLUMNS} FROM run WHERE state IN ('queued','running') ORDER BY run_after, id"
 _RUN: Final = f"SELECT {RUN_COLUMNS} FROM run WHERE id = :id"
 _ADOPT: Final = (
-    "UPDATE run SET owner = :owner, owner_until = :until,"
-    " generation = generation + CASE WHEN owner = :owner THEN 0 ELSE 1 END"
+    "UPDATE run SET generation = generation + CASE WHEN owner = :owner THEN 0 ELSE 1 END,"
+    " owner = :owner, owner_until = :until"
     " WHERE id IN IDS(:ids) AND (owner IS NULL OR owner = :owner OR owner_until < :now)"
 )
 _OWNED: Final = "SELECT id FROM run WHERE id IN IDS(:ids) AND owner = :owner"

@@ -1,7 +1,7 @@
 """A store with a virtual clock, one in a database that others can open too, and the moves of an engine over them.
 
-What uses ``store``, ``engine``, ``url`` or ``file_engine`` runs on SQLite and on PostgreSQL, or on what was chosen;
-``sqlite_url`` is for what is true of SQLite's files alone.
+What uses ``store``, ``engine``, ``url`` or ``file_engine`` runs on SQLite, PostgreSQL and MariaDB, or on what was
+chosen; ``sqlite_url`` is for what is true of SQLite's files alone.
 """
 
 from __future__ import annotations

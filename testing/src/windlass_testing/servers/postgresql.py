@@ -128,6 +128,12 @@ class PostgresServer:
         command: list[str | Path] = [self._programs / "postgres", "-D", self._data, *options]
         process.start(command, process.user, lambda: _execute(self.url, "SELECT 1"))
 
+    def new_database(self) -> str:
+        """Make an empty database and return its URL."""
+        name = f"windlass_{uuid4().hex[:12]}"
+        _execute(self.url, f'CREATE DATABASE "{name}"')
+        return f"{self.url.removesuffix('postgres')}{name}"
+
     def stop(self) -> None:
         """End it at once, as a crash would, with every connection to it."""
         self._process.stop(signal.SIGQUIT)
