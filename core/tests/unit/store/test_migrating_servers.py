@@ -43,7 +43,7 @@ SHAPES = {
         ),
         "SELECT name, slots::text, description, include_deferred::text FROM pool",
     ),
-    "mariadb": (
+    "mysql": (
         (
             "SELECT table_name, column_name, CONCAT_WS(' ', column_type, is_nullable, collation_name, extra,"
             " generation_expression), COALESCE(column_default, '') FROM information_schema.columns"
