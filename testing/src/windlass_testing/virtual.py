@@ -225,7 +225,8 @@ class VirtualInstallation:
     def started(self) -> list[str]:
         """Return the task instances in the order of their attempts, as ``task`` or ``task[index]``."""
         rows = self.store.db.rows(
-            "SELECT t.task_id, t.map_index FROM attempt a JOIN ti t ON t.id = a.ti_id ORDER BY a.claimed_at, a.rowid"
+            "SELECT t.task_id, t.map_index FROM transition x JOIN ti t ON t.id = x.ti_id WHERE x.to_state = 'running'"
+            " ORDER BY x.seq"
         )
         return [task_id if index < 0 else f"{task_id}[{index}]" for task_id, index in rows]
 
