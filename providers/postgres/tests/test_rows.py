@@ -207,7 +207,7 @@ def test_a_stream_leaves_the_result_with_the_server(hook: PostgresHook) -> None:
 )  # fmt: skip
 def test_what_changes_data_behind_a_with_is_streamed_as_well(hook: PostgresHook, sql: str, rows: list[Any]) -> None:
     parameters = {"id": 2} if "%(id)s" in sql else None
-    assert sorted(hook.stream(sql, parameters)) == rows
+    assert sorted(map(tuple, hook.stream(sql, parameters))) == rows
     assert hook.get_records("select id, name from items order by id") != [(1, "pen"), (2, "ink"), (3, None)]
 
 
