@@ -12,7 +12,6 @@ from windlass.control.dags import Dags
 from windlass.control.views import MissedDeadline, Page, RunRow
 from windlass.control.visibility import Visible, did_you_mean, everything
 from windlass.errors import Conflict, RunExists, RunNotFound, UsageError
-from windlass.planning.calendar import is_asked, manual_interval
 from windlass.planning.runs import make_run_id
 from windlass.ports import Clock, NewRun, RunFacts
 from windlass.spec.params import check_conf
@@ -193,6 +192,8 @@ class Runs:
         run_id: str | None,
         visible: Visible,
     ) -> NewRun:
+        from windlass.planning.calendar import is_asked, manual_interval
+
         dag, spec = self._dags.find(dag_id, visible=visible)
         if dag.stale:
             raise Conflict(f"DAG {dag_id!r} is no longer in any file; put {dag.file} back, or delete the DAG")

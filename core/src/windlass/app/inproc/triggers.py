@@ -121,6 +121,12 @@ class WaitSession:
         """Ask and forget the answer."""
         self.ask(verb)
 
+    def hook_class(self, conn_type: str | None) -> Any:
+        """Return the hook class of a type of connection, from the manifests of what is installed here."""
+        from windlass.registry import registry
+
+        return registry().hook_class(conn_type)
+
 
 class InlineTriggers:
     """The triggers of one engine; what has begun goes on where it is whenever the engine has nothing else to do."""
