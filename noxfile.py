@@ -475,7 +475,7 @@ def new_provider(session: nox.Session) -> None:
 
 @nox.session(venv_backend="venv")
 def example(session: nox.Session) -> None:
-    """Run docs/examples/image_training against fakes; it installs torch: 200 MB to fetch, 1 GB on disk, or far more.
+    """Run docs/examples/image_training against fakes; it installs torch: 200 MB to fetch, 1.3 GB on disk, or far more.
 
     By pip, and not from the workspace's lock: which build of torch there is differs from machine to machine. What PyPI
     has for Linux brings CUDA, several GB; `PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu` spares that.

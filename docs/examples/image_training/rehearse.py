@@ -160,7 +160,7 @@ def rehearse(folder: Path, count: int) -> list[Json]:
         first, second = rows
         checks = {
             "the first day must begin with random weights": first["began with"] == "random weights",
-            "the second day must go on from the first": second["began with"] == f"the model of {first['day']}",
+            "the second day must go on from the first": second["began with"] == f"weights/{first['day']}.pt",
             "the new model must replace the old one": first["model"] != second["model"],
             "a new pod must replace the old one": first["pod"] != second["pod"],
             "most answers must be right": all(int(row["unseen, over HTTP"].split()[0]) >= 20 for row in rows),

@@ -7,7 +7,7 @@ used: the file parses in milliseconds, without torch.
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from windlass.runtime.artifacts import Artifact, Artifacts
 
 BUCKET = "{{ var.value.training_bucket }}"
-#: Where each training begins: the model of the day before, or what somebody put there, such as torchvision's weights.
-WEIGHTS = "weights/resnet18.pt"
+#: Where trainings begin: each day's model, by its day, and what sorts before them, such as `0-imagenet.pth`.
+WEIGHTS = "weights/"
 SERVICE = "image-training"
 SERVING = Path(__file__).with_name("serving.yaml").read_text("utf-8")
 
@@ -63,7 +63,7 @@ def preprocess(archive: Artifact, artifacts: Artifacts) -> Artifact:
 def fine_tune(
     dataset: Artifact, bucket: str, params: dict[str, Any], ds: str, artifacts: Artifacts
 ) -> dict[str, Artifact | float]:
-    """Go on from the weights in the bucket, or from random ones, and judge what comes of it."""
+    """Go on from the last weights before this day, or from random ones, and judge what comes of it."""
     import torch
 
     from image_training import model, training
@@ -71,9 +71,9 @@ def fine_tune(
 
     with TemporaryDirectory() as folder:
         s3, weights, began = S3Hook(), None, "random weights"
-        if s3.check_for_key(WEIGHTS, bucket):
-            weights, about = model.load(s3.download_file(WEIGHTS, bucket, folder))
-            began = f"the model of {about['day']}" if "day" in about else f"s3://{bucket}/{WEIGHTS}"
+        if earlier := [key for key in s3.list_keys(bucket, WEIGHTS) if key < f"{WEIGHTS}{ds}"]:
+            began = max(earlier)
+            weights, _ = model.load(s3.download_file(began, bucket, folder))
         print(f"beginning with {began}")
         data = torch.load(artifacts.get(dataset, folder), weights_only=True)
         trained, accuracy = training.fine_tune(data, weights, epochs=params["epochs"])
@@ -86,7 +86,7 @@ def fine_tune(
 def upload(
     trained: Artifact, accuracy: float, bucket: str, params: dict[str, Any], ds: str, artifacts: Artifacts
 ) -> str:
-    """Put a model that is good enough into the bucket, for serving and for tomorrow, and return its address."""
+    """Put a model that is good enough into the bucket, for serving and for the next day, and return its address."""
     from windlass_aws.hooks import S3Hook
 
     if accuracy < params["least_accuracy"]:
@@ -97,7 +97,7 @@ def upload(
     s3, key = S3Hook(), f"models/{ds}/{trained.digest[:12]}.pt"
     with TemporaryDirectory() as folder:
         s3.load_file(artifacts.get(trained, folder), key, bucket, replace=True)
-    s3.copy_object(key, WEIGHTS, bucket, bucket)
+    s3.copy_object(key, f"{WEIGHTS}{ds}.pt", bucket, bucket)
     return f"s3://{bucket}/{key}"
 
 
@@ -134,7 +134,7 @@ def deploy(model: str) -> None:
 
 @dag(
     schedule="@daily",
-    start_date=datetime(2026, 1, 1),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
     default_args={"retries": 1, "retry_delay": timedelta(hours=1)},

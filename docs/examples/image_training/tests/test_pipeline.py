@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -15,37 +14,15 @@ from urllib.parse import urlencode
 
 import pytest
 import yaml
-from moto.server import ThreadedMotoServer
 
 from image_training import drawing
 from windlass_aws.hooks import S3Hook
 from windlass_kubernetes.hook import KubernetesHook
-from windlass_testing import DagBag, RunDag, RunTask, SetConnection, SetVariable
+from windlass_testing import DagBag, RunDag, RunTask
 from windlass_testing.fakes.kubernetes import FakeKubernetes
 
 EXAMPLE = Path(__file__).parents[1]
 MODEL = "s3://pictures/models/2026-03-01/0123456789ab.pt"
-
-
-@pytest.fixture
-def s3(connection: SetConnection) -> Iterator[S3Hook]:
-    """A hook on an empty bucket `pictures`."""
-    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    moto.start()
-    host, port = moto.get_host_and_port()
-    where = urlencode({"endpoint_url": f"http://{host}:{port}", "region_name": "us-east-1"})
-    connection("aws_default", f"aws://a-key:a-secret@/?{where}")
-    hook = S3Hook()
-    hook.create_bucket("pictures")
-    yield hook
-    hook.delete_bucket("pictures", force_delete=True)  # moto keeps it beyond its server
-    moto.stop()
-
-
-@pytest.fixture(autouse=True)
-def _variables(variable: SetVariable) -> None:
-    variable("training_bucket", "pictures")
-    variable("training_image", "registry.example/image-training:1")
 
 
 def test_it_is_a_daily_dag_that_forgives_once_after_an_hour(dag_bag: DagBag) -> None:
