@@ -492,6 +492,24 @@ def new_provider(session: nox.Session) -> None:
             session.run("nox", "--default-venv-backend", "uv", "-s", *sessions, env=environ)
 
 
+@nox.session(venv_backend="venv")
+def example(session: nox.Session) -> None:
+    """Run docs/examples/image_training against fakes; it installs torch: 200 MB to fetch, 1.3 GB on disk, or far more.
+
+    By pip, and not from the workspace's lock: which build of torch there is differs from machine to machine. What PyPI
+    has for Linux brings CUDA, several GB; `PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu` spares that.
+    """
+    project = nox.project.load_toml("pyproject.toml")
+    here = ["core[server]", "testing", "providers/aws", "providers/kubernetes", "docs/examples/image_training"]
+    editable = [part for place in here for part in ("-e", place)]
+    tests = nox.project.dependency_groups(project, "test")
+    session.install("torch==2.13.0", *editable, *tests, *servers_for("aws"))
+    session.env["OMP_NUM_THREADS"] = "1"  # idle threads of torch wait in loops, which starves all other processes
+    home = "docs/examples/image_training"
+    session.run("pytest", "-W", "ignore:Failed to initialize NumPy", f"{home}/tests", f"{home}/tests_with_torch")
+    session.run("python", f"{home}/rehearse.py", *session.posargs)
+
+
 # --- Releases -----------------------------------------------------------------------------------------------------
 
 
