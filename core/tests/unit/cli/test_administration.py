@@ -216,6 +216,7 @@ def test_a_wrong_configuration_exits_2(windlass: Windlass, monkeypatch: pytest.M
     found = [row["problem"] for row in result.data]
     words = ["parallelism", "folder", "zone", "Moon", "moonvault', which", "add `custom`"]
     assert [next(word for word in words if word in text) for text in found] == words, "all of them, not only the first"
+    assert not any("choose one of" in text and "environment_variable" in text for text in found), "it is no backend"
     assert "parallelism" in windlass("dags", "list").err, "any other command stops at the first"
 
 
