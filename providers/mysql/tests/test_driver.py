@@ -100,6 +100,7 @@ def test_names_differ_by_case_accent_and_blank(store: Store) -> None:
         store.pools.set(name, number)
     assert [store.pools.get(name).slots for name in names] == [0, 1, 2, 3, 4]
     assert store.db.rows("SELECT name FROM pool WHERE name IN NAMES(:names)", {"names": '["A"]'}) == [("A",)]
+    assert store.db.rows("SELECT :small = :large", {"small": "a", "large": "A"}) == [(0,)]
 
 
 def test_a_sum_is_a_number_like_any_other(store: Store) -> None:
@@ -124,6 +125,13 @@ def test_nothing_but_a_row_that_is_there_already_is_passed_over(store: Store) ->
     with pytest.raises(StoreError, match="Data truncated for column 'name'"):
         store.db.write(add("n" * 251))
     assert [pool.name for pool in store.pools.list()] == ["default_pool"]
+
+
+def test_a_reference_to_nothing_is_not_passed_over_either(store: Store) -> None:
+    sql = "INSERT INTO deadline_miss (run, position, due_at, missed_at) VALUES (9, 0, 0, 0) ON CONFLICT DO NOTHING"
+    with pytest.raises(StoreError, match="a foreign key constraint fails") as caught:
+        store.db.write(lambda transaction: transaction.run(sql))
+    assert isinstance(caught.value.__cause__, MySqlDialect.violation)
 
 
 def test_a_row_that_an_update_finds_counts_also_if_it_was_like_that(store: Store) -> None:

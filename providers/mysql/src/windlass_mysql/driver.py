@@ -32,6 +32,8 @@ MINIMUM: Final = {"MariaDB": (10, 6), "MySQL": (8, 0, 19)}
 _SETTINGS: Final = (
     # What the core's SQL takes for granted, and no silent change of a value.
     "SET sql_mode = 'ANSI_QUOTES,PIPES_AS_CONCAT,STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00',"
+    # Values are compared as the tables' columns are.
+    " collation_connection = /*M! utf8mb4_nopad_bin */ /*!80017 utf8mb4_0900_bin */,"
     " foreign_key_checks = 1, unique_checks = 1, innodb_lock_wait_timeout = 10, lock_wait_timeout = 10,"
     # A process that is stopped in the middle of a write must not stop all others, and what the session of a host that
     # vanished holds, such as the scheduler's seat, is free again soon. Who was idle connects again.
@@ -46,6 +48,7 @@ _ROLLED_BACK: Final = frozenset(
         ER.CHECKREAD,
         # A savepoint is gone when the whole transaction is: a deadlock inside of it has been told before.
         ER.SP_DOES_NOT_EXIST,
+        3058,  # of MySQL: a deadlock that a name takes part in
     }
 )
 #: Errors after which the connection is gone: lost, killed, idle for too long, the server is shutting down.
