@@ -167,6 +167,13 @@ class Dialect(ABC):
         :raises StoreError: if it cannot be asked.
         """
 
+    def weaknesses(self) -> Sequence[tuple[str, str]]:
+        """Return what of the server's settings breaks a promise of the engine's, each with its remedy.
+
+        :raises StoreError: if it cannot be asked.
+        """
+        return ()
+
     @abstractmethod
     def erase(self, tables: Sequence[str]) -> None:
         """Delete these tables with all they hold, as far as there are any."""

@@ -19,6 +19,7 @@ from windlass.registry import BrokenPlugin, Catalog, Registry
 from windlass.store.database import Transaction
 from windlass.store.migrating import open_bare
 from windlass_testing.installation import Installation
+from windlass_testing.servers import MysqlServer
 from windlass_testing.stores import url_of, use_home
 
 Windlass = Callable[..., Any]
@@ -315,6 +316,18 @@ def test_the_doctor_finds_secrets_that_everybody_may_read(windlass: Windlass, he
     connections.chmod(0o640)
     variables.chmod(0o600)
     assert windlass("doctor").code == 0
+
+
+@pytest.mark.services
+def test_the_doctor_tells_of_a_server_that_loses_what_was_committed(
+    windlass: Windlass, here: Installation, monkeypatch: pytest.MonkeyPatch, mysql_server: MysqlServer
+) -> None:
+    monkeypatch.setenv("WINDLASS__DATABASE__SQL_ALCHEMY_CONN", mysql_server.new_database())
+    checks = [check for check in windlass("doctor", "--json").data if check["name"] == "mysql"]
+    assert [check["ok"] for check in checks] == [True, False]
+    assert checks[0]["finding"].startswith("MariaDB ")
+    assert "a crash of its host loses transitions" in checks[1]["finding"]
+    assert checks[1]["remedy"] == "set it to 1"
 
 
 def test_the_doctor_finds_broken_promises(windlass: Windlass, here: Installation) -> None:

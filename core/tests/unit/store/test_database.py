@@ -226,9 +226,14 @@ def test_a_url_that_is_not_sqlites_is_refused_without_its_password() -> None:
 
 def test_a_database_whose_provider_is_missing_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry_module, "registry", lambda: Registry(discover=Catalog))
-    with pytest.raises(ConfigError, match="pip install windlass-postgres") as caught:
-        dialect.dialect_of("postgresql+psycopg://u:secret@h/db")
-    assert "secret" not in str(caught.value)
+    for scheme, package in (
+        ("postgresql+psycopg", "windlass-postgres"),
+        ("mysql", "windlass-mysql"),
+        ("mariadb", "windlass-mysql"),
+    ):
+        with pytest.raises(ConfigError, match=f"pip install {package}") as caught:
+            dialect.dialect_of(f"{scheme}://u:secret@h/db")
+        assert "secret" not in str(caught.value)
     with pytest.raises(ConfigError, match="starts with 'oracle'; the installed providers speak sqlite"):
         dialect.dialect_of("oracle://h/db")
 

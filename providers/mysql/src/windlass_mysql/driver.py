@@ -32,6 +32,8 @@ MINIMUM: Final = {"MariaDB": (10, 6), "MySQL": (8, 0, 19)}
 _SETTINGS: Final = (
     # What the core's SQL takes for granted, and no silent change of a value.
     "SET sql_mode = 'ANSI_QUOTES,PIPES_AS_CONCAT,STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00',"
+    # Values are compared as the tables' columns are.
+    " collation_connection = /*M! utf8mb4_nopad_bin */ /*!80017 utf8mb4_0900_bin */,"
     " foreign_key_checks = 1, unique_checks = 1, innodb_lock_wait_timeout = 10, lock_wait_timeout = 10,"
     # A process that is stopped in the middle of a write must not stop all others, and what the session of a host that
     # vanished holds, such as the scheduler's seat, is free again soon. Who was idle connects again.
@@ -46,10 +48,14 @@ _ROLLED_BACK: Final = frozenset(
         ER.CHECKREAD,
         # A savepoint is gone when the whole transaction is: a deadlock inside of it has been told before.
         ER.SP_DOES_NOT_EXIST,
+        3058,  # of MySQL: a deadlock that a name takes part in
     }
 )
 #: Errors after which the connection is gone: lost, killed, idle for too long, the server is shutting down.
 _GONE: Final = frozenset({CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST, CR.CR_CONN_HOST_ERROR, 1053, 1927, 3169, 4031})
+_ASKED: Final = (
+    "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('innodb_flush_log_at_trx_commit', 'log_bin', 'binlog_format')"
+)
 _DUPLICATE: Final = re.compile(r" for key '([^']*)'$")
 #: Their messages show values, and begin with what is wrong.
 _SHOW_VALUES: Final = frozenset({1292, 1366, 1411, ER.PARSE_ERROR, ER.SYNTAX_ERROR})
@@ -178,6 +184,21 @@ class MySqlDialect(Dialect):
         """Return the server's product and version."""
         with closing(self.connect()) as session:
             return " ".join(_product(session))
+
+    def weaknesses(self) -> Sequence[tuple[str, str]]:
+        """Return which settings let a commit be lost, or refuse writes."""
+        with closing(self.connect()) as session:
+            settings = dict(session.run(_ASKED).fetchall())
+        found = []
+        if (flush := settings["innodb_flush_log_at_trx_commit"]) != "1":
+            loser = "the server" if flush == "0" else "its host"
+            finding = (
+                f"innodb_flush_log_at_trx_commit is {flush}: a crash of {loser} loses transitions of the last second"
+            )
+            found.append((finding, "set it to 1"))
+        if settings["log_bin"] == "ON" and settings.get("binlog_format") == "STATEMENT":
+            found.append(("binlog_format is STATEMENT: the server refuses every write", "set it to ROW or MIXED"))
+        return found
 
     def erase(self, tables: Sequence[str]) -> None:
         """Drop these tables by one statement."""

@@ -26,6 +26,7 @@ _RELEASE: Final = "DO RELEASE_ALL_LOCKS()"
 _NUMBER: Final[Callable[[str], int | float]] = lambda text: float(text) if "." in text else int(text)  # noqa: E731
 _DECODERS: Final = {**conversions, FIELD_TYPE.DECIMAL: _NUMBER, FIELD_TYPE.NEWDECIMAL: _NUMBER}
 _NOTHING: Final = "(SELECT 1 FROM DUAL WHERE 1 = 0)"
+_BREAKS_A_KEY: Final = frozenset({ER.NO_REFERENCED_ROW, ER.NO_REFERENCED_ROW_2})
 _IGNORES: Final = "INSERT IGNORE "
 
 
@@ -119,12 +120,13 @@ class Session:
     def _check(self, cursor: Any) -> None:  # noqa: ANN401 - PyMySQL's
         """Of all that IGNORE lets pass, only a row that is there already was meant.
 
-        :raises pymysql.IntegrityError: for anything else.
+        :raises pymysql.IntegrityError: for a reference to nothing.
+        :raises pymysql.DataError: for anything else.
         """
         cursor.execute("SHOW WARNINGS")
         for _level, code, message in cursor.fetchall():
             if code != ER.DUP_ENTRY:
-                raise pymysql.IntegrityError(code, message)
+                raise (pymysql.IntegrityError if code in _BREAKS_A_KEY else pymysql.DataError)(code, message)
 
     def end(self, word: str) -> None:
         """End the transaction by ``COMMIT`` or ``ROLLBACK``, and free the names that it excluded others from."""
