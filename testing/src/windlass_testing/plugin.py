@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
+pytest_plugins = ["windlass_testing.store_option"]
 # A suite's assertions shall explain themselves as those of a test file do.
 pytest.register_assert_rewrite("windlass_testing.conformance")
 

@@ -44,7 +44,7 @@ def database_url(settings: Settings) -> str:
 
 def shown(url: str) -> str:
     """Return a database URL without its password."""
-    scheme, separator, rest = re.sub(r"(?<=[?&]password=)[^&]*", "***", url).partition("://")
+    scheme, separator, rest = re.sub(r"([?&]\w*password=)[^&]*", r"\1***", url).partition("://")
     credentials, at, address = rest.rpartition("@")
     login = credentials.partition(":")[0]
     return f"{scheme}{separator}{login}{':***' if ':' in credentials else ''}{at}{address}"

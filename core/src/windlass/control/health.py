@@ -120,6 +120,8 @@ def _driver(settings: Settings) -> Iterator[Check]:
         yield from _sqlite()
     else:
         yield Check(name=dialect.name, ok=True, finding=dialect.version())
+        for finding, remedy in dialect.weaknesses():
+            yield Check(name=dialect.name, ok=False, finding=finding, remedy=remedy)
 
 
 def _secret_files(settings: Settings) -> Iterator[Check]:

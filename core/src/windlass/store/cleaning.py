@@ -43,20 +43,30 @@ _OLD_RUN: Final = (
     f" AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.run = r.id AND o.delivered_at IS NULL"
     f" AND o.failures < {MOST_FAILURES})"
 )
-_UNUSED_VERSION: Final = (
-    "v.created_at < :before"
-    " AND NOT EXISTS (SELECT 1 FROM dag d WHERE d.dag_id = v.dag_id"
-    " AND (d.spec_version = v.spec_version OR d.updated_at >= :before))"
-    " AND NOT EXISTS (SELECT 1 FROM run r WHERE r.dag_id = v.dag_id AND r.spec_version = v.spec_version)"
-    " AND NOT EXISTS (SELECT 1 FROM backfill b WHERE b.dag_id = v.dag_id AND b.spec_version = v.spec_version"
-    " AND b.completed_at IS NULL)"
-)
-_UNUSED_CODE: Final = (
-    "c.created_at < :before"
-    " AND NOT EXISTS (SELECT 1 FROM dag d WHERE d.code_version = c.code_version)"
-    " AND c.code_version NOT IN (SELECT code_version FROM run)"
-    " AND c.code_version NOT IN (SELECT code_version FROM backfill WHERE completed_at IS NULL)"
-)
+
+
+def _unused_version(v: str) -> str:
+    """Return when a row of ``dag_version``, called ``v``, is not needed."""
+    return (
+        f"{v}.created_at < :before"
+        f" AND NOT EXISTS (SELECT 1 FROM dag d WHERE d.dag_id = {v}.dag_id"
+        f" AND (d.spec_version = {v}.spec_version OR d.updated_at >= :before))"
+        f" AND NOT EXISTS (SELECT 1 FROM run r WHERE r.dag_id = {v}.dag_id AND r.spec_version = {v}.spec_version)"
+        f" AND NOT EXISTS (SELECT 1 FROM backfill b WHERE b.dag_id = {v}.dag_id AND b.spec_version = {v}.spec_version"
+        " AND b.completed_at IS NULL)"
+    )
+
+
+def _unused_code(c: str) -> str:
+    """Return when a row of ``code_version``, called ``c``, is not needed."""
+    return (
+        f"{c}.created_at < :before"
+        f" AND NOT EXISTS (SELECT 1 FROM dag d WHERE d.code_version = {c}.code_version)"
+        f" AND {c}.code_version NOT IN (SELECT code_version FROM run)"
+        f" AND {c}.code_version NOT IN (SELECT code_version FROM backfill WHERE completed_at IS NULL)"
+    )
+
+
 _LOST_ERROR: Final = (
     "e.at < :before AND NOT EXISTS (SELECT 1 FROM parsed_file f WHERE f.bundle = e.bundle AND f.file = e.file)"
 )
@@ -73,9 +83,10 @@ class _Walk(NamedTuple):
     """A table that is walked: ``page`` gives (id, weight) after an id, with weight -1 for what stays."""
 
     page: str
-    delete: str
     #: Locks the rows before what they are is judged for the last time.
     lock: str
+    judge: str
+    delete: str
 
 
 class _Sweep(NamedTuple):
@@ -89,26 +100,27 @@ class _Sweep(NamedTuple):
 _RUNS: Final = _Walk(
     f"SELECT r.id, CASE WHEN {_OLD_RUN} THEN (SELECT COUNT(*) FROM ti t WHERE t.run = r.id) ELSE -1 END"
     " FROM run r WHERE r.id > :last ORDER BY r.id LIMIT :limit",
-    f"DELETE FROM run WHERE id IN (SELECT r.id FROM run r WHERE r.id IN IDS(:ids) AND {_OLD_RUN})",
     "SELECT id FROM run WHERE id IN IDS(:ids) ORDER BY id FOR_UPDATE",
+    f"SELECT r.id FROM run r WHERE r.id IN IDS(:ids) AND {_OLD_RUN}",
+    "DELETE FROM run WHERE id IN IDS(:ids)",
 )
 _OUTBOX: Final = _Walk(
     "SELECT id, CASE WHEN delivered_at < :before THEN 1 ELSE -1 END FROM outbox"
     " WHERE id > :last ORDER BY id LIMIT :limit",
-    "DELETE FROM outbox WHERE id IN IDS(:ids) AND delivered_at < :before",
     "SELECT id FROM outbox WHERE id IN IDS(:ids) ORDER BY id FOR_UPDATE",
+    "SELECT id FROM outbox WHERE id IN IDS(:ids) AND delivered_at < :before",
+    "DELETE FROM outbox WHERE id IN IDS(:ids)",
 )
 _SPECS: Final = _Sweep(
-    f"SELECT v.dag_id, v.spec_version FROM dag_version v WHERE {_UNUSED_VERSION} LIMIT :limit",
+    f"SELECT v.dag_id, v.spec_version FROM dag_version v WHERE {_unused_version('v')} LIMIT :limit",
     ("dag_id", "spec_version"),
-    "DELETE FROM dag_version WHERE dag_id = :dag_id AND spec_version = :spec_version AND EXISTS (SELECT 1 FROM"
-    f" dag_version v WHERE v.dag_id = :dag_id AND v.spec_version = :spec_version AND {_UNUSED_VERSION})",
+    "DELETE FROM dag_version WHERE dag_id = :dag_id AND spec_version = :spec_version"
+    f" AND {_unused_version('dag_version')}",
 )
 _CODE: Final = _Sweep(
-    f"SELECT c.code_version FROM code_version c WHERE {_UNUSED_CODE} LIMIT :limit",
+    f"SELECT c.code_version FROM code_version c WHERE {_unused_code('c')} LIMIT :limit",
     ("code_version",),
-    "DELETE FROM code_version WHERE code_version = :code_version AND EXISTS (SELECT 1 FROM code_version c"
-    f" WHERE c.code_version = :code_version AND {_UNUSED_CODE})",
+    f"DELETE FROM code_version WHERE code_version = :code_version AND {_unused_code('code_version')}",
 )
 _ERRORS: Final = _Sweep(
     f"SELECT e.id FROM import_error e WHERE {_LOST_ERROR} LIMIT :limit",
@@ -227,7 +239,8 @@ class Cleaning:
 
         def work(transaction: Transaction) -> int:
             transaction.lock(table.lock, values)
-            return transaction.run(table.delete, values)
+            judged = [row[0] for row in transaction.rows(table.judge, values)]
+            return transaction.run(table.delete, {"ids": to_json(judged)})
 
         return self._timed(lambda: self._database.write(work))
 

@@ -72,15 +72,15 @@ INVARIANTS: Final[dict[str, Invariant]] = {
     ),
     "2 chain": Invariant(
         promise="each transition starts where the one before it ended, the first at none",
-        sql="SELECT seq, ti_id, before, from_state FROM (SELECT seq, ti_id, from_state,"
-        " LAG(to_state, 1, 'none') OVER (PARTITION BY ti_id ORDER BY seq) AS before FROM transition) AS t"
-        " WHERE before <> from_state",
+        sql="SELECT seq, ti_id, earlier, from_state FROM (SELECT seq, ti_id, from_state,"
+        " COALESCE(LAG(to_state) OVER (PARTITION BY ti_id ORDER BY seq), 'none') AS earlier FROM transition) AS t"
+        " WHERE earlier <> from_state",
     ),
     "2 run-chain": Invariant(
         promise="each transition of a run starts where the one before it ended, the first at queued",
-        sql="SELECT seq, run, before, from_state FROM (SELECT seq, run, from_state,"
-        " LAG(to_state, 1, 'queued') OVER (PARTITION BY run ORDER BY seq) AS before FROM run_transition) AS t"
-        " WHERE before <> from_state",
+        sql="SELECT seq, run, earlier, from_state FROM (SELECT seq, run, from_state,"
+        " COALESCE(LAG(to_state) OVER (PARTITION BY run ORDER BY seq), 'queued') AS earlier FROM run_transition) AS t"
+        " WHERE earlier <> from_state",
     ),
     "2 last": Invariant(
         promise="the last transition ends in the state of the task instance",
@@ -110,7 +110,8 @@ INVARIANTS: Final[dict[str, Invariant]] = {
     "5 epochs": Invariant(
         promise="epochs never decrease",
         sql="SELECT seq, ti_id, epoch FROM (SELECT seq, ti_id, epoch,"
-        " LAG(epoch, 1, 0) OVER (PARTITION BY ti_id ORDER BY seq) AS before FROM transition) AS t WHERE epoch < before"
+        " COALESCE(LAG(epoch) OVER (PARTITION BY ti_id ORDER BY seq), 0) AS earlier FROM transition) AS t"
+        " WHERE epoch < earlier"
         " UNION ALL SELECT 0, t.id, t.epoch FROM ti t WHERE t.epoch < (SELECT MAX(x.epoch) FROM transition x"
         " WHERE x.ti_id = t.id)",
     ),

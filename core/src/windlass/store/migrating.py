@@ -10,14 +10,15 @@ import re
 from contextlib import closing
 from typing import Final
 
-from windlass.errors import ExtraMissing, StoreTooOld, UsageError
+from windlass.errors import ExtraMissing, StoreError, StoreTooOld, UsageError
+from windlass.interfaces.database import Dialect
 from windlass.store.database import Database, Row, Transaction, schema_script
 from windlass.store.dialect import dialect_of
 from windlass.store.revision import HEAD, SchemaState, state_of
 
 _VERSION: Final = "SELECT version_num FROM alembic_version"
 _STAMP: Final = {"name": "alembic_version"}
-_TABLE: Final = re.compile(r'^CREATE TABLE "?(\w+)"?', re.MULTILINE)
+_TABLE: Final = re.compile(r'^CREATE TABLE (?:IF NOT EXISTS )?["`]?(\w+)', re.MULTILINE)
 #: What processes that look after the schema exclude each other by.
 SCHEMA: Final = "schema"
 
@@ -70,14 +71,30 @@ def create_tables(database: Database) -> bool:
 
     def work(transaction: Transaction) -> bool:
         transaction.exclude(SCHEMA)
-        if transaction.row(database.dialect.has_table, _STAMP):
+        has_stamp = transaction.row(database.dialect.has_table, _STAMP) is not None
+        if has_stamp and transaction.row(_VERSION):
             return False
-        for statement in schema_script(database.dialect.name).split(";\n"):
+        script = schema_script(database.dialect.name)
+        if database.dialect.commits_definitions:
+            _clear_the_ground(transaction, database.dialect, _TABLE.findall(script), has_stamp=has_stamp)
+        for statement in script.split(";\n"):
             if statement.strip():
                 transaction.run(statement)
         return True
 
     return database.write(work)
+
+
+def _clear_the_ground(transaction: Transaction, dialect: Dialect, tables: list[str], *, has_stamp: bool) -> None:
+    """Drop what is there of ``tables`` if their making was interrupted, which a stamp that says nothing shows.
+
+    :raises StoreError: if they are somebody else's.
+    """
+    there = [name for name in tables if transaction.row(dialect.has_table, {"name": name})]
+    if there and not has_stamp:
+        raise StoreError(f"the database has tables of somebody else ({', '.join(there)}); give Windlass one of its own")
+    for name in reversed(there):
+        transaction.run(f'DROP TABLE "{name}"')
 
 
 def migrate(url: str) -> str:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from windlass.ports import (
@@ -63,8 +63,8 @@ _OCCUPIED: Final = (
 _OPEN_RUNS: Final = f"SELECT {RUN_COLUMNS} FROM run WHERE state IN ('queued','running') ORDER BY run_after, id"
 _RUN: Final = f"SELECT {RUN_COLUMNS} FROM run WHERE id = :id"
 _ADOPT: Final = (
-    "UPDATE run SET owner = :owner, owner_until = :until,"
-    " generation = generation + CASE WHEN owner = :owner THEN 0 ELSE 1 END"
+    "UPDATE run SET generation = generation + CASE WHEN owner = :owner THEN 0 ELSE 1 END,"
+    " owner = :owner, owner_until = :until"
     " WHERE id IN IDS(:ids) AND (owner IS NULL OR owner = :owner OR owner_until < :now)"
 )
 _OWNED: Final = "SELECT id FROM run WHERE id IN IDS(:ids) AND owner = :owner"
@@ -193,11 +193,11 @@ class SqlStore(Filling):
         now = self._database.now()
         values = {"ids": to_json(list(runs)), "owner": owner, "until": now + int(lease * SECOND), "now": now}
 
-        def work(transaction: Transaction) -> list[Row]:
-            transaction.run(_ADOPT, values)
-            return transaction.rows(_OWNED, {"ids": values["ids"], "owner": owner})
+        def work(transaction: Transaction) -> Callable[[], list[Row]]:
+            transaction.send(_ADOPT, [values])
+            return transaction.ask(_OWNED, {"ids": values["ids"], "owner": owner})
 
-        owned = {row[0] for row in self._database.write(work)}
+        owned = {row[0] for row in self._database.write(work)()}
         return [run for run in runs if run in owned]
 
     def asked(self, dag_id: str, run: int = 0) -> Asked | None:

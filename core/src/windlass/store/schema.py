@@ -28,11 +28,12 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 from sqlalchemy.types import TypeEngine
 
+from windlass.store import schema_mysql as _its_spelling  # noqa: F401 - registers itself
 from windlass.store.revision import FIRST_ROWS, HEAD
 
 metadata: Final = MetaData(
@@ -546,11 +547,19 @@ idempotency = Table(
 
 
 #: The kinds of database that the core has a script for.
-DIALECTS: Final[dict[str, type[Dialect]]] = {"postgresql": postgresql.dialect, "sqlite": sqlite.dialect}
+DIALECTS: Final[dict[str, type[Dialect]]] = {
+    "mysql": mysql.dialect,
+    "postgresql": postgresql.dialect,
+    "sqlite": sqlite.dialect,
+}
 
 
 def script(name: str) -> str:
-    """Return what ``ddl/<name>.sql`` must hold: all tables, the stamp of the revision and the first rows."""
+    """Return what ``ddl/<name>.sql`` must hold: all tables, the first rows and the stamp of the revision.
+
+    Alembic's table comes first and its row last, so that a schema whose making was interrupted shows it where each
+    statement commits by itself.
+    """
     dialect = DIALECTS[name]()
     elements: list[ExecutableDDLElement] = []
     for table in metadata.sorted_tables:
@@ -559,10 +568,11 @@ def script(name: str) -> str:
     statements = [
         str(element.compile(dialect=dialect)).strip().replace(" \n", "\n").replace("\t", "    ") for element in elements
     ]
-    statements += [
-        "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)",
-        f"INSERT INTO alembic_version (version_num) VALUES ('{HEAD}')",
+    statements = [
+        "CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)",
+        *statements,
         FIRST_ROWS,
+        f"INSERT INTO alembic_version (version_num) VALUES ('{HEAD}')",
     ]
     return "".join(f"{statement};\n" for statement in statements)
 

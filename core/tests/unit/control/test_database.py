@@ -14,6 +14,7 @@ from windlass.control.database import shown
         ("postgresql://ada:s3cret@h:5432/flows", "postgresql://ada:***@h:5432/flows"),
         ("postgresql://ada:p%40ss@h/flows?sslmode=require", "postgresql://ada:***@h/flows?sslmode=require"),
         ("postgresql://ada@h/flows?password=s3cret&port=1", "postgresql://ada@h/flows?password=***&port=1"),
+        ("mysql://ada:s3cret@h/flows?ssl_key_password=s3cret", "mysql://ada:***@h/flows?ssl_key_password=***"),
         ("postgresql:///flows?host=/run/pg&password=s3cret", "postgresql:///flows?host=/run/pg&password=***"),
     ],
 )

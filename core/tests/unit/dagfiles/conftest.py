@@ -16,7 +16,7 @@ from windlass.dagfiles import DagFiles, LocalBundle
 from windlass.protocol.parsing import ParseRequest, ParseResult
 from windlass.secrets.resolver import open_resolver
 from windlass.spec import DagSpec, TaskSpec, encode_spec
-from windlass.store.store import Store
+from windlass_testing.stores import new_store
 
 
 class ScriptedParser:
@@ -94,7 +94,7 @@ def spec(dag_id: str, text: str = "") -> bytes:
 
 
 class World:
-    """A folder, a store in memory and a scripted parser; :meth:`restart` begins anew on the same disk and store."""
+    """A folder, a store and a scripted parser; :meth:`restart` begins anew on the same disk and store."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -102,7 +102,7 @@ class World:
         self.root.mkdir()
         # In the past, so that no file counts as at rest: each is read at every look, however fast a test writes.
         self.clock = VirtualClock(datetime(2024, 1, 1, tzinfo=UTC))
-        self.store = Store.memory(self.clock, SeededRng(1))
+        self.store = new_store(self.clock, SeededRng(1))
         self.settings = Settings.load(environ={"WINDLASS_HOME": str(home)}, cwd=home).replace(
             {("core", "dags_folder"): self.root}
         )

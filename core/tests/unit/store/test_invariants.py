@@ -17,6 +17,7 @@ from windlass.store import Store, invariant_violations, reset
 from windlass.store.database import Transaction
 from windlass.store.invariants import INVARIANTS
 from windlass_testing.hand_driven import HandDriven, result
+from windlass_testing.stores import URL_FIXTURES
 
 _BACKFILL = (
     "INSERT INTO backfill (id, dag_id, from_date, to_date, conf, created_by, created_at, dealt, intervals)"
@@ -142,19 +143,29 @@ def keyless(busy: HandDriven, kind: str, request: pytest.FixtureRequest) -> Iter
         rebuild_without_keys(busy.store)
         yield busy.store
         return
-    for sql in busy.store.db.rows(_DROPS):
+    for sql in busy.store.db.rows(_DROPS[kind]):
         busy.store.db.write(partial(Transaction.run, sql=sql[0]))
     yield busy.store
-    reset(request.getfixturevalue("postgres_url"))
+    reset(request.getfixturevalue(URL_FIXTURES[kind]))
 
 
-_DROPS = """
+_DROPS_POSTGRESQL = """
 SELECT format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname) FROM (SELECT * FROM pg_constraint
   WHERE connamespace = current_schema()::regnamespace AND contype IN ('f', 'p', 'u') ORDER BY contype) AS keys
 UNION ALL SELECT format('DROP INDEX %s', indexrelid::regclass) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
   WHERE c.relnamespace = current_schema()::regnamespace AND indisunique
   AND NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conindid = indexrelid)
 """
+# A column that counts by itself must be a key.
+_DROPS_MYSQL = """
+SELECT CONCAT('ALTER TABLE "', table_name, '" DROP FOREIGN KEY ', constraint_name) AS sql_text
+  FROM information_schema.referential_constraints WHERE constraint_schema = DATABASE()
+UNION ALL SELECT DISTINCT CONCAT('ALTER TABLE "', s.table_name, '" DROP INDEX "', s.index_name, '"')
+  FROM information_schema.statistics s WHERE s.table_schema = DATABASE() AND s.non_unique = 0
+  AND (s.index_name <> 'PRIMARY' OR NOT EXISTS (SELECT 1 FROM information_schema.columns c
+    WHERE c.table_schema = DATABASE() AND c.table_name = s.table_name AND c.extra LIKE '%auto_increment%'))
+"""
+_DROPS = {"postgresql": _DROPS_POSTGRESQL, "mariadb": _DROPS_MYSQL}
 
 
 def rebuild_without_keys(store: Store) -> None:

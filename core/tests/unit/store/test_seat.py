@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -11,6 +12,7 @@ from windlass.app.clocks import SystemRng
 from windlass.errors import AlreadyRunning
 from windlass.store import Store, open_store, seat
 from windlass.store.seat import Seat
+from windlass_testing.stores import URL_FIXTURES
 
 
 @pytest.fixture
@@ -29,14 +31,15 @@ def seat_of(store: Store) -> Seat:
     return Seat(store.db.dialect, store.jobs)
 
 
-@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+@pytest.mark.sqlite_only("a database of one host has no seats")
 def test_a_database_of_one_host_has_no_seats(opened: Store) -> None:
     first, second = seat_of(opened), seat_of(opened)  # the home's lock admits one scheduler
     first.keep()
     second.leave()
 
 
-@pytest.mark.parametrize("kind", [pytest.param("postgresql", marks=pytest.mark.services)], indirect=True)
+@pytest.mark.services
+@pytest.mark.parametrize("kind", URL_FIXTURES, indirect=True)
 class TestSeatOfADatabaseThatHostsShare:
     def test_the_second_is_refused_by_the_name_of_the_first_until_that_leaves(self, opened: Store) -> None:
         opened.jobs.start("scheduler", "elsewhere", 4711)
@@ -65,8 +68,15 @@ class TestSeatOfADatabaseThatHostsShare:
 
     @staticmethod
     def end_session(store: Store) -> None:
-        ended = store.db.rows(
-            "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND granted"
-            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-        )
-        assert ended == [(True,)]
+        if store.db.dialect.name == "postgresql":
+            ended = store.db.rows(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+                " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            )
+            assert ended == [(True,)]
+            return
+        holder = "IS_USED_LOCK(CONCAT('windlass seat ', SHA1(CONCAT(DATABASE(), ' scheduler'))))"
+        [(session,)] = store.db.rows(f"SELECT {holder}")
+        store.db.write(lambda transaction: transaction.run(f"KILL {session}"))
+        while store.db.rows(f"SELECT {holder}") == [(session,)]:
+            time.sleep(0.01)

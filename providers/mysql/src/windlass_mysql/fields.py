@@ -33,6 +33,7 @@ DRIVER: Final[dict[str, type[Any]]] = {
 OWN: Final = ("cursor",)
 #: Seconds to wait for a connection unless the connection says otherwise.
 CONNECT_TIMEOUT: Final = 10
+_WORDS: Final = {bool: "true or false", int: "a whole number", str: "a text"}
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 
 
@@ -56,16 +57,29 @@ def arguments(connection: Connection, database: str | None) -> dict[str, Any]:
     }
     for name, kind in DRIVER.items():
         if (value := extra.get(name)) not in (None, ""):
-            given[name] = _typed(connection.conn_id, name, value, kind)
-    if given.pop("ssl_disabled", False):
-        given = {name: value for name, value in given.items() if not name.startswith("ssl_")} | {"ssl_disabled": True}
-    elif given.get("ssl_ca") and "ssl_verify_cert" not in given:
+            try:
+                given[name] = typed(value, kind)
+            except ValueError as error:
+                raise ConfigError(f"connection {connection.conn_id!r}: {name} of its extra must be {error}") from None
+    return {name: value for name, value in with_tls(given).items() if value is not None}
+
+
+def with_tls(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments with what follows from those that begin with ``ssl_``."""
+    if given.get("ssl_disabled"):
+        return {name: value for name, value in given.items() if name == "ssl_disabled" or not name.startswith("ssl_")}
+    given = {name: value for name, value in given.items() if name != "ssl_disabled"}
+    if given.get("ssl_ca") and "ssl_verify_cert" not in given:
         # Who names an authority wants to know who answers; PyMySQL alone would only encrypt.
         given["ssl_verify_cert"] = True
-    return {name: value for name, value in given.items() if value is not None}
+    return given
 
 
-def _typed(conn_id: str, name: str, value: Any, kind: type[Any]) -> Any:  # noqa: ANN401 - JSON data
+def typed(value: Any, kind: type[Any]) -> Any:  # noqa: ANN401 - JSON data
+    """Return a value as what its field is.
+
+    :raises ValueError: if it is none; what it must be.
+    """
     text = str(value)
     if kind is bool and text.lower() in _TRUE | _FALSE:
         return text.lower() in _TRUE
@@ -73,5 +87,4 @@ def _typed(conn_id: str, name: str, value: Any, kind: type[Any]) -> Any:  # noqa
         return int(text)
     if kind is str and isinstance(value, str):
         return value
-    words = {bool: "true or false", int: "a whole number", str: "a text"}
-    raise ConfigError(f"connection {conn_id!r}: {name} of its extra must be {words[kind]}")
+    raise ValueError(_WORDS[kind])

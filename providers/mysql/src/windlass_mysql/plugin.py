@@ -45,4 +45,8 @@ def windlass_provider() -> Provider:
             ConnectionType(conn_type="mysql", label="MySQL", hook="windlass_mysql.hook:MySqlHook", fields=_FIELDS),
         ),
         hooks={"MySqlHook": "windlass_mysql.hook:MySqlHook"},
+        database_drivers={
+            "mariadb": "windlass_mysql.driver:MySqlDialect",
+            "mysql": "windlass_mysql.driver:MySqlDialect",
+        },
     )

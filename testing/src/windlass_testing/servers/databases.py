@@ -43,19 +43,35 @@ class Product(NamedTuple):
 
 
 @contextmanager
-def empty_database(product: Product) -> Iterator[str]:
-    """Yield the URL of an empty database, found or started as the package says, and drop it afterwards.
+def empty_database(product: Product, server: str | None = None) -> Iterator[str]:
+    """Yield the URL of an empty database on ``server``, by default of :func:`address`; drop it afterwards.
 
     :raises ServerMissing: if there is no server.
     """
     with ExitStack() as stack:
-        server = _given(product) or stack.enter_context(product.private()).url
-        name = f"windlass_{uuid4().hex[:12]}"
-        product.execute(server, product.create.format(name=name))
+        server = server or stack.enter_context(address(product))
+        url = new_database(product, server)
         try:
-            yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+            yield url
         finally:
-            product.execute(server, product.drop.format(name=name))
+            product.execute(server, product.drop.format(name=urlsplit(url).path[1:]))
+
+
+def new_database(product: Product, server: str) -> str:
+    """Make an empty database on a server and return its URL."""
+    name = f"windlass_{uuid4().hex[:12]}"
+    product.execute(server, product.create.format(name=name))
+    return urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+
+
+@contextmanager
+def address(product: Product) -> Iterator[str]:
+    """Yield the URL of a server, found or started as the package says.
+
+    :raises ServerMissing: if there is none.
+    """
+    with ExitStack() as stack:
+        yield _given(product) or stack.enter_context(product.private()).url
 
 
 def _given(product: Product) -> str | None:

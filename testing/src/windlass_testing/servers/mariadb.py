@@ -8,10 +8,11 @@ import signal
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
 from windlass_testing.servers.certificates import write_certificate
-from windlass_testing.servers.databases import Product, empty_database
+from windlass_testing.servers.databases import Product, address, empty_database, new_database
 from windlass_testing.servers.process import ServerMissing, ServerProcess
 
 _PORT = 3306
@@ -86,9 +87,13 @@ class MysqlServer:
             self._server, "--no-defaults", f"--datadir={self._data}", f"--bind-address={self.host}",
             f"--port={self.port}", f"--socket={folder}/socket", f"--pid-file={folder}/pid",
             f"--init-file={folder}/init.sql", f"--ssl-cert={self.certificate}", f"--ssl-key={folder}/server.key",
-            "--local-infile=1", "--skip-log-bin", "--innodb-flush-log-at-trx-commit=0", *self._as,
+            "--local-infile=1", "--skip-log-bin", "--innodb-flush-log-at-trx-commit=2", *self._as,
         ]  # fmt: skip
         self._process.start(command, None, lambda: _execute(self.url, "SELECT 1"))
+
+    def new_database(self) -> str:
+        """Make an empty database and return its URL."""
+        return new_database(PRODUCT, self.url)
 
     def stop(self) -> None:
         """End it at once, as a crash would, with every connection to it."""
@@ -119,20 +124,29 @@ def private_mysql() -> Iterator[MysqlServer]:
         server.close()
 
 
-def mysql() -> AbstractContextManager[str]:
-    """Yield the URL of an empty database, found or started as the package says, and drop it afterwards.
+PRODUCT: Final = Product(
+    variable="WINDLASS_TEST_MYSQL_URL",
+    local=f"mysql://root@127.0.0.1:{_PORT}/",
+    driver="pymysql",
+    without_driver="tests on MySQL need its driver: `pip install pymysql`",
+    execute=_execute,
+    create="CREATE DATABASE `{name}` CHARACTER SET utf8mb4",
+    drop="DROP DATABASE `{name}`",
+    private=private_mysql,
+)
+
+
+def mysql(server: str | None = None) -> AbstractContextManager[str]:
+    """Yield the URL of an empty database on ``server``, by default of :func:`mysql_address`; drop it afterwards.
 
     :raises ServerMissing: if there is no server.
     """
-    return empty_database(
-        Product(
-            variable="WINDLASS_TEST_MYSQL_URL",
-            local=f"mysql://root@127.0.0.1:{_PORT}/",
-            driver="pymysql",
-            without_driver="tests on MySQL need its driver: `pip install pymysql`",
-            execute=_execute,
-            create="CREATE DATABASE `{name}` CHARACTER SET utf8mb4",
-            drop="DROP DATABASE `{name}`",
-            private=private_mysql,
-        )
-    )
+    return empty_database(PRODUCT, server)
+
+
+def mysql_address() -> AbstractContextManager[str]:
+    """Yield the URL of a server, found or started as the package says.
+
+    :raises ServerMissing: if there is none.
+    """
+    return address(PRODUCT)

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 from windlass_testing.servers.certificates import write_certificate
-from windlass_testing.servers.databases import Product, empty_database
+from windlass_testing.servers.databases import Product, address, empty_database, new_database
 from windlass_testing.servers.process import ServerMissing, ServerProcess
 
 _PORT = 5432
@@ -83,6 +83,10 @@ class PostgresServer:
         command: list[str | Path] = [self._programs / "postgres", "-D", self._data, *options]
         process.start(command, process.user, lambda: _execute(self.url, "SELECT 1"))
 
+    def new_database(self) -> str:
+        """Make an empty database and return its URL."""
+        return new_database(PRODUCT, self.url)
+
     def stop(self) -> None:
         """End it at once, as a crash would, with every connection to it."""
         self._process.stop(signal.SIGQUIT)
@@ -128,20 +132,29 @@ def _programs() -> list[Path]:
     return [path for path in found if (path / "initdb").exists()]
 
 
-def postgres() -> AbstractContextManager[str]:
-    """Yield the URL of an empty database, found or started as the package says, and drop it afterwards.
+PRODUCT: Final = Product(
+    variable="WINDLASS_TEST_POSTGRES_URL",
+    local=f"postgresql://postgres@127.0.0.1:{_PORT}/postgres",
+    driver="psycopg",
+    without_driver="tests on PostgreSQL need its driver: `pip install 'psycopg[binary]'`",
+    execute=_execute,
+    create='CREATE DATABASE "{name}"',
+    drop='DROP DATABASE "{name}" WITH (FORCE)',
+    private=private_postgres,
+)
+
+
+def postgres(server: str | None = None) -> AbstractContextManager[str]:
+    """Yield the URL of an empty database on ``server``, by default of :func:`postgres_address`; drop it afterwards.
 
     :raises ServerMissing: if there is no server.
     """
-    return empty_database(
-        Product(
-            variable="WINDLASS_TEST_POSTGRES_URL",
-            local=f"postgresql://postgres@127.0.0.1:{_PORT}/postgres",
-            driver="psycopg",
-            without_driver="tests on PostgreSQL need its driver: `pip install 'psycopg[binary]'`",
-            execute=_execute,
-            create='CREATE DATABASE "{name}"',
-            drop='DROP DATABASE "{name}" WITH (FORCE)',
-            private=private_postgres,
-        )
-    )
+    return empty_database(PRODUCT, server)
+
+
+def postgres_address() -> AbstractContextManager[str]:
+    """Yield the URL of a server, found or started as the package says.
+
+    :raises ServerMissing: if there is none.
+    """
+    return address(PRODUCT)

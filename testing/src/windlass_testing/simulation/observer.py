@@ -246,7 +246,7 @@ class Observer:
         self._note_deferral(ti, step)
         if step.before == "running" and old is not None:
             self._check_end(old, ti, step, what)
-        elif step.before == "queued" and step.actor == Who.REAPER and self.nothing_gets_lost:
+        elif step.op_id.startswith("unqueue:") and self.nothing_gets_lost:
             raise InvariantBroken("10 queued", f"{what}, though only supervisors were started again")
         elif step.before == "none" and step.actor == Who.SCHEDULER:
             self._check_rule(ti, step, what)

@@ -33,6 +33,7 @@ from windlass.protocol import (
     Defer,
     Finish,
     GetConnection,
+    Mask,
     Query,
     Reschedule,
     TriggerRun,
@@ -43,6 +44,7 @@ from windlass.protocol import (
     XComSet,
     XComValue,
 )
+from windlass.secrets.masking import Masker
 from windlass.states import Actor, RunType, TaskState
 
 #: Answers a connection's fields, or None where it knows none; and the same for the text of a variable.
@@ -66,6 +68,8 @@ class MemoryGateway:
         self._resumptions: dict[int, Resumption] = {}
         #: Variables that tasks have set (None: deleted), in front of the lookup.
         self.variables: dict[str, str | None] = {}
+        #: Hides what :func:`~windlass.hooks.mask_secret` was told, from then on and for all tasks.
+        self.masker = Masker()
 
     def claim(self, claims: Sequence[Claim], supervisor: str) -> list[Claimed | None]:
         """Grant the claims whose epoch and ticket hold."""
@@ -268,6 +272,9 @@ class MemoryGateway:
                 return self._get_connection(conn_id)
             case Variable():
                 return self._variable_verb(verb)
+            case Mask(values=secrets):
+                self.masker.add(*secrets)
+                return None
             case XComSet(key=key, value=value):
                 self._store.xcoms.setdefault(task.id, {})[key] = value
                 return None

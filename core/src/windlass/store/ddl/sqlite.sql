@@ -1,3 +1,4 @@
+CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY);
 CREATE TABLE asset (
     id INTEGER NOT NULL,
     uri VARCHAR(250) NOT NULL,
@@ -374,6 +375,5 @@ CREATE TABLE xcom (
     CONSTRAINT fk_xcom_ti_id FOREIGN KEY(ti_id) REFERENCES ti (id) ON DELETE CASCADE
 );
 CREATE INDEX ix_xcom_artifact ON xcom (artifact);
-CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY);
-INSERT INTO alembic_version (version_num) VALUES ('0006');
 INSERT INTO pool (name, slots, description, include_deferred) VALUES ('default_pool', 128, 'Every task that names no other pool', 0);
+INSERT INTO alembic_version (version_num) VALUES ('0006');

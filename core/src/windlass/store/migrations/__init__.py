@@ -15,8 +15,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
+from windlass.errors import StoreBusy
 from windlass.store.dialect import dialect_of
 from windlass.store.migrating import SCHEMA
+from windlass.store.transaction import STAYED_LOCKED
 
 
 def upgrade(url: str, revision: str = "head") -> None:
@@ -45,7 +47,7 @@ def _connected(url: str) -> Iterator[Config]:
     dialect = dialect_of(url)
     engine = create_engine(dialect.engine_url, poolclass=NullPool, **dialect.engine_options())
     with engine.begin() as connection:
-        if dialect.exclusion is not None:
-            connection.execute(text(dialect.exclusion), {"name": SCHEMA})
+        if dialect.exclusion is not None and connection.scalar(text(dialect.exclusion), {"name": SCHEMA}) == 0:
+            raise StoreBusy(STAYED_LOCKED)
         config.attributes["connection"] = connection
         yield config

@@ -15,7 +15,7 @@ import pytest
 
 from windlass_testing.databases import emptied
 from windlass_testing.live import LiveInstallation
-from windlass_testing.servers import PostgresServer
+from windlass_testing.stores import URL_FIXTURES, emptied_url
 
 pytestmark = [pytest.mark.processes, pytest.mark.services, pytest.mark.timeout(180)]
 
@@ -42,10 +42,18 @@ with DAG("slow", schedule=None, is_paused_upon_creation=False):
 EVERYTHING_ONCE = [[word, f"t{number}"] for number in range(4) for word in ("start", "end")]
 
 
+@pytest.fixture(params=URL_FIXTURES)
+def kind(request: pytest.FixtureRequest) -> str:
+    """The kind of database."""
+    return str(request.param)
+
+
 @pytest.fixture
-def homes(tmp_path: Path, postgres_url: str) -> Iterator[tuple[LiveInstallation, LiveInstallation]]:
+def homes(
+    tmp_path: Path, kind: str, request: pytest.FixtureRequest
+) -> Iterator[tuple[LiveInstallation, LiveInstallation]]:
     """Two homes, as on two hosts that have the same DAG folder, over one database."""
-    url = emptied(postgres_url)
+    url = emptied_url(kind, request)
     first, second = (LiveInstallation(tmp_path, database=url, home=name) for name in ("one", "two"))
     second.environ["WINDLASS__CORE__DAGS_FOLDER"] = str(first.dags)
     yield first, second
@@ -78,19 +86,20 @@ def test_the_seat_of_a_killed_scheduler_is_free_at_once(homes: tuple[LiveInstall
 
 
 def test_a_database_that_crashes_and_comes_back_costs_no_task_and_runs_none_twice(
-    tmp_path: Path, postgres_server: PostgresServer
+    tmp_path: Path, kind: str, request: pytest.FixtureRequest
 ) -> None:
-    installation = LiveInstallation(tmp_path, database=emptied(postgres_server.url))
+    server = request.getfixturevalue({"postgresql": "postgres_server", "mariadb": "mysql_server"}[kind])
+    installation = LiveInstallation(tmp_path, database=emptied(server.new_database()))
     try:
         installation.write("slow.py", SLOW)
         installation.start()
         installation.wait_for_dag("slow")
         run_id = installation.trigger("slow")
         installation.wait(lambda: ["start", "t1"] in installation.ledger(), "the start of t1")
-        postgres_server.stop()
+        server.stop()
         installation.wait(lambda: ["end", "t1"] in installation.ledger(), "the end of t1 without a database")
         time.sleep(1.5)  # long enough for everybody to notice
-        postgres_server.start()
+        server.start()
         run = installation.wait_for_run("slow", run_id)
         assert run["state"] == "success"
         assert {task["try_number"] for task in run["tasks"]} == {1}
