@@ -23,25 +23,29 @@ CHUNKS = 20
 FIRST = 1000
 #: Where to look first for bugs that few seeds notice; a seed that has lost its point costs only time.
 NOTICES = {
-    "any-lease-answers": 541,
+    "any-lease-answers": 327,
     "any-place": 2781,
+    "any-ticket-asks": 205,
     "cancelled-goes-on": 763,
     "consume-unseen": 964,
     "count-while-paused": 1003,
-    "dead-host": 99,
+    "credulous-pages": 52,
+    "dead-host": 128,
     "event-forgotten": 616,
-    "ignore-generation": 915,
-    "keep-postponed": 67,
+    "event-of-another-wait": 42,
+    "ignore-generation": 69,
+    "keep-counters": 38,
+    "keep-postponed": 93,
     "lapse-unnoticed": 85,
     "lose-the-place": 126,
-    "no-resubmission": 781,
+    "no-resubmission": 573,
     "no-second-look": 2412,
-    "overruled-too-early": 1452,
-    "overtaken": 599,
-    "recover-all": 349,
+    "overruled-too-early": 146,
+    "overtaken": 626,
+    "recover-all": 969,
     "stays-completed": 140,
     "unlearn-expansion": 2058,
-    "waits-left-behind": 74,
+    "waits-left-behind": 265,
 }
 
 

@@ -33,6 +33,7 @@ _AWS = ConnectionType(
         ConnectionField(name="role_arn", description="A role to assume; its credentials renew themselves."),
         ConnectionField(
             name="assume_role_method",
+            description="How the role is assumed: with keys, or with a token of a web identity.",
             choices=("assume_role", "assume_role_with_web_identity"),
             default="assume_role",
         ),

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from windlass.errors import TaskFailed
 from windlass.operators import Context
 from windlass.sensors import BaseSensorOperator
-
-if TYPE_CHECKING:
-    from windlass_kubernetes.hook import KubernetesHook
+from windlass_kubernetes.base_operator import KubernetesBaseOperator
 
 Json = dict[str, Any]
 
 
-class _ObjectSensor(BaseSensorOperator):
+class _ObjectSensor(KubernetesBaseOperator, BaseSensorOperator):
     """Waits until an object is done. One that is not there yet is waited for; one that failed fails the task."""
 
     template_fields: Sequence[str] = ("name", "namespace", "kubernetes_conn_id", "cluster_context", "config_file")
@@ -28,10 +25,6 @@ class _ObjectSensor(BaseSensorOperator):
         *,
         name: str,
         namespace: str | None = None,
-        kubernetes_conn_id: str | None = "kubernetes_default",
-        in_cluster: bool | None = None,
-        cluster_context: str | None = None,
-        config_file: str | None = None,
         deferrable: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -40,33 +33,13 @@ class _ObjectSensor(BaseSensorOperator):
         Args:
             name: of the object.
             namespace: by default the connection's.
-            kubernetes_conn_id: the connection.
-            in_cluster: use the service account of the pod around the task.
-            cluster_context: the context in the kubeconfig.
-            config_file: path of a kubeconfig.
             deferrable: let a trigger look every ``poke_interval`` seconds.
-            **kwargs: see BaseSensorOperator.
+            **kwargs: see KubernetesBaseOperator and BaseSensorOperator.
         """
         super().__init__(**kwargs)
         self.name = name
         self.namespace = namespace
-        self.kubernetes_conn_id = kubernetes_conn_id or "kubernetes_default"
-        self.in_cluster = in_cluster
-        self.cluster_context = cluster_context
-        self.config_file = config_file
         self.deferrable = deferrable
-
-    @cached_property
-    def hook(self) -> KubernetesHook:
-        """The hook; made in the task's process."""
-        from windlass_kubernetes.hook import KubernetesHook
-
-        return KubernetesHook(
-            self.kubernetes_conn_id,
-            config_file=self.config_file,
-            cluster_context=self.cluster_context,
-            in_cluster=self.in_cluster,
-        )
 
     def poke(self, context: Context) -> bool:
         """Look at the object.
@@ -94,8 +67,7 @@ class _ObjectSensor(BaseSensorOperator):
             trigger = KubernetesObjectTrigger(
                 api_version=self._api_version, kind=self._kind, name=self.name,
                 namespace=self.namespace or self.hook.get_namespace(), must_exist=False,
-                poll_interval=self.poke_interval, kubernetes_conn_id=self.kubernetes_conn_id,
-                cluster_context=self.cluster_context, config_file=self.config_file, in_cluster=self.in_cluster,
+                poll_interval=self.poke_interval, **self.cluster_arguments,
             )  # fmt: skip
             self.defer_to(trigger)
         return None if self.deferrable else super().execute(context)

@@ -23,7 +23,9 @@ _FIELDS = (
     ),
     ConnectionField(name="auth_mount_point", description="Of the method below auth/; by default its own name."),
     ConnectionField(name="mount_point", description="Of the KV engine, if not as schema."),
-    ConnectionField(name="kv_engine_version", choices=("1", "2"), default="2"),
+    ConnectionField(
+        name="kv_engine_version", description="The version of the KV secrets engine.", choices=("1", "2"), default="2"
+    ),
     ConnectionField(name="role_id", description="For approle, if not as login."),
     ConnectionField(name="kubernetes_role", description="For kubernetes."),
     ConnectionField(name="kubernetes_jwt_path", description="A file with the token of the service account."),

@@ -125,6 +125,8 @@ def _field_complaints(entry: ConnectionType, field: ConnectionField, not_secret:
         yield f"its default {field.default!r} is none of its choices"
     if field.required and field.default is not None:
         yield "it is required, so its default says nothing; remove one"
+    if field.name not in STANDARD and not (field.label or field.description):
+        yield "nothing says what it is for; give it a label or a description"
     if is_sensitive(field.name) and not field.secret and field.name not in not_secret:
         yield "it sounds like a secret; declare it with secret=True, or name it in not_secret of the test"
     if field.secret:

@@ -168,6 +168,11 @@ class TestHasADefaultOfTheWrongType(Kit):
     distribution = provider("defaults", (PLUGIN, "default=80", 'default="80"'))
 
 
+class TestHasAFieldThatNobodyExplains(Kit):
+    breaks = {"test_its_connection_types_are_sound"}
+    distribution = provider("bare", (PLUGIN, 'label="Tone", ', ""))
+
+
 class TestHasTheHookOfAnotherConnectionType(Kit):
     breaks = {"test_its_connection_types_are_sound"}
     distribution = provider("hooked", ("hook.py", 'conn_type = "hooked"', 'conn_type = "other"'))

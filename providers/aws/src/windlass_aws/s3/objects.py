@@ -4,16 +4,14 @@
 from __future__ import annotations
 
 import codecs
-import fnmatch
 import io
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, BinaryIO, Final
 
 from windlass.errors import UsageError
 from windlass_aws.failures import AwsNotFound, explained
-from windlass_aws.s3.address import get_s3_bucket_key, literal_prefix, url
+from windlass_aws.s3.address import get_s3_bucket_key, url
 from windlass_aws.s3.listing import S3Listing
 
 #: The most keys of one request to delete.
@@ -147,9 +145,7 @@ class S3Objects(S3Listing):
     def get_wildcard_key(self, wildcard_key: str, bucket_name: str | None = None, delimiter: str = "") -> Any:
         """Return boto's resource of the first object whose key matches a pattern, None if there is none."""
         bucket, pattern = self._address(wildcard_key, bucket_name)
-        matches = re.compile(fnmatch.translate(pattern))
-        keys = self.iter_keys(bucket, literal_prefix(pattern), delimiter)
-        found = next((key for key in keys if matches.match(key)), None)
+        found = next(self.iter_keys(bucket, pattern, delimiter, apply_wildcard=True), None)
         return None if found is None else self.get_key(found, bucket)
 
     def copy_object(

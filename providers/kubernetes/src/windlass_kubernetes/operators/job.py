@@ -4,15 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from windlass.errors import AuthoringError, TaskFailed
 from windlass.operators import BaseOperator, Context
+from windlass_kubernetes.base_operator import KubernetesBaseOperator
 from windlass_kubernetes.operators.pod import KubernetesPodOperator
-
-if TYPE_CHECKING:
-    from windlass_kubernetes.hook import KubernetesHook
 
 Json = dict[str, Any]
 
@@ -165,8 +162,7 @@ class KubernetesJobOperator(KubernetesPodOperator):
 
         trigger = KubernetesObjectTrigger(
             api_version="batch/v1", kind="Job", name=name, namespace=namespace, poll_interval=self.job_poll_interval,
-            kubernetes_conn_id=self.kubernetes_conn_id, cluster_context=self.cluster_context,
-            config_file=self.config_file, in_cluster=self.in_cluster,
+            **self.cluster_arguments,
         )  # fmt: skip
         kwargs = {"job_name": name, "namespace": namespace}
         self.defer(trigger=trigger, method_name="execute_complete", kwargs=kwargs, timeout=self.execution_timeout)
@@ -220,7 +216,7 @@ class KubernetesJobOperator(KubernetesPodOperator):
             raise
 
 
-class _OneJobOperator(BaseOperator):
+class _OneJobOperator(KubernetesBaseOperator):
     """What the operators on a job by its name have in common."""
 
     template_fields: Sequence[str] = ("name", "namespace", "kubernetes_conn_id", "cluster_context", "config_file")
@@ -230,31 +226,11 @@ class _OneJobOperator(BaseOperator):
         *,
         name: str,
         namespace: str | None = None,
-        kubernetes_conn_id: str | None = "kubernetes_default",
-        in_cluster: bool | None = None,
-        cluster_context: str | None = None,
-        config_file: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.name = name
         self.namespace = namespace
-        self.kubernetes_conn_id = kubernetes_conn_id or "kubernetes_default"
-        self.in_cluster = in_cluster
-        self.cluster_context = cluster_context
-        self.config_file = config_file
-
-    @cached_property
-    def hook(self) -> KubernetesHook:
-        """The hook; made in the task's process."""
-        from windlass_kubernetes.hook import KubernetesHook
-
-        return KubernetesHook(
-            self.kubernetes_conn_id,
-            config_file=self.config_file,
-            cluster_context=self.cluster_context,
-            in_cluster=self.in_cluster,
-        )
 
 
 class KubernetesDeleteJobOperator(_OneJobOperator):

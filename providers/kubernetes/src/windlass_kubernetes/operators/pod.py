@@ -5,14 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from windlass.errors import AuthoringError, TaskDeferralTimeout, TaskFailed, TaskSkipped, XComError
-from windlass.operators import BaseOperator, Context
+from windlass.operators import Context
+from windlass_kubernetes.base_operator import KubernetesBaseOperator
 
 if TYPE_CHECKING:
-    from windlass_kubernetes.hook import KubernetesHook
     from windlass_kubernetes.pod_manager import PodManager
 
 Json = dict[str, Any]
@@ -20,7 +19,7 @@ Json = dict[str, Any]
 ON_FINISH_ACTIONS = ("delete_pod", "delete_succeeded_pod", "keep_pod")
 
 
-class KubernetesPodOperator(BaseOperator):
+class KubernetesPodOperator(KubernetesBaseOperator):
     """Run a container in a pod of its own, and follow it to its end.
 
     A pod belongs to its task instance by its labels. An attempt that finds one which an earlier attempt has left
@@ -100,13 +99,15 @@ class KubernetesPodOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         """Declare the task; the docs of the provider explain each argument, which are Airflow's."""
-        super().__init__(do_xcom_push=do_xcom_push, **kwargs)
+        super().__init__(
+            kubernetes_conn_id=kubernetes_conn_id, in_cluster=in_cluster, cluster_context=cluster_context,
+            config_file=config_file, do_xcom_push=do_xcom_push, **kwargs,
+        )  # fmt: skip
         if on_finish_action not in ON_FINISH_ACTIONS:
             choices = ", ".join(ON_FINISH_ACTIONS)
             raise AuthoringError(
                 f"task {self.task_id!r}: on_finish_action {on_finish_action!r} is not one of {choices}"
             )
-        self.kubernetes_conn_id = kubernetes_conn_id or "kubernetes_default"
         self.namespace = namespace
         self.image = image
         self.name = name
@@ -116,7 +117,6 @@ class KubernetesPodOperator(BaseOperator):
         self.ports, self.volume_mounts, self.volumes = ports, volume_mounts, volumes
         self.env_vars, self.env_from = env_vars, env_from
         self.secrets, self.configmaps = secrets, configmaps
-        self.in_cluster, self.cluster_context, self.config_file = in_cluster, cluster_context, config_file
         self.labels, self.annotations = labels, annotations
         self.reattach_on_restart = reattach_on_restart
         self.startup_timeout_seconds = startup_timeout_seconds
@@ -158,18 +158,6 @@ class KubernetesPodOperator(BaseOperator):
         self._answers_for: tuple[str, str] | None = None
 
     # --- What it is made of ---------------------------------------------------------------------------------------
-
-    @cached_property
-    def hook(self) -> KubernetesHook:
-        """The hook; made in the task's process."""
-        from windlass_kubernetes.hook import KubernetesHook
-
-        return KubernetesHook(
-            self.kubernetes_conn_id,
-            config_file=self.config_file,
-            cluster_context=self.cluster_context,
-            in_cluster=self.in_cluster,
-        )
 
     def build_pod_request_obj(self, context: Context) -> Json:
         """Return the manifest of the pod as it is sent: what the arguments say, with name, namespace and labels."""
@@ -317,10 +305,7 @@ class KubernetesPodOperator(BaseOperator):
             schedule_timeout=self.schedule_timeout_seconds,
             poll_interval=self.poll_interval,
             logging_interval=self.logging_interval if self.get_logs else None,
-            kubernetes_conn_id=self.kubernetes_conn_id,
-            cluster_context=self.cluster_context,
-            config_file=self.config_file,
-            in_cluster=self.in_cluster,
+            **self.cluster_arguments,
         )
         kwargs = {"pod_name": meta["name"], "namespace": meta["namespace"], "cursor": cursor, "began": began}
         limit = self.execution_timeout

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from windlass.errors import AuthoringError, TaskFailed
-from windlass.operators import BaseOperator, Context
-
-if TYPE_CHECKING:
-    from windlass_kubernetes.hook import KubernetesHook
+from windlass.operators import Context
+from windlass_kubernetes.base_operator import KubernetesBaseOperator
 
 Json = dict[str, Any]
 
@@ -18,7 +15,7 @@ Json = dict[str, Any]
 CREATED_BY: Final = "windlass/created-by"
 
 
-class _ResourceOperator(BaseOperator):
+class _ResourceOperator(KubernetesBaseOperator):
     """What the operators on manifests have in common: where the manifests come from."""
 
     template_fields: Sequence[str] = ("yaml_conf", "yaml_conf_file", "namespace", "kubernetes_conn_id", "config_file")
@@ -31,10 +28,6 @@ class _ResourceOperator(BaseOperator):
         yaml_conf: str | Json | Sequence[Json] | None = None,
         yaml_conf_file: str | None = None,
         namespace: str | None = None,
-        kubernetes_conn_id: str | None = "kubernetes_default",
-        in_cluster: bool | None = None,
-        cluster_context: str | None = None,
-        config_file: str | None = None,
         **kwargs: Any,
     ) -> None:
         """Declare the task.
@@ -43,11 +36,7 @@ class _ResourceOperator(BaseOperator):
             yaml_conf: the manifests: YAML with one or several documents, or plain dicts.
             yaml_conf_file: a file with them, on the machine that runs the task.
             namespace: for manifests that name none; by default the connection's.
-            kubernetes_conn_id: the connection.
-            in_cluster: use the service account of the pod around the task.
-            cluster_context: the context in the kubeconfig.
-            config_file: path of a kubeconfig.
-            **kwargs: see BaseOperator.
+            **kwargs: see KubernetesBaseOperator.
         """
         super().__init__(**kwargs)
         if (yaml_conf is None) == (yaml_conf_file is None):
@@ -55,22 +44,6 @@ class _ResourceOperator(BaseOperator):
         self.yaml_conf = yaml_conf
         self.yaml_conf_file = yaml_conf_file
         self.namespace = namespace
-        self.kubernetes_conn_id = kubernetes_conn_id or "kubernetes_default"
-        self.in_cluster = in_cluster
-        self.cluster_context = cluster_context
-        self.config_file = config_file
-
-    @cached_property
-    def hook(self) -> KubernetesHook:
-        """The hook; made in the task's process."""
-        from windlass_kubernetes.hook import KubernetesHook
-
-        return KubernetesHook(
-            self.kubernetes_conn_id,
-            config_file=self.config_file,
-            cluster_context=self.cluster_context,
-            in_cluster=self.in_cluster,
-        )
 
     def manifests(self) -> list[Json]:
         """Return the manifests, in order; a List counts as its items.
