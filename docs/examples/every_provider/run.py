@@ -38,9 +38,13 @@ def main() -> None:
             home.start()
             home.wait_for_dag("daily_orders")
             days = ["--from-date", "2026-11-20", "--to-date", "2026-11-21"]
-            print(home.windlass("backfill", "create", "--dag-id", "daily_orders", *days, "--wait"))
+            print(home.windlass("backfill", "create", "--dag-id", "daily_orders", *days))
+            home.wait(lambda: len(home.json("runs", "list", "daily_orders")) == 2, "both runs")
             for run in home.json("runs", "list", "daily_orders"):
+                ended = home.wait_for_run("daily_orders", run["run_id"], patience=300)
                 print(home.windlass("runs", "show", "daily_orders", run["run_id"]))
+                if ended["state"] != "success":
+                    sys.exit(home.logs())
         finally:
             home.close()
         print("the lake:", *there.lake_keys(), sep="\n  ")

@@ -59,7 +59,7 @@ def states(installation: LiveInstallation, run_id: str) -> dict[str, str]:
 def again(installation: LiveInstallation, run_id: str, *which: str) -> None:
     """Clear a run, or some of its tasks, and wait for its end."""
     installation.windlass("tasks", "clear", "daily_orders", "-r", run_id, *which, "-y")
-    installation.wait_for_run("daily_orders", run_id)
+    installation.wait_for_run("daily_orders", run_id, patience=120)
 
 
 @pytest.mark.timeout(300)
@@ -76,7 +76,7 @@ def test_two_days_of_orders_go_through_every_provider_and_can_go_again(
     installation.windlass("backfill", "create", "--dag-id", "daily_orders", *days)
     installation.wait(lambda: len(installation.json("runs", "list", "daily_orders")) == 2, "both runs")
     for run_id in (FIRST, SECOND):
-        installation.wait_for_run("daily_orders", run_id)
+        installation.wait_for_run("daily_orders", run_id, patience=120)
         assert set(states(installation, run_id).values()) == {"success"}, installation.logs()
 
     ada, grace, zoe = (customer for _, _, _, customer, _ in there.warehoused())
