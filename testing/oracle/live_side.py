@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,16 +30,17 @@ from windlass.runtime import codecs
 from windlass.runtime.loader import add_root
 from windlass.store import DatagramBell, open_store
 from windlass_testing.live import LiveInstallation
+from windlass_testing.stores import environ_of
 
 #: Scenarios that would take minutes of real time, or look at the clock.
 _SLOW = ("retry_then_success", "retry_backoff", "run_timeout", "sensor_reschedule", "sensor_timeout", "fail_fast")
 _XCOMS = (
     "SELECT ti.task_id, ti.map_index, xcom.name, xcom.codec, xcom.data FROM xcom JOIN ti ON ti.id = xcom.ti_id"
-    " JOIN run ON run.id = ti.run WHERE run.dag_id = ? AND run.run_id = ? AND xcom.artifact IS NULL"
+    " JOIN run ON run.id = ti.run WHERE run.dag_id = :dag_id AND run.run_id = :run_id AND xcom.artifact IS NULL"
 )
 _RENDERED = (
     "SELECT ti.task_id, ti.map_index, attempt.rendered FROM attempt JOIN ti ON ti.id = attempt.ti_id"
-    " JOIN run ON run.id = ti.run WHERE run.dag_id = ? AND run.run_id = ? AND attempt.rendered IS NOT NULL"
+    " JOIN run ON run.id = ti.run WHERE run.dag_id = :dag_id AND run.run_id = :run_id AND attempt.rendered IS NOT NULL"
     " ORDER BY attempt.epoch"
 )
 
@@ -66,7 +66,7 @@ class LiveOracle:
         add_root(str(DAGS))  # the classes that the DAGs' own XComs are of
         # The files import `portable` and do not mention Windlass.
         self.installation.start(WINDLASS__CORE__DAG_DISCOVERY_SAFE_MODE="false")
-        settings = Settings.load(environ={"WINDLASS_HOME": str(self.installation.home)})
+        settings = Settings.load(environ=environ_of(self.installation.home))
         clock = SystemClock()
         self._bell = DatagramBell(bell_path(settings))
         store = open_store(
@@ -76,6 +76,7 @@ class LiveOracle:
             doorbell=self._bell,
             keys=lambda: fernet_keys(settings),
         )
+        self._store = store
         self._control = Control(store, clock=clock, home=settings.home, logs=settings.logging.base_log_folder)
 
     def answers(self, scenarios: Iterable[Scenario]) -> Iterator[tuple[str, Document]]:
@@ -121,9 +122,9 @@ class LiveOracle:
         return self._control.runs.get(dag_id, run_id)
 
     def _document(self, run: RunRow, *, rendered: bool) -> Document:
-        with sqlite3.connect(self.installation.home / "windlass.db") as database:
-            pushed = database.execute(_XCOMS, (run.dag_id, run.run_id)).fetchall()
-            fields = database.execute(_RENDERED, (run.dag_id, run.run_id)).fetchall() if rendered else []
+        of_run = {"dag_id": run.dag_id, "run_id": run.run_id}
+        pushed = self._store.db.rows(_XCOMS, of_run)
+        fields = self._store.db.rows(_RENDERED, of_run) if rendered else []
         xcoms: dict[str, dict[str, Any]] = {}
         for task_id, map_index, key, codec, data in pushed:
             xcoms.setdefault(label(task_id, map_index), {})[key] = codecs.decode(codec, bytes(data))

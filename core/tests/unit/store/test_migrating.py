@@ -21,7 +21,7 @@ from windlass.store.migrating import open_bare
 from windlass.store.migrations import downgrade, upgrade
 from windlass.store.revision import HEAD
 from windlass.store.schema import DIALECTS, metadata, script
-from windlass_testing.stores import url_of
+from windlass_testing.stores import on_server, url_of
 
 
 def shape(url: str) -> list[tuple[str, ...]]:
@@ -115,7 +115,8 @@ def test_creating_and_opening_a_database_loads_neither_alembic_nor_sqlalchemy(tm
         "from windlass.store import migrate, open_store\n"
         f"migrate({url!r})\n"
         f"store = open_store({url!r}, clock=SystemClock(), rng=SystemRng())\n"
-        "print(sorted({'alembic', 'sqlalchemy', 'cryptography', 'asyncio', 'ssl'} & set(sys.modules)))\n"
+        "print(*({'alembic', 'sqlalchemy', 'cryptography', 'asyncio', 'ssl'} & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.strip() == "[]"
+    of_driver = {"asyncio", "ssl"} if on_server() else set()
+    assert set(done.stdout.split()) <= of_driver

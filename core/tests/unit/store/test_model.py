@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -16,6 +17,9 @@ from windlass.spec import TaskSpec
 from windlass.states import RunState, TaskState
 from windlass_testing.hand_driven import HandDriven, result
 from windlass_testing.stores import new_store
+
+# On a server each of the many statements is a trip.
+pytestmark = pytest.mark.timeout(600)
 
 S = TaskState
 TASKS = st.sampled_from(["a", "b", "c"])
