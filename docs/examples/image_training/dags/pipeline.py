@@ -139,7 +139,7 @@ def deploy(model: str) -> None:
     max_active_runs=1,
     default_args={"retries": 1, "retry_delay": timedelta(hours=1)},
     params={
-        "epochs": Param(5, type="integer", minimum=1),
+        "epochs": Param(8, type="integer", minimum=1),
         "least_accuracy": Param(0.8, type="number", minimum=0, maximum=1),
     },
     tags=["example"],

@@ -12,7 +12,6 @@ import pytest
 
 from image_training.serving import LARGEST, PredictionServer
 
-Body = bytes | Iterator[bytes] | None
 MODEL = "s3://pictures/models/one.pt"
 
 
@@ -32,7 +31,7 @@ def server() -> Iterator[PredictionServer]:
         thread.join()
 
 
-def ask(server: PredictionServer, method: str, path: str, body: Body = None, **headers: str) -> tuple[int, Any]:
+def ask(server: PredictionServer, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, Any]:
     connection = HTTPConnection("127.0.0.1", server.server_port, timeout=10)
     try:
         connection.request(method, path, body, headers)
@@ -58,12 +57,18 @@ def test_a_prediction_is_the_likeliest_class_with_all_probabilities(server: Pred
         ("POST", "/other", b"x", {}, 404, "there is nothing at /other; POST an image to /predict"),
         ("GET", "/predict", None, {}, 404, "there is nothing at /predict"),
         ("POST", "/predict", None, {"Content-Length": str(LARGEST + 1)}, 413, "at most 10000000 bytes"),
-        ("POST", "/predict", iter([b"x"]), {}, 411, "with its Content-Length"),
+        ("POST", "/predict", None, {"Transfer-Encoding": "chunked"}, 411, "with its Content-Length"),
     ],
     ids=["no image", "no such path", "a question without an image", "too large", "of unknown size"],
 )
 def test_what_it_cannot_answer_is_said(
-    server: PredictionServer, method: str, path: str, body: Body, headers: dict[str, str], code: int, sentence: str
+    server: PredictionServer,
+    method: str,
+    path: str,
+    body: bytes | None,
+    headers: dict[str, str],
+    code: int,
+    sentence: str,
 ) -> None:
     status, answer = ask(server, method, path, body, **headers)
     assert status == code

@@ -13,6 +13,8 @@ from image_training import drawing, model
 from windlass_aws.hooks import S3Hook
 from windlass_testing import RunDag
 
+pytestmark = pytest.mark.timeout(300)  # whole trainings, if small ones
+
 
 @pytest.fixture
 def images(s3: S3Hook) -> None:
