@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -200,6 +201,13 @@ def test_a_server_that_is_not_there_is_named_without_the_password() -> None:
     assert "s3cret" not in str(caught.value)
 
 
+def test_whoever_answers_and_never_greets_is_not_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"mysql://ada@127.0.0.1:{mute.getsockname()[1]}/flows?connect_timeout=1"
+        with pytest.raises(StoreError, match="timed out; check that the server runs"):
+            dialect_of(url).connect()
+
+
 def test_a_wrong_password_and_a_database_that_is_not_there_are_told_with_a_remedy(mysql_server: MysqlServer) -> None:
     with pytest.raises(
         StoreError, match=r"Access denied .*; check the user and the password in database\.sql"
@@ -222,8 +230,9 @@ def test_tls_is_used_and_the_server_checked_where_the_url_says_so(mysql_server: 
     checked = f"?ssl_ca={quote(str(mysql_server.certificate), safe='')}&ssl_verify_identity=true"
     with closing(open_bare(url + checked)) as database:
         assert database.rows("SHOW STATUS LIKE 'Ssl_cipher'")[0][1]
-    with closing(open_bare(f"{url}?ssl_disabled=true")) as database:
-        assert not database.rows("SHOW STATUS LIKE 'Ssl_cipher'")[0][1]
+    for own_machine in (url, f"{url}?ssl_disabled=true"):
+        with closing(open_bare(own_machine)) as database:
+            assert not database.rows("SHOW STATUS LIKE 'Ssl_cipher'")[0][1]
     with pytest.raises(StoreError, match="cannot connect"):
         dialect_of(f"{url}?ssl_verify_cert=true").connect()
 
