@@ -331,7 +331,7 @@ def test_a_reschedule_keeps_the_try_and_the_first_poke(engine: HandDriven, clock
 
 
 @pytest.mark.parametrize(
-    ("kind", "state"),
+    ("stop", "state"),
     [
         (StopKind.MARK_SUCCESS, S.SUCCESS),
         (StopKind.MARK_FAILED, S.FAILED),
@@ -340,14 +340,14 @@ def test_a_reschedule_keeps_the_try_and_the_first_poke(engine: HandDriven, clock
         (StopKind.FAIL_FAST, S.SKIPPED),
     ],
 )
-def test_a_stopped_attempt_ends_as_the_stop_says(engine: HandDriven, kind: StopKind, state: TaskState) -> None:
+def test_a_stopped_attempt_ends_as_the_stop_says(engine: HandDriven, stop: StopKind, state: TaskState) -> None:
     engine.dag(TaskSpec(task_id="a", retries=1))
     run = engine.new_run()
     claimed = engine.run(engine.ti(run))
-    assert engine.report(claimed, stopped=kind)
+    assert engine.report(claimed, stopped=stop)
     ti = engine.ti(run)
     assert ti.state is state
-    assert ti.max_tries == (2 if kind is StopKind.CLEAR else 1)
+    assert ti.max_tries == (2 if stop is StopKind.CLEAR else 1)
     assert engine.store.queries.attempts(ti.id)[0].outcome == "stopped"
 
 
