@@ -128,6 +128,14 @@ def test_nothing_but_a_row_that_is_there_already_is_passed_over(store: Store) ->
     assert [pool.name for pool in store.pools.list()] == ["default_pool"]
 
 
+def test_a_wrong_row_is_found_among_any_number_that_are_there_already(store: Store) -> None:
+    insert = "INSERT INTO pool (name, slots, description) VALUES (:name, 1, '') ON CONFLICT (name) DO NOTHING"
+    rows = [{"name": "default_pool"}] * 2000
+    assert store.db.write(lambda transaction: transaction.many(insert, rows)) == 0
+    with pytest.raises(StoreError, match="Data truncated for column 'name'"):
+        store.db.write(lambda transaction: transaction.many(insert, [*rows, {"name": "n" * 251}]))
+
+
 def test_a_reference_to_nothing_is_not_passed_over_either(store: Store) -> None:
     sql = "INSERT INTO deadline_miss (run, position, due_at, missed_at) VALUES (9, 0, 0, 0) ON CONFLICT DO NOTHING"
     with pytest.raises(StoreError, match="a foreign key constraint fails") as caught:
