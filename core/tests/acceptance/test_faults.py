@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from windlass_testing.databases import KINDS
+from windlass_testing.stores import environ_of
 
 if TYPE_CHECKING:
     from core.tests.acceptance.conftest import Installation
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
-
-on_every_database = pytest.mark.parametrize("database", KINDS, indirect=True)
 
 #: Each attempt writes its start and its end, with the process that it was, in one append each.
 LEDGER = """
@@ -83,7 +81,7 @@ def wait_for_start(installation: Installation, task_id: str) -> None:
     )
 
 
-@on_every_database
+@pytest.mark.each_database
 def test_a_killed_scheduler_loses_nothing_and_its_successor_adopts_what_runs(installation: Installation) -> None:
     installation.write("chain.py", CHAIN)
     server = installation.start("scheduler")
@@ -103,7 +101,7 @@ def test_a_killed_scheduler_loses_nothing_and_its_successor_adopts_what_runs(ins
     os.kill(supervisor, signal.SIGTERM)
 
 
-@on_every_database
+@pytest.mark.each_database
 def test_a_killed_supervisor_takes_its_tasks_along_and_they_run_again(installation: Installation) -> None:
     installation.write("chain.py", CHAIN)
     installation.start()
@@ -134,7 +132,7 @@ def test_a_killed_task_is_retried_and_its_log_says_by_what_it_was_killed(install
     assert_never_twice_at_once(installation, killed_at)
 
 
-@on_every_database
+@pytest.mark.each_database
 def test_everything_killed_at_once_is_recovered_by_a_restart(installation: Installation) -> None:
     installation.write("chain.py", CHAIN)
     server = installation.start()
@@ -181,7 +179,7 @@ def test_a_second_scheduler_refuses_and_names_the_first(installation: Installati
     assert f"a scheduler (pid {server.pid}) already runs" in message
 
 
-@on_every_database
+@pytest.mark.each_database
 def test_standalone_stops_cleanly_and_leaves_no_process(installation: Installation) -> None:
     installation.write("chain.py", CHAIN)
     server = installation.start()
@@ -204,7 +202,7 @@ def test_a_burst_of_signals_ends_standalone_like_two(installation: Installation,
     assert installation.processes() == {}
 
 
-@on_every_database
+@pytest.mark.each_database
 def test_fifty_commands_at_once_all_succeed(installation: Installation) -> None:
     installation.write(
         "one.py", LEDGER + "with DAG('one', schedule=None, is_paused_upon_creation=False):\n    task(work)('one', 0)\n"
@@ -264,7 +262,7 @@ def test_a_home_with_too_long_a_path_is_refused_with_the_reason(installation: In
     home = tmp_path.joinpath(*["a" * 50] * 4)
     refusal = subprocess.run(
         installation.command("standalone"),
-        env={**installation.environ, "WINDLASS_HOME": str(home)},
+        env={**installation.environ, **environ_of(home)},
         capture_output=True,
         text=True,
         check=False,

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from windlass_testing.databases import SERVERS, emptied, emptied_server
+from windlass_testing.databases import emptied
 from windlass_testing.live import LiveInstallation
+from windlass_testing.stores import URL_FIXTURES, emptied_url
 
 pytestmark = [pytest.mark.processes, pytest.mark.services, pytest.mark.timeout(180)]
 
@@ -41,7 +42,7 @@ with DAG("slow", schedule=None, is_paused_upon_creation=False):
 EVERYTHING_ONCE = [[word, f"t{number}"] for number in range(4) for word in ("start", "end")]
 
 
-@pytest.fixture(params=SERVERS)
+@pytest.fixture(params=URL_FIXTURES)
 def kind(request: pytest.FixtureRequest) -> str:
     """The kind of database."""
     return str(request.param)
@@ -52,7 +53,7 @@ def homes(
     tmp_path: Path, kind: str, request: pytest.FixtureRequest
 ) -> Iterator[tuple[LiveInstallation, LiveInstallation]]:
     """Two homes, as on two hosts that have the same DAG folder, over one database."""
-    url = emptied_server(kind, request.getfixturevalue)
+    url = emptied_url(kind, request)
     first, second = (LiveInstallation(tmp_path, database=url, home=name) for name in ("one", "two"))
     second.environ["WINDLASS__CORE__DAGS_FOLDER"] = str(first.dags)
     yield first, second
@@ -87,7 +88,7 @@ def test_the_seat_of_a_killed_scheduler_is_free_at_once(homes: tuple[LiveInstall
 def test_a_database_that_crashes_and_comes_back_costs_no_task_and_runs_none_twice(
     tmp_path: Path, kind: str, request: pytest.FixtureRequest
 ) -> None:
-    server = request.getfixturevalue({"postgresql": "postgres_server", "mysql": "mysql_server"}[kind])
+    server = request.getfixturevalue({"postgresql": "postgres_server", "mariadb": "mysql_server"}[kind])
     installation = LiveInstallation(tmp_path, database=emptied(server.new_database()))
     try:
         installation.write("slow.py", SLOW)

@@ -20,6 +20,7 @@ import pytest
 from windlass.app.simulate.assumptions import read_assumptions
 from windlass.cli.root import root
 from windlass.planning.queueing import Limit
+from windlass_testing.stores import environ_of
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
@@ -133,6 +134,7 @@ def run_tests(folder: Path, environ: dict[str, str]) -> None:
             "-W",
             "error",
             "--ignore=windlass-hello",  # a package of its own: test_scaffold.py of windlass-testing runs its tests
+            "--ignore=image_training",  # needs providers: `nox -s tests` runs its tests by themselves
             str(folder),
         ],
         cwd=folder,
@@ -179,7 +181,7 @@ def test_an_installed_provider_is_listed_and_its_connection_can_be_tested(tmp_pa
     (info / "entry_points.txt").write_text("[windlass.providers]\nhello = windlass_hello.plugin\n")
     environ = {
         **{name: value for name, value in os.environ.items() if not name.startswith("WINDLASS_")},
-        "WINDLASS_HOME": str(tmp_path / "home"),
+        **environ_of(tmp_path / "home"),
         "WINDLASS_CONN_HELLO_DEFAULT": hello_server.uri,
         "PYTHONPATH": os.pathsep.join([str(tmp_path / "site"), str(EXAMPLES / "windlass-hello" / "src")]),
     }

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
-import sqlite3
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
+
+from windlass_testing.databases import contents
+from windlass_testing.stores import url_of
 
 if TYPE_CHECKING:
     from windlass_testing.live import LiveInstallation
@@ -18,6 +21,8 @@ pytestmark = [pytest.mark.processes, pytest.mark.timeout(120)]
 #: Long enough that no form of it can turn up by chance, with characters that every encoding treats differently.
 PASSWORD = 'kanari/37"é+vogel%sing'
 TOKEN = "t0ken-Zwitscher/84+pfeif"
+#: Fetched by code of the provider, the core knows it only by what mask_secret says.
+FETCHED = "fetched-Schnabel/19=feder"
 DAG = """
 import base64, json, logging, os, sys, time
 from urllib.parse import quote, quote_plus
@@ -63,6 +68,37 @@ with DAG("canary", schedule=None, is_paused_upon_creation=False) as dag:
         },
     )
     speak(), hand_over(), explode()
+"""
+
+
+FETCHING = """
+import logging
+from windlass import DAG, task
+from windlass.hooks import mask_secret
+from windlass.operators import PythonOperator
+
+def fetch():
+    with open("{file}") as vault:
+        secret = vault.read()
+    mask_secret({{"key": secret, "region": "eu"}})
+    return secret
+
+def tell(context):
+    print("calling with", fetch())
+
+{top}
+
+with DAG("{dag_id}", schedule=None, is_paused_upon_creation=False, on_failure_callback=tell):
+    @task
+    def speak():
+        print("printed", fetch())
+        logging.getLogger("mine").warning("logged %s in eu", fetch())
+
+    @task
+    def explode():
+        raise RuntimeError(f"could not log in with {{fetch()!r}}")
+
+    speak() >> explode()
 """
 
 
@@ -116,18 +152,14 @@ def leaks(path: Path, secret: str) -> list[bytes]:
     return [form for form in forms(secret) if form in data]
 
 
-def values(database: Path) -> dict[str, list[bytes]]:
+def values(home: Path) -> dict[str, list[bytes]]:
     """Return all values of every column of every table, but the values that tasks handed to each other."""
-    connection = sqlite3.connect(database)
-    connection.text_factory = bytes
-    found: dict[str, list[bytes]] = {}
-    for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-        for row in connection.execute(f'PRAGMA table_info("{table.decode()}")').fetchall():
-            column = f"{table.decode()}.{row[1].decode()}"
-            if column != "xcom.data":
-                cells = connection.execute(f'SELECT "{row[1].decode()}" FROM "{table.decode()}"').fetchall()  # noqa: S608
-                found[column] = [cell if isinstance(cell, bytes) else str(cell).encode() for (cell,) in cells]
-    connection.close()
+    found: dict[str, list[bytes]] = defaultdict(list)
+    for table, rows in contents(url_of(home)).items():
+        for row in rows:
+            for column, cell in row.items():
+                found[f"{table}.{column}"].append(cell if isinstance(cell, bytes) else str(cell).encode())
+    del found["xcom.data"]
     return found
 
 
@@ -164,7 +196,7 @@ def test_no_secret_is_in_any_file_table_log_or_answer(nest: LiveInstallation) ->
     for secret in (PASSWORD, TOKEN):
         for form in forms(secret):
             assert not [answer for answer in answers if form.decode() in answer], form
-    cells = values(installation.home / "windlass.db")
+    cells = values(installation.home)
     assert any(b"***" in cell for cell in cells["xcom.preview"])
     assert any(b"***" in cell for cell in cells["attempt.rendered"])
     for secret in (PASSWORD, TOKEN):
@@ -202,3 +234,27 @@ def test_a_secret_read_at_the_top_of_a_file_is_hidden_as_well(nest: LiveInstalla
     assert "cannot log in with *** or ***" in " ".join(error.split())
     for path in (path for path in nest.home.rglob("*") if path.is_file()):
         assert leaks(path, PASSWORD) + leaks(path, TOKEN) == [], path
+
+
+def test_what_code_fetches_itself_is_hidden_once_it_says_so(installation: LiveInstallation) -> None:
+    vault = installation.home.parent / "vault"  # outside the home, as a vault is
+    vault.write_text(FETCHED)
+    installation.write("fetching.py", FETCHING.format(dag_id="fetching", file=vault, top=""))
+    early = FETCHING.format(dag_id="early", file=vault, top="SECRET = fetch()\nprint('at the top', SECRET)")
+    installation.write("early.py", early.replace("fetch())", "SECRET)").replace("{fetch()!r}", "{SECRET!r}"))
+    server = installation.start()
+    logs = {}
+    for dag_id in ("fetching", "early"):
+        installation.wait_for_dag(dag_id)
+        run_id = installation.trigger(dag_id)
+        assert installation.wait_for_run(dag_id, run_id)["state"] == "failed"
+        logs[dag_id] = installation.windlass("tasks", "logs", dag_id, "speak", run_id)
+        logs[dag_id] += installation.windlass("tasks", "logs", dag_id, "explode", run_id)
+    installation.wait(lambda: "calling with ***" in installation.logs(), "the callbacks")
+    assert installation.stop(server) == 0
+    for log in logs.values():
+        assert "printed ***" in log
+        assert "logged *** in eu" in log
+        assert "could not log in with '***'" in log
+    for path in (path for path in installation.home.rglob("*") if path.is_file()):
+        assert leaks(path, FETCHED) == [], path

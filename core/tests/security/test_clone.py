@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from windlass_testing.stores import environ_of
+
 pytestmark = pytest.mark.timeout(120)
 
 #: What a look around needs; none of it is asked to run DAGs.
@@ -54,7 +56,7 @@ def clone_of(folder: Path, pwned: Path, settings: str) -> Path:
 
 def run(work: Path, home: Path, *args: str) -> subprocess.CompletedProcess[str]:
     script = Path(sys.executable).with_name("windlass")
-    environ = {"WINDLASS_HOME": str(home), "PATH": "/usr/bin:/bin", "HOME": str(home.parent)}
+    environ = {**environ_of(home), "PATH": "/usr/bin:/bin", "HOME": str(home.parent)}
     return subprocess.run(
         [str(script), *args], cwd=work, env=environ, capture_output=True, text=True, timeout=60, check=False
     )

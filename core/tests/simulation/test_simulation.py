@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import pytest
 
 from windlass_testing.simulation import simulate
 from windlass_testing.simulation.bugs import BUGS
+from windlass_testing.simulation.interference import table_written
+from windlass_testing.simulation.world import World
 
 pytestmark = pytest.mark.simulation
 
@@ -81,6 +84,32 @@ def test_a_seed_is_the_same_run_in_another_process() -> None:
         for seed in ("1", "2")
     }
     assert len(hashes) == 1
+
+
+def test_nothing_is_left_of_a_run() -> None:
+    assert simulate(7).broken is None
+    with BUGS["keep-epoch"].planted():
+        assert simulate(0).broken is not None
+    gc.collect()
+    assert not [left for left in gc.get_objects() if isinstance(left, World)]
+
+
+@pytest.mark.parametrize(
+    ("statement", "table"),
+    [
+        ('INSERT INTO "signal" (kind) VALUES (:kind)', "signal"),
+        ("UPDATE run SET state = :to", "run"),
+        ("DELETE FROM xcom WHERE ti_id = :task", "xcom"),
+        ("SELECT id FROM ti FOR_UPDATE", None),
+    ],
+)
+def test_a_statement_of_a_write_says_which_table_it_changes(statement: str, table: str | None) -> None:
+    assert table_written(statement) == table
+
+
+def test_a_statement_that_does_not_say_what_it_changes_is_a_finding() -> None:
+    with pytest.raises(LookupError, match="cannot tell which table this changes: WITH"):
+        table_written("WITH x AS (SELECT 1) UPDATE ti SET state = 'none'")
 
 
 def test_a_failing_seed_is_one_line_that_can_be_replayed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from windlass_testing.live import LiveInstallation
+from windlass_testing.stores import environ_of
 
 pytestmark = pytest.mark.slim
 
@@ -32,7 +33,7 @@ class Slim:
         self.home.chmod(0o700)
         self.environ = {
             **{name: value for name, value in os.environ.items() if not name.startswith("WINDLASS_")},
-            "WINDLASS_HOME": str(self.home),
+            **environ_of(self.home),
         }
 
     def python(self, code: str, *args: str, exit_code: int = 0) -> str:

@@ -70,6 +70,7 @@ def test_a_place_that_is_no_address_is_refused() -> None:
 DAG = """
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from windlass import DAG, task
 
@@ -77,14 +78,16 @@ with DAG("handing", schedule=None, start_date=datetime(2026, 1, 1)):
 
     @task
     def make(artifacts=None):
-        Path("file.bin").write_bytes(b"file" * 100_000)
-        return {"value": "v" * 200_000, "file": vars(artifacts.put("file.bin"))}
+        with TemporaryDirectory() as folder:
+            made = Path(folder, "file.bin")
+            made.write_bytes(b"file" * 100_000)
+            return {"value": "v" * 200_000, "file": artifacts.put(made)}
 
     @task
     def take(made, artifacts=None):
-        from windlass.runtime.artifacts import Artifact
         assert made["value"] == "v" * 200_000
-        assert artifacts.get(Artifact(**made["file"]), "copy.bin").read_bytes() == b"file" * 100_000
+        with TemporaryDirectory() as folder:
+            assert artifacts.get(made["file"], folder).read_bytes() == b"file" * 100_000
 
     take(make())
 """

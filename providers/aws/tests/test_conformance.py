@@ -13,6 +13,7 @@ import boto3
 import pytest
 
 from windlass.backends import SecretsBackend
+from windlass.errors import AuthoringError
 from windlass_aws.artifacts import S3ArtifactStore
 from windlass_aws.hooks import AwsGenericHook, S3Hook
 from windlass_aws.logs import S3LogStore
@@ -24,9 +25,10 @@ from windlass_aws.operators import (
     S3ListPrefixesOperator,
 )
 from windlass_aws.secrets import SecretsManagerBackend, SystemsManagerParameterStoreBackend
-from windlass_aws.sensors import S3KeySensor
+from windlass_aws.sensors import S3KeySensor, S3KeysUnchangedSensor
 from windlass_aws.transfers import LocalFilesystemToS3Operator, S3FileTransformOperator, S3ToLocalFilesystemOperator
-from windlass_aws.triggers import S3KeyTrigger
+from windlass_aws.triggers import S3KeysUnchangedTrigger, S3KeyTrigger
+from windlass_testing import RunTask
 from windlass_testing.conformance import (
     ArtifactStoreSuite,
     HookSuite,
@@ -35,6 +37,7 @@ from windlass_testing.conformance import (
     SecretsBackendSuite,
     SensorSuite,
     TriggerSuite,
+    deviation,
 )
 from windlass_testing.conformance.corpus import TEXTS
 
@@ -188,10 +191,9 @@ def _lives(pid: int) -> bool:
         return False
 
 
-class TestS3KeySensor(SensorSuite):
-    operator_class = S3KeySensor
-    arguments = {"bucket_key": KEY, "bucket_name": BUCKET}
-    waiting_arguments = {"bucket_key": "never"}
+class SensorOfS3(SensorSuite):
+    """What the sensors have in common."""
+
     result = None
     conn_id_argument = "aws_conn_id"
 
@@ -204,16 +206,37 @@ class TestS3KeySensor(SensorSuite):
         return DOWN
 
 
-class TestS3KeyTrigger(TriggerSuite):
-    trigger_class = S3KeyTrigger
+class TestS3KeySensor(SensorOfS3):
+    operator_class = S3KeySensor
+    arguments = {"bucket_key": KEY, "bucket_name": BUCKET}
+    waiting_arguments = {"bucket_key": "never"}
+
+
+class TestS3KeysUnchangedSensor(SensorOfS3):
+    operator_class = S3KeysUnchangedSensor
+    arguments = {"prefix": KEY, "bucket_name": BUCKET, "inactivity_period": 0}
+    waiting_arguments = {"prefix": "never"}
+
+    @deviation("a process that ends between two looks would forget what was there, so this mode is refused")
+    def test_it_is_a_sensor(self) -> None:
+        with pytest.raises(AuthoringError, match="would forget between two looks"):
+            super().test_it_is_a_sensor()
+
+    @deviation("the mode is refused")
+    def test_between_two_pokes_it_can_give_its_slot_back(
+        self, run_task: RunTask, connections: Mapping[str, Any]
+    ) -> None:
+        with pytest.raises(AuthoringError, match="would forget between two looks"):
+            super().test_between_two_pokes_it_can_give_its_slot_back(run_task, connections)
+
+
+class TriggerOfAKey(TriggerSuite):
+    """What waits for a key that comes."""
 
     @pytest.fixture(autouse=True)
     def _client(self, client: Any) -> None:
         self.client = client
         self.key = uuid4().hex
-
-    def waiting(self) -> S3KeyTrigger:
-        return S3KeyTrigger([self.key], bucket_name=BUCKET, poke_interval=0.05)
 
     def make_it_fire(self) -> None:
         self.client.put_object(Bucket=BUCKET, Key=self.key, Body=b"x")
@@ -221,6 +244,20 @@ class TestS3KeyTrigger(TriggerSuite):
     @pytest.fixture
     def connections(self, client: Any, moto_url: str, aws: Any) -> dict[str, Any]:
         return {"aws_default": aws(moto_url)}
+
+
+class TestS3KeyTrigger(TriggerOfAKey):
+    trigger_class = S3KeyTrigger
+
+    def waiting(self) -> S3KeyTrigger:
+        return S3KeyTrigger([self.key], bucket_name=BUCKET, poke_interval=0.05)
+
+
+class TestS3KeysUnchangedTrigger(TriggerOfAKey):
+    trigger_class = S3KeysUnchangedTrigger
+
+    def waiting(self) -> S3KeysUnchangedTrigger:
+        return S3KeysUnchangedTrigger(self.key, bucket_name=BUCKET, inactivity_period=0, poke_interval=0.05)
 
 
 class TestS3LogStore(LogStoreSuite):

@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
+from windlass import DAG, task
 from windlass.errors import ConfigError, ConnectionNotDefined
 from windlass.hooks import Connection
 from windlass_aws.failures import AwsConfigError, AwsError
 from windlass_aws.hooks import AwsBaseHook, AwsGenericHook, S3Hook
 from windlass_aws.settings import AwsSettings
+from windlass_testing import RunTask
 
 
 def settings(**fields: Any) -> AwsSettings:
@@ -120,6 +122,23 @@ def test_keys_of_the_connection_win_over_those_of_the_machine(monkeypatch: pytes
     connection("lake", conn_type="aws", login="own", password="y", extra={"aws_session_token": "t"})
     found = S3Hook("lake").get_credentials()
     assert (found.access_key, found.secret_key, found.token) == ("own", "y", "t")
+
+
+def test_credentials_that_a_task_asks_for_are_hidden_in_its_log(run_task: RunTask) -> None:
+    with DAG("showing", schedule=None):
+
+        @task
+        def show() -> str:
+            found = S3Hook("lake").get_credentials()
+            print("key", found.secret_key, "token", found.token)  # noqa: T201 - as an author would
+            return str(found.secret_key)
+
+        made = show()
+    extra = {"aws_session_token": "session/token"}
+    lake = {"conn_type": "aws", "login": "own", "password": "secret/key", "extra": extra}
+    done = run_task(made.operator, connections={"lake": lake})
+    assert "key *** token ***" in done.log
+    assert done.result == "secret/key"
 
 
 def test_a_profile_gives_keys_and_region(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, connection: Any) -> None:

@@ -6,6 +6,8 @@ from __future__ import annotations
 import gzip
 import io
 import itertools
+import os
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -376,6 +378,85 @@ def test_a_key_never_leads_out_of_the_folder(hook: S3Hook, bucket: str, tmp_path
     with pytest.raises(UsageError, match="leads out of"):
         hook.sync_to_local_dir(bucket, folder, "in/")
     assert not (tmp_path / "evil").exists()
+
+
+# --- Folders, up
+
+
+def _age(folder: Path) -> None:
+    """Let every file be a minute old, as files usually are that were uploaded before."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            os.utime(path, (time.time() - 60, time.time() - 60))
+
+
+def test_a_folder_goes_up_and_then_only_what_has_changed(hook: S3Hook, bucket: str, tmp_path: Path) -> None:
+    folder = tmp_path / "made"
+    (folder / "deep" / "er").mkdir(parents=True)
+    for name in ("a", "deep/b", "deep/er/käse"):
+        (folder / name).write_text(name)
+    (folder / "link").symlink_to(folder / "a")
+    (folder / "nowhere").symlink_to(tmp_path / "absent")
+    os.mkfifo(folder / "pipe")
+    _age(folder)
+    hook.load_string("of others", "output/a", bucket)
+    uploads = _count(hook, "PutObject")
+    first = hook.sync_from_local_dir(folder, bucket, "out")
+    assert first == ["out/a", "out/deep/b", "out/deep/er/käse", "out/link"]
+    assert hook.read_key("out/deep/er/käse", bucket) == "deep/er/käse"
+    assert hook.read_key("out/link", bucket) == "a"
+    assert hook.sync_from_local_dir(folder, bucket, "out/") == []
+    (folder / "a").write_text("b")  # as long, and newer
+    future = time.time() + 5
+    os.utime(folder / "a", (future, future))
+    (folder / "deep" / "b").write_text("longer than before")
+    _age(folder / "deep")
+    (folder / "deep" / "new").write_text("new")
+    (folder / "link").unlink()
+    assert hook.sync_from_local_dir(folder, f"{bucket}", "out") == ["out/a", "out/deep/b", "out/deep/new"]
+    assert len(uploads) == 7
+    assert hook.check_for_key("out/link", bucket)
+    hook.load_string("", "out/folder/", bucket)  # what consoles make
+    _age(folder)
+    assert hook.sync_from_local_dir(folder, s3_prefix=f"s3://{bucket}/out", delete_stale=True) == []
+    left = ["out/a", "out/deep/b", "out/deep/er/käse", "out/deep/new", "out/folder/", "output/a"]
+    assert hook.list_keys(bucket) == left
+
+
+def test_what_came_down_does_not_go_up_again(hook: S3Hook, bucket: str, tmp_path: Path) -> None:
+    hook.load_string("x", "in/a", bucket)
+    hook.sync_to_local_dir(bucket, tmp_path / "mirror", "in/")
+    assert hook.sync_from_local_dir(tmp_path / "mirror", bucket, "in") == []
+    assert hook.sync_from_local_dir(tmp_path / "mirror", bucket) == ["a"]
+
+
+def test_a_folder_that_is_not_there_empties_no_bucket(hook: S3Hook, bucket: str, tmp_path: Path) -> None:
+    hook.load_string("x", "a", bucket)
+    with pytest.raises(NotADirectoryError, match="there is no folder"):
+        hook.sync_from_local_dir(tmp_path / "absent", bucket, delete_stale=True)
+    assert hook.list_keys(bucket) == ["a"]
+
+
+def test_a_name_that_is_no_text_is_refused_before_anything_goes(hook: S3Hook, bucket: str, tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff")).touch()
+    with pytest.raises(UsageError, match=r"the file '\\udcff' in .* has a name that is no UTF-8; rename it"):
+        hook.sync_from_local_dir(tmp_path, bucket)
+    assert hook.list_keys(bucket) == []
+
+
+def test_an_upload_that_is_refused_names_its_key_and_ends_the_others(
+    tmp_path: Path, connection: Any, aws: Any, proxy: Any, refusal: Any
+) -> None:
+    for number in range(300):
+        (tmp_path / f"{number:03}").write_text("x")
+    listing = b'<?xml version="1.0"?><ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>'
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/xml\r\nContent-Length: {len(listing)}\r\n\r\n".encode()
+    proxy.answers = [head + listing, *[refusal("403 Forbidden", "AccessDenied")] * 400]
+    connection("refused", **aws(proxy.url))
+    with pytest.raises(AwsError, match=r"writing s3://b/\d+ through connection `refused`: access is denied"):
+        S3Hook("refused").sync_from_local_dir(tmp_path, "b")
+    assert len(proxy.answers) > 150  # most were not even tried
 
 
 def _count(hook: S3Hook, operation: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,9 +15,10 @@ from windlass.errors import AuthoringError, UsageError
 from windlass_aws import triggers
 from windlass_aws.failures import AwsError
 from windlass_aws.hooks import S3Hook
+from windlass_aws.s3.quiet import Quiet
 from windlass_aws.s3.waiting import Wanted, look
-from windlass_aws.sensors import S3KeySensor
-from windlass_aws.triggers import S3KeyTrigger
+from windlass_aws.sensors import S3KeySensor, S3KeysUnchangedSensor
+from windlass_aws.triggers import S3KeysUnchangedTrigger, S3KeyTrigger
 
 
 def test_all_keys_must_be_there(run_task: Any, hook: S3Hook, bucket: str) -> None:
@@ -231,3 +232,83 @@ def test_a_refusal_ends_the_wait(proxy: Any, connection: Any, aws: Any, refusal:
     connection("lake", **aws(proxy.url))
     with pytest.raises(AwsError, match="access is denied"):
         first_event(S3KeyTrigger(["*"], bucket_name="b", wildcard_match=True, aws_conn_id="lake"))
+
+
+# --- Until nothing changes
+
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_it_is_quiet_after_a_while_without_any_change(hook: S3Hook, bucket: str) -> None:
+    quiet = Quiet(60, 2)
+
+    def at(seconds: float) -> bool:
+        return quiet.look(hook, bucket, "in/", BEGAN + timedelta(seconds=seconds))
+
+    hook.load_string("x", "in/a", bucket)
+    assert [at(0), at(59), at(61)] == [False, False, False]  # one is too few, however long it is quiet
+    hook.load_string("x", "in/b", bucket)
+    hook.load_string("x", "other", bucket)
+    assert [at(100), at(159)] == [False, False]
+    hook.load_string("y", "in/b", bucket, replace=True)  # written again under its name
+    assert [at(160), at(219)] == [False, False]
+    hook.load_string("x", "in/c", bucket)
+    hook.load_string("x", "in/d", bucket)
+    hook.delete_objects(bucket, "in/a")
+    assert [at(220), at(279), at(280)] == [False, False, True]
+    hook.delete_objects(bucket, "in/b")
+    assert [at(281), at(340), at(341)] == [False, False, True]
+
+
+def test_what_is_known_before_is_no_change_and_must_not_go(hook: S3Hook, bucket: str) -> None:
+    for key in ("a", "b"):
+        hook.load_string("x", key, bucket)
+    quiet = Quiet(0, 0, ["a", "b", *(f"gone{n}" for n in range(9))], allow_delete=False)
+    assert quiet.look(hook, bucket, "", BEGAN) is False
+    assert quiet.deleted == [f"gone{n}" for n in range(5)]
+    known = Quiet(10, 1, ["a", "b"])
+    assert known.look(hook, bucket, "", BEGAN) is False
+    assert known.look(hook, bucket, "", BEGAN + timedelta(seconds=10)) is True
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_the_sensor_waits_until_nothing_changes(run_task: Any, hook: S3Hook, bucket: str, deferrable: bool) -> None:
+    hook.load_string("x", "in/a", bucket)
+
+    def wait(**arguments: Any) -> tuple[str, str | None]:
+        given = {
+            "prefix": "in/{{ 'a' }}",
+            "bucket_name": bucket,
+            "inactivity_period": 2,
+            "poke_interval": 1,
+            **arguments,
+        }
+        done = run_task(S3KeysUnchangedSensor(task_id="w", deferrable=deferrable, **given))
+        return done.state, done.reason
+
+    assert wait() == ("success", None)
+    assert wait(prefix=f"s3://{bucket}/in/", bucket_name=None) == ("success", None)
+    assert wait(min_objects=2, timeout=4)[0] == "failed"
+    assert wait(min_objects=2, timeout=4, soft_fail=True)[0] == "skipped"
+    state, reason = wait(previous_objects={"in/a", "in/away"}, allow_delete=False)
+    assert state == "failed"
+    assert reason == (
+        "TaskFailed: sensor 'w': objects below 'in/a' were deleted while it waited, and allow_delete is off; the "
+        "first: in/away"
+    )
+
+
+def test_a_process_that_ends_between_two_looks_would_forget() -> None:
+    with pytest.raises(AuthoringError, match="sensor 'w': the mode 'reschedule' would forget between two looks"):
+        S3KeysUnchangedSensor(task_id="w", prefix="x", mode="reschedule")
+    with pytest.raises(AuthoringError, match="inactivity_period and min_objects must be 0 or more"):
+        S3KeysUnchangedSensor(task_id="w", prefix="x", min_objects=-1)
+
+
+def test_the_trigger_carries_all_that_it_needs() -> None:
+    trigger = S3KeysUnchangedTrigger(
+        "in/", bucket_name="b", previous_objects=["a"], botocore_config={"read_timeout": 1}
+    )
+    name, arguments = trigger.serialize()
+    assert name.endswith(".S3KeysUnchangedTrigger")
+    assert vars(S3KeysUnchangedTrigger(**arguments)) == vars(trigger)

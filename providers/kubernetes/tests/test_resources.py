@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from windlass import DAG, task
 from windlass.errors import AuthoringError
-from windlass_kubernetes.errors import KubernetesError
+from windlass_kubernetes.errors import KubernetesError, KubernetesRefused
 from windlass_kubernetes.hook import KubernetesHook
 from windlass_kubernetes.object_state import outcome
 from windlass_kubernetes.operators import (
@@ -17,6 +19,7 @@ from windlass_kubernetes.operators import (
     KubernetesDeleteResourceOperator,
 )
 from windlass_kubernetes.sensors import KubernetesDeploymentRolloutSensor
+from windlass_testing import RunTask
 
 if TYPE_CHECKING:
     from providers.kubernetes.tests.conftest import Cluster, Run
@@ -147,6 +150,55 @@ def test_a_rollout_is_waited_for(hook: KubernetesHook, cluster: Cluster, run: Ru
     assert run(KubernetesDeleteResourceOperator, yaml_conf=deployment(cluster, []), wait=True).state == "success"
 
 
+WEB = """
+import http.server, os, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.send_response(418 if self.path == "/teapot" else 200)
+        self.end_headers()
+        text = " ".join([sys.argv[1], self.command, self.path, self.headers.get("Content-Type") or "-", body.hex()])
+        self.wfile.write(text.encode())
+    do_POST = do_GET
+http.server.HTTPServer((os.environ["POD_IP"], 8080), Handler).serve_forever()
+"""
+
+
+def test_a_service_is_asked_through_the_api_server_and_answers_as_its_newest_version(
+    hook: KubernetesHook, cluster: Cluster, run: Run
+) -> None:
+    service = {
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
+        "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}]},
+    }  # fmt: skip
+    python = cluster.python.get("python", "python3")
+    for version in ("one", "two"):
+        made = deployment(cluster, [python, "-c", WEB, version])
+        inside = made["spec"]["template"]["spec"]
+        inside["volumes"] = cluster.python.get("volumes", [])
+        inside["containers"][0] |= {
+            "env": [{"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}],
+            "volumeMounts": cluster.python.get("volume_mounts", []),
+            "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1},
+        }
+        assert run(KubernetesApplyResourceOperator, yaml_conf=[made, service]).state == "success"
+        assert run(KubernetesDeploymentRolloutSensor, name="web", deferrable=True, poke_interval=0.2).state == "success"
+        assert hook.ask_service("web") == f"{version} GET / - ".encode()
+        said = hook.ask_service("web", "/p?n=1", port=80, body=b"\x89\xff", content_type="image/png")
+        assert said == f"{version} POST /p?n=1 image/png 89ff".encode()
+    with pytest.raises(
+        KubernetesRefused, match=r"refused to ask service `web` for GET /teapot .*: 418 .*two"
+    ) as caught:
+        hook.ask_service("web", "/teapot")
+    assert caught.value.status == 418
+    assert (
+        run(KubernetesDeleteResourceOperator, yaml_conf=[deployment(cluster, []), service], wait=True).state
+        == "success"
+    )
+    with pytest.raises(KubernetesRefused, match='services "web" not found'):
+        hook.ask_service("web")
+
+
 def test_a_rollout_that_is_stuck_fails_the_sensor(hook: KubernetesHook, cluster: Cluster, run: Run) -> None:
     stuck = deployment(cluster, ["false"], progressDeadlineSeconds=2, minReadySeconds=0, replicas=1)
     stuck["metadata"]["name"] = "stuck"
@@ -160,3 +212,25 @@ def test_a_rollout_that_is_stuck_fails_the_sensor(hook: KubernetesHook, cluster:
     assert "the rollout of deployment `stuck` in namespace" in result.reason
     assert "has timed out progressing; look at its pods" in result.reason
     hook.delete(stuck)
+
+
+def test_what_a_task_reads_in_a_secret_is_hidden_in_its_log(hook: KubernetesHook, run_task: RunTask) -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "hidden"}}
+    hook.create({**secret, "stringData": {"signing": "s1gn-1ng/key", "token": "t0k", "region": "eu"}})
+    with DAG("reading", schedule=None):
+
+        @task
+        def read() -> None:
+            data = (KubernetesHook().read(secret) or {})["data"]
+            texts = {name: base64.b64decode(value).decode() for name, value in data.items()}
+            print("plain", texts, "and as it came", data["signing"])  # noqa: T201 - as an author would
+
+        made = read()
+    try:
+        log = run_task(made.operator).log
+    finally:
+        hook.delete(secret)
+    assert "'signing': '***'" in log
+    assert "'token': '***'" in log
+    assert "'region': 'eu'" in log
+    assert base64.b64encode(b"s1gn-1ng/key").decode() not in log

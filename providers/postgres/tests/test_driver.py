@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 
 import psycopg
 import pytest
 
+from windlass.backends import Statement
 from windlass.errors import ConfigError, Conflict, StoreBusy, StoreError
-from windlass.store.database import Database, Transaction
+from windlass.store.database import Database, Refused, Transaction
 from windlass.store.dialect import dialect_of
 from windlass.store.migrating import open_bare
 from windlass.store.store import Store, open_store
@@ -161,8 +162,10 @@ def test_a_commit_whose_answer_is_lost_is_an_error_that_says_so(
 ) -> None:
     commit = PostgresDialect.commit
 
-    def breaks(dialect: PostgresDialect, connection: psycopg.Connection, *, ring: bool) -> None:
-        commit(dialect, connection, ring=ring)
+    def breaks(
+        dialect: PostgresDialect, connection: psycopg.Connection, *, ring: bool, after: Sequence[Statement] = ()
+    ) -> None:
+        commit(dialect, connection, ring=ring, after=after)
         kill_sessions(url)
         connection.execute("SELECT 1")
 
@@ -171,6 +174,186 @@ def test_a_commit_whose_answer_is_lost_is_an_error_that_says_so(
         store.pools.set("p", 1)
     monkeypatch.undo()
     assert store.pools.get("p").slots == 1
+
+
+END_OF_SESSION = "SELECT pg_terminate_backend(pg_backend_pid())"
+RAISE = "UPDATE pool SET slots = slots + 1 WHERE name = :name"
+DEFAULT = {"name": "default_pool"}
+
+
+def said_goodbye(store: Store) -> bool:
+    """Wait until the server has ended the session of ``store``, which takes it a moment."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            store.db.dialect.look(store.db._connection())
+        except psycopg.OperationalError:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_a_session_that_ended_while_idle_is_noticed_before_anything_is_sent(store: Store, url: str) -> None:
+    store.pools.list()
+    kill_sessions(url)
+    assert said_goodbye(store)
+    store.db.write(lambda transaction: transaction.send(RAISE, [DEFAULT]))
+    assert store.pools.get("default_pool").slots == 129
+
+
+def test_a_connection_lost_in_the_trip_that_commits_is_an_error_that_says_so(store: Store) -> None:
+    runs = 0
+
+    def work(transaction: Transaction) -> None:
+        nonlocal runs
+        runs += 1
+        transaction.send(RAISE, [DEFAULT])
+        transaction.ask(END_OF_SESSION)
+
+    with pytest.raises(StoreError, match=r"broke during a commit: .*whether it was kept"):
+        store.db.write(work)
+    assert runs == 1
+    assert store.pools.get("default_pool").slots == 128
+    store.db.write(lambda transaction: transaction.send(RAISE, [DEFAULT]))
+    assert store.pools.get("default_pool").slots == 129
+
+
+def test_a_connection_lost_in_a_trip_before_that_has_the_work_done_again(store: Store) -> None:
+    runs = 0
+
+    def work(transaction: Transaction) -> int:
+        nonlocal runs
+        runs += 1
+        transaction.send(RAISE, [DEFAULT])
+        if runs == 1:
+            transaction.ask(END_OF_SESSION)
+        return transaction.run(RAISE, DEFAULT)
+
+    assert store.db.write(work) == 1
+    assert runs == 2
+    assert store.pools.get("default_pool").slots == 130
+
+
+# --- Statements sent together
+
+INSERT = "INSERT INTO pool (name, slots, description, include_deferred) VALUES (:name, :slots, '', 0)"
+
+
+@pytest.fixture(params=[0, 3000], ids=["at the end", "while others are still sent"])
+def more(request: pytest.FixtureRequest) -> list[dict[str, object]]:
+    """What is sent after the statement that fails: the server says so at once."""
+    return [{"name": f"p{number}", "slots": number} for number in range(request.param)]
+
+
+def test_what_fails_among_statements_sent_together_leaves_nothing_and_a_connection_that_works(
+    store: Store, more: list[dict[str, object]], caplog: pytest.LogCaptureFixture
+) -> None:
+    def work(transaction: Transaction) -> None:
+        transaction.send(RAISE, [DEFAULT])
+        transaction.send(INSERT, [{"name": "default_pool", "slots": 1}])
+        for values in more:
+            transaction.send(INSERT, [values])
+
+    for _ in range(4):  # also when its statements have been prepared
+        with pytest.raises(Refused, match=r"duplicate key value .*nothing of it was kept"):
+            store.db.write(work)
+    assert [(pool.name, pool.slots) for pool in store.pools.list()] == [("default_pool", 128)]
+    assert caplog.records == []
+
+
+def test_a_guard_that_finds_no_row_keeps_what_follows_from_running_and_the_commit_from_committing(
+    store: Store, more: list[dict[str, object]]
+) -> None:
+    def work(transaction: Transaction) -> str:
+        transaction.each(RAISE, [DEFAULT, {"name": "nobody"}, DEFAULT])
+        transaction.send(INSERT, more)
+        return "usual"
+
+    with pytest.raises(Refused, match=r"a guarded statement found no row to change; nothing of it was kept"):
+        store.db.write(work)
+    assert store.db.write(work, lambda transaction: f"{transaction.run(RAISE, DEFAULT)} row") == "1 row"
+    assert [(pool.name, pool.slots) for pool in store.pools.list()] == [("default_pool", 129)]
+
+
+def test_a_statement_that_was_passed_over_when_it_was_new_can_be_run_afterwards(store: Store) -> None:
+    new = "UPDATE pool SET description = :name WHERE name = :name"
+
+    def passed_over(transaction: Transaction) -> None:
+        transaction.each(RAISE, [{"name": "nobody"}])
+        transaction.send(new, [DEFAULT])
+
+    for _ in range(4):
+        store.db.write(passed_over, lambda transaction: None)
+    for _ in range(4):
+        store.db.write(lambda transaction: transaction.send(new, [DEFAULT]))
+        assert store.db.rows("SELECT description FROM pool") == [("default_pool",)]
+
+
+def test_statements_are_found_prepared_after_the_schema_was_changed_among_others(store: Store) -> None:
+    def work(transaction: Transaction) -> None:
+        transaction.send(RAISE, [DEFAULT])
+        transaction.send("CREATE TABLE passing (a int)", [{}])
+        transaction.send("DROP TABLE passing", [{}])
+
+    for _ in range(4):
+        store.db.write(work)
+    assert store.pools.get("default_pool").slots == 132
+
+
+def test_answers_can_be_read_when_the_write_is_over(store: Store) -> None:
+    def work(transaction: Transaction) -> list[object]:
+        before = transaction.ask("SELECT slots FROM pool")
+        transaction.send(RAISE, [DEFAULT])
+        return [before, transaction.ask("SELECT slots FROM pool")]
+
+    assert [answer() for answer in store.db.write(work)] == [[(128,)], [(129,)]]  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("sent", [False, True], ids=["kept back", "sent"])
+def test_a_savepoint_undoes_what_was_sent_and_what_was_not(store: Store, sent: bool) -> None:
+    def work(transaction: Transaction) -> None:
+        transaction.send(RAISE, [DEFAULT])
+        with transaction.savepoint() as point:
+            transaction.send(RAISE, [DEFAULT])
+            if sent:
+                assert transaction.rows("SELECT slots FROM pool") == [(130,)]
+                transaction.send(RAISE, [DEFAULT])
+            point.undo()
+        transaction.send(RAISE, [DEFAULT])
+
+    store.db.write(work)
+    assert store.pools.get("default_pool").slots == 130
+
+
+def test_an_error_before_a_savepoint_in_the_same_trip_is_told_as_it_is(store: Store) -> None:
+    def work(transaction: Transaction) -> None:
+        transaction.send(INSERT, [{"name": "default_pool", "slots": 1}])
+        with transaction.savepoint():
+            transaction.rows("SELECT slots FROM pool")
+
+    with pytest.raises(Refused, match="duplicate key value"):
+        store.db.write(work)
+    assert store.pools.get("default_pool").slots == 128
+
+
+def test_a_deadlock_found_in_the_trip_that_commits_has_the_work_done_again(store: Store) -> None:
+    store.pools.set("a", 0)
+    store.pools.set("b", 0)
+    both_began = threading.Barrier(2)
+    began: list[str] = []
+
+    def raising(first: str, second: str) -> None:
+        def work(transaction: Transaction) -> None:
+            transaction.run(RAISE, {"name": first})
+            if len(began) < 2:
+                began.append(first)
+                both_began.wait(10)
+            transaction.send(RAISE, [{"name": second}])
+
+        store.db.write(work)
+
+    assert in_threads(lambda: raising("a", "b"), lambda: raising("b", "a")) == []
+    assert (store.pools.get("a").slots, store.pools.get("b").slots) == (2, 2)
 
 
 def in_threads(*works: object) -> list[BaseException]:

@@ -193,6 +193,41 @@ def test_a_stream_leaves_the_result_with_the_server(hook: PostgresHook) -> None:
         list(hook.stream("select 1 / (5 - i) from generate_series(1, 9) i", chunk_size=2))
 
 
+@pytest.mark.parametrize(
+    ("sql", "rows"),
+    [
+        ("with n as (select 7 as id) insert into items select id, 'g' from n returning id, name", [(7, "g")]),
+        ("with n (no) as (values (1)) /* so */ update items set name = 'quill' from n where id = no returning name",
+         [("quill",)]),
+        ("with n as (select 1)\n-- select\nDELETE\nFROM only items where id < 3 returning id", [(1,), (2,)]),
+        ("with gone as (delete from items where id = %(id)s returning id) select id + 10 from gone", [(12,)]),
+        ("with gone as materialized (update items set name = 'x)' returning id) table gone order by id",
+         [(1,), (2,), (3,)]),
+    ],
+)  # fmt: skip
+def test_what_changes_data_behind_a_with_is_streamed_as_well(hook: PostgresHook, sql: str, rows: list[Any]) -> None:
+    parameters = {"id": 2} if "%(id)s" in sql else None
+    assert sorted(map(tuple, hook.stream(sql, parameters))) == rows
+    assert hook.get_records("select id, name from items order by id") != [(1, "pen"), (2, "ink"), (3, None)]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "with n as (select * from items for update) select nextval('sent') from n, generate_series(1, 100000)",
+        "with n as (select 'x) insert into y' as v) select nextval('sent'), v from n, generate_series(1, 100000)",
+        "with n (update, set) as (values (1, 2)) select nextval('sent') from n, generate_series(1, 100000)",
+    ],
+)
+def test_what_only_reads_stays_with_the_server(hook: PostgresHook, sql: str) -> None:
+    hook.run("create sequence sent")
+    rows = hook.stream(sql, chunk_size=1000)
+    next(rows)
+    made = hook.get_first("select last_value from sent")[0]
+    rows.close()
+    assert made < 100_000
+
+
 def test_rows_go_to_another_database_and_back(
     hook: PostgresHook, run_task: RunTask, connection: SetConnection, tmp_path: Path
 ) -> None:

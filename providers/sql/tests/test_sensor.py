@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
-from windlass.errors import TaskFailed
+from windlass.errors import AuthoringError, TaskFailed
 from windlass_sql.sensors import SqlSensor
 from windlass_sql.sqlite import SqliteHook
 from windlass_testing import RunTask
@@ -50,3 +51,31 @@ def test_it_waits_until_the_row_is_there(items: SqliteHook, run_task: RunTask) -
     done = run_task(SqlSensor(task_id="s", conn_id="db", sql="select count(*) from items", success=success))
     assert done.state == "success"
     assert seen == [3, 4, 5]
+
+
+def test_rows_may_be_dicts(items: SqliteHook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SqliteHook, "get_first", lambda *_: {"count": 0, "other": 1})
+    assert poke("select 0 as count, 1 as other") is False
+
+
+def test_deferrable_it_waits_in_a_trigger(items: SqliteHook, run_task: RunTask) -> None:
+    sql = "select {{ 1 }} from items where name = ?"
+
+    def wait(name: str, **more: Any) -> tuple[str, str | None]:
+        sensor = SqlSensor(
+            task_id="s", conn_id="db", sql=sql, parameters=[name], deferrable=True, poke_interval=0.1, **more
+        )
+        done = run_task(sensor)
+        return done.state, done.reason
+
+    assert wait("pen") == ("success", None)
+    assert wait("no", timeout=1) == ("failed", ANY)
+    assert wait("no", timeout=1, soft_fail=True) == ("skipped", ANY)
+    empty = "the query of sensor 's' has no row, and fail_on_empty is set"
+    assert wait("no", fail_on_empty=True) == ("failed", f"TaskFailed: {empty}")
+
+
+@pytest.mark.parametrize("name", ["success", "failure", "selector"])
+def test_a_function_cannot_be_called_by_a_trigger(name: str) -> None:
+    with pytest.raises(AuthoringError, match="sensor 's': a trigger cannot call success, failure or selector; decide"):
+        poke("select 1", deferrable=True, **{name: bool})

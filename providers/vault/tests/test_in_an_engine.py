@@ -43,7 +43,11 @@ with DAG("ask", schedule=None, is_paused_upon_creation=False):
     @task
     def hook():
         with open(os.environ["LEDGER"], "a") as ledger:
-            ledger.write(f"hook {VaultHook('my_vault').get_secret('app')['name']}\\n")
+            secret = VaultHook("my_vault").get_secret("app")
+            ledger.write(f"hook {secret['name']}\\n")
+        print("signing with", secret["signing"])
+        other = VaultHook("my_vault").get_secret_including_metadata("app")["data"]["data"]["other"]
+        print("or with", other)
 
     @task
     def refused():
@@ -88,7 +92,7 @@ def test_a_task_gets_connections_and_variables_from_vault_and_a_refusal_is_not_p
     vault.write("secret/data/connections/db", data={"conn_uri": "postgres://ada:pa55word@vault.example"})
     vault.write("secret/data/connections/my_vault", data=vault_connection(vault))
     vault.write("secret/data/variables/colour", data={"value": "blue"})
-    vault.write("secret/data/app", data={"name": "windlass"})
+    vault.write("secret/data/app", data={"name": "windlass", "signing": "s1gn-1ng/key", "other": {"token": "t0k"}})
     installation.environ["WINDLASS_CONN_DB"] = "postgres://environment"
     installation.environ["WINDLASS_CONN_FORBIDDEN"] = "postgres://environment"
     installation.environ["WINDLASS_VAR_SHADE"] = "light"
@@ -107,10 +111,12 @@ def test_a_task_gets_connections_and_variables_from_vault_and_a_refusal_is_not_p
     ]
     logs = {task_id: installation.windlass("tasks", "logs", "ask", task_id, run_id) for task_id in states}
     assert "logging in with ***" in logs["connection"]
+    assert "signing with ***" in logs["hook"]
+    assert "or with {'token': '***'}" in logs["hook"]
     refusal = "does not let the approle login read `connections/forbidden` in mount `secret`: permission denied"
     assert refusal in logs["refused"]
     everything = installation.logs() + "".join(logs.values())
-    for secret in (arguments["secret_id"], "pa55word", vault.root_token):
+    for secret in (arguments["secret_id"], "pa55word", vault.root_token, "s1gn-1ng/key", "'t0k'"):
         assert secret not in everything
 
 

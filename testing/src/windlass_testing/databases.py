@@ -1,21 +1,14 @@
-"""Databases of other kinds than SQLite that hold Windlass's own tables, empty again for each test."""
+"""Databases that hold Windlass's own tables: empty again for each test, and read as a whole."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import closing
 from typing import Final
-
-import pytest
 
 from windlass.store.database import Transaction
 from windlass.store.migrating import create_tables, open_bare, require_current
 from windlass.store.revision import FIRST_ROWS
-
-#: Kinds of database, and the fixture with the URL of one.
-SERVERS: Final = {"postgresql": "postgres_url", "mysql": "mysql_url"}
-#: What a fixture of the kinds of database that a store works on is parametrised with.
-KINDS: Final = ("sqlite", *(pytest.param(kind, marks=pytest.mark.services) for kind in SERVERS))
+from windlass.store.schema import metadata
 
 _POSTGRES_TABLES: Final = (
     "SELECT quote_ident(tablename) FROM pg_catalog.pg_tables"
@@ -43,9 +36,16 @@ def emptied(url: str) -> str:
     return url
 
 
-def emptied_server(kind: str, fixture: Callable[[str], object]) -> str:
-    """Return the URL of an emptied database of a kind that needs a server; ``fixture`` returns a fixture's value."""
-    return emptied(str(fixture(SERVERS[kind])))
+def contents(url: str) -> dict[str, list[dict[str, object]]]:
+    """Return the rows of every table of the database at ``url``, each a dictionary, always in the same order."""
+    found = {}
+    with closing(open_bare(url, create=False)) as database:
+        for table in metadata.tables.values():
+            names = list(table.columns.keys())
+            chosen = ", ".join(f'"{name}"' for name in names)
+            rows = database.rows(f'SELECT {chosen} FROM "{table.name}"')  # noqa: S608 - our own schema's names
+            found[table.name] = sorted((dict(zip(names, row, strict=True)) for row in rows), key=repr)
+    return found
 
 
 def _empty_postgres(transaction: Transaction) -> None:

@@ -16,7 +16,7 @@ from windlass.authoring.dag import DAG
 from windlass.authoring.operator import BaseOperator
 from windlass.errors import ConnectionNotDefined, UsageError, VariableNotDefined
 from windlass.interfaces.connection import Connection
-from windlass.protocol import GetConnection, Variable, Verb
+from windlass.protocol import GetConnection, Mask, Variable, Verb
 from windlass.secrets.env import EnvironmentSource
 
 #: A URI, a dict of fields, or a connection.
@@ -54,6 +54,8 @@ class Given:
                 self.variables[key] = str(text)
             case Variable(key=key):
                 self.variables.pop(key, None)
+            case Mask():
+                pass  # there is no log outside a task
             case _:
                 raise UsageError(f"{type(verb).__name__} is answered inside a task only; use run_task or run_dag")
         return None

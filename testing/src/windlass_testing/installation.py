@@ -1,4 +1,4 @@
-"""A home with a real SQLite store, and the engine over it: what people command, and what comes of it.
+"""A home with a real store, and the engine over it: what people command, and what comes of it.
 
 The scheduler, the planning and the database are the real ones on a virtual clock; tasks do what a test says
 (:mod:`windlass_testing.scripted`). For tests of the control services and of the command line.
@@ -19,6 +19,7 @@ from windlass.scheduler import Scheduler, SchedulerSettings
 from windlass.spec import DagSpec
 from windlass.store import ParsedFile, Store, migrate, open_store
 from windlass_testing.scripted import START, ScriptedExecutor
+from windlass_testing.stores import environ_of, url_of
 
 #: Any 32 bytes in URL-safe base64.
 KEY = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
@@ -36,7 +37,7 @@ class Installation:
         self.home.mkdir(mode=0o700)
         (self.home / "fernet.key").write_text(KEY, encoding="ascii")
         (self.home / "fernet.key").chmod(0o600)
-        url = f"sqlite:///{self.home}/windlass.db"
+        url = url_of(self.home)
         migrate(url)
         rng = SeededRng(1)
         self.store: Store = open_store(url, clock=self.clock, rng=rng, keys=[KEY])
@@ -45,6 +46,11 @@ class Installation:
         self.scheduler = Scheduler(
             self.store.scheduler, self.executor, self.clock, rng, SchedulerSettings(owner="test")
         )
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The variables by which another process finds this home and its database."""
+        return environ_of(self.home)
 
     def add(self, *specs: DagSpec, paused: bool = False, file: str = "dags.py") -> None:
         """Store DAGs, as if ``file`` had been parsed."""

@@ -17,14 +17,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from windlass_testing.stores import environ_of
+
 PATIENCE = 40.0
 
 
 class LiveInstallation:
     """A home, its DAG folder, its server, and a ledger that tasks append to outside the database.
 
-    ``database`` is the URL of its database; SQLite in the home by default. ``home`` is the home's name, for a second
-    one in the same folder, with the same ledger.
+    ``database`` is the URL of its database, by default what :mod:`windlass_testing.stores` says. ``home`` is the home's
+    name, for a second one in the same folder, with the same ledger.
     """
 
     def __init__(self, folder: Path, *, database: str | None = None, home: str = "home") -> None:
@@ -37,11 +39,12 @@ class LiveInstallation:
         self.servers: list[subprocess.Popen[bytes]] = []
         self.environ = {
             **{name: value for name, value in os.environ.items() if not name.startswith("WINDLASS_")},
-            "WINDLASS_HOME": str(self.home),
             "LEDGER": str(self.ledger_file),
         }
-        if database is not None:
-            self.environ["WINDLASS__DATABASE__SQL_ALCHEMY_CONN"] = database
+        if database is None:
+            self.environ |= environ_of(self.home)
+        else:
+            self.environ |= {"WINDLASS_HOME": str(self.home), "WINDLASS__DATABASE__SQL_ALCHEMY_CONN": database}
 
     def write(self, name: str, source: str) -> None:
         """Write a file into the DAG folder."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
+pytest_plugins = ["windlass_testing.store_option"]
 # A suite's assertions shall explain themselves as those of a test file do.
 pytest.register_assert_rewrite("windlass_testing.conformance")
 
@@ -55,15 +56,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """With `--require-services`, turn the skip of a test that needs a server into a failure."""
     report = yield
-    needed = item.config.getoption("--require-services") and item.get_closest_marker("services") is not None
-    if needed and report.skipped and not hasattr(report, "wasxfail"):
+    if not item.config.getoption("--require-services") or not report.skipped or hasattr(report, "wasxfail"):
+        return report
+    if item.get_closest_marker("services") is not None or _is_for_want_of_a_server(call):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"
         report.longrepr = f"--require-services, and this test was to be skipped. {reason}"
     return report
+
+
+def _is_for_want_of_a_server(call: pytest.CallInfo[None]) -> bool:
+    """Return whether a test was skipped while a :class:`ServerMissing` was handled, as by the fixtures below."""
+    from windlass_testing.servers import ServerMissing
+
+    return call.excinfo is not None and isinstance(call.excinfo.value.__context__, ServerMissing)
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
@@ -183,16 +194,14 @@ def fake_vault(fake_vault_server: FakeVault) -> FakeVault:
 
 
 @contextmanager
-def _needed(config: pytest.Config, server: Callable[[], AbstractContextManager[_T]]) -> Iterator[_T]:
-    """Enter ``server``; where there is none, skip the test, or fail it with ``--require-services``."""
+def _needed(server: Callable[[], AbstractContextManager[_T]]) -> Iterator[_T]:
+    """Enter ``server``; where there is none, skip the test."""
     from windlass_testing.servers import ServerMissing
 
     manager = server()
     try:
         found = manager.__enter__()  # only what entering raises says that there is none
     except ServerMissing as error:
-        if config.getoption("--require-services"):
-            pytest.fail(str(error), pytrace=False)
         pytest.skip(str(error))
     try:
         yield found
@@ -201,36 +210,36 @@ def _needed(config: pytest.Config, server: Callable[[], AbstractContextManager[_
 
 
 @pytest.fixture(scope="session")
-def postgres_url(pytestconfig: pytest.Config) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """The URL of an empty PostgreSQL database, which is dropped at the end of the session."""
     from windlass_testing.servers import postgres
 
-    with _needed(pytestconfig, postgres) as url:
+    with _needed(postgres) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
-def postgres_server(pytestconfig: pytest.Config) -> Iterator[PostgresServer]:
+def postgres_server() -> Iterator[PostgresServer]:
     """A PostgreSQL server that was started for the session, with a password and TLS; a test may stop and start it."""
     from windlass_testing.servers import private_postgres
 
-    with _needed(pytestconfig, private_postgres) as server:
+    with _needed(private_postgres) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def mysql_url(pytestconfig: pytest.Config) -> Iterator[str]:
+def mysql_url() -> Iterator[str]:
     """The URL of an empty MySQL or MariaDB database, which is dropped at the end of the session."""
     from windlass_testing.servers import mysql
 
-    with _needed(pytestconfig, mysql) as url:
+    with _needed(mysql) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
-def mysql_server(pytestconfig: pytest.Config) -> Iterator[MysqlServer]:
+def mysql_server() -> Iterator[MysqlServer]:
     """A MariaDB server that was started for the session, with a password and TLS; a test may stop and start it."""
     from windlass_testing.servers import private_mysql
 
-    with _needed(pytestconfig, private_mysql) as server:
+    with _needed(private_mysql) as server:
         yield server

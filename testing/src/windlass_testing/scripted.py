@@ -93,6 +93,7 @@ class ScriptedExecutor:
     gateway: Gateway
     clock: VirtualClock
     parallelism: int = 32
+    backlog: int = 0
     script: Script = _succeed
     timetable: TimetableScript = _no_run
     #: The questions that timetables were asked, in order.

@@ -7,6 +7,7 @@ from windlass.protocol import AssetEvent
 from windlass.spec import DagSpec
 from windlass.store import Database, ParsedFile, SqlStore, Store, invariant_violations, open_store
 from windlass_testing.scripted import ScriptedEngine, ScriptedExecutor
+from windlass_testing.stores import new_store
 
 
 class SqlScriptedStore(SqlStore):
@@ -45,10 +46,12 @@ class SqlScriptedStore(SqlStore):
 
 
 class InvariantsAtCommit:
-    """Checks the promises whenever something was committed."""
+    """Checks the promises whenever something was committed; where each query is a trip to a server, once at the end."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        if database.dialect.serial:
+            database.probe = self
 
     def statement(self, sql: str, *, writing: bool) -> None:
         """Let it run."""
@@ -56,35 +59,35 @@ class InvariantsAtCommit:
     def committed(self) -> None:
         """Find what is broken now."""
         self._database.probe = None
-        broken = invariant_violations(self._database, liveness=False)
-        self._database.probe = self
-        if broken:
+        try:
+            self._check()
+        finally:
+            self._database.probe = self
+
+    def close(self) -> None:
+        """Watch no longer."""
+        self._database.probe = None
+        if not self._database.dialect.serial:
+            self._check()
+
+    def _check(self) -> None:
+        if broken := invariant_violations(self._database, liveness=False):
             raise AssertionError(f"invariants broken: {broken}")
 
 
 class SqlScriptedEngine(ScriptedEngine):
-    """The scripted engine over SQLite in memory, or over the database at ``url``, which is current and empty.
-
-    There the invariants are checked at the end: each of their queries is a trip to a server.
-    """
+    """The scripted engine over a fresh store, or over the database at ``url``, which is current and empty."""
 
     def __init__(self, url: str | None = None) -> None:
         super().__init__()
-        if url is None:
-            services = Store.memory(self.clock, self.rng)
-        else:
-            services = open_store(url, clock=self.clock, rng=self.rng)
+        services = new_store(self.clock, self.rng) if url is None else open_store(url, clock=self.clock, rng=self.rng)
         self.services = services
-        self._checks_once = url is not None
-        if not self._checks_once:
-            services.db.probe = InvariantsAtCommit(services.db)
+        self._invariants = InvariantsAtCommit(services.db)
         self.store = SqlScriptedStore(services)  # type: ignore[assignment]
         self.executor = ScriptedExecutor(services.gateway, self.clock)
         self.scheduler = self.new_scheduler()
 
     def close(self) -> None:
         """Close the database."""
-        if self._checks_once:
-            InvariantsAtCommit(self.services.db).committed()
-        self.services.db.probe = None
+        self._invariants.close()
         self.services.close()

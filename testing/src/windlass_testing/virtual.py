@@ -27,8 +27,9 @@ from windlass.runtime.xcom import unpack
 from windlass.scheduler import Scheduler, SchedulerSettings
 from windlass.secrets.resolver import open_resolver
 from windlass.spec import encode_spec
-from windlass.store import ParsedFile, Store, xcoms
+from windlass.store import ParsedFile, xcoms
 from windlass_testing.scripted_sql import InvariantsAtCommit
+from windlass_testing.stores import new_store
 from windlass_testing.virtual_worker import Decoding, VirtualWorker
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -49,8 +50,8 @@ class VirtualInstallation:
         self.folder = folder
         self.clock = VirtualClock(now)
         self._rng = SeededRng(1)
-        self.store = Store.memory(self.clock, self._rng, keys=[KEY])
-        self.store.db.probe = InvariantsAtCommit(self.store.db)
+        self.store = new_store(self.clock, self._rng, keys=[KEY])
+        self._invariants = InvariantsAtCommit(self.store.db)
         self.control = Control(self.store, clock=self.clock, home=folder, logs=folder / "logs")
         #: What the environment holds, besides the settings of the installation.
         self.environ: dict[str, str] = {}
@@ -66,7 +67,7 @@ class VirtualInstallation:
     def close(self) -> None:
         """End what waits, and close the store."""
         self.worker.close()
-        self.store.db.probe = None
+        self._invariants.close()
         self.store.close()
 
     # --- Schedulers
@@ -224,7 +225,8 @@ class VirtualInstallation:
     def started(self) -> list[str]:
         """Return the task instances in the order of their attempts, as ``task`` or ``task[index]``."""
         rows = self.store.db.rows(
-            "SELECT t.task_id, t.map_index FROM attempt a JOIN ti t ON t.id = a.ti_id ORDER BY a.claimed_at, a.rowid"
+            "SELECT t.task_id, t.map_index FROM transition x JOIN ti t ON t.id = x.ti_id WHERE x.to_state = 'running'"
+            " ORDER BY x.seq"
         )
         return [task_id if index < 0 else f"{task_id}[{index}]" for task_id, index in rows]
 

@@ -127,6 +127,9 @@ class _Session:
                 return text
             case ArtifactOpen() | ArtifactCommit():
                 return self._artifact(verb)
+            case Mask(values=values):
+                self.masker.add(*values)
+                return None
             case XComGet() | XComInfo() if verb.task_id == self._task_id:
                 while self.xcoms:
                     self._worker.gateway.call(self._lease, self.xcoms.pop(0))
@@ -139,8 +142,6 @@ class _Session:
                 self.xcoms.append(verb)
             case Rendered():
                 self.rendered = verb
-            case Mask(values=values):
-                self.masker.add(*values)
             case Progress():
                 pass
             case _:
@@ -210,6 +211,7 @@ class VirtualWorker:
     ) -> None:
         #: As an executor's; 0 is unlimited.
         self.parallelism = 0
+        self.backlog = 0
         self.gateway = gateway
         self.resolver = resolver
         self.artifacts = artifacts
@@ -355,7 +357,7 @@ class VirtualWorker:
         """Run the code, and return the report with what came of it."""
         session = _Session(self, attempt)
 
-        with captured() as log, clock_scope(_AttemptClock(self._clock, attempt)):
+        with captured(session.masker) as log, clock_scope(_AttemptClock(self._clock, attempt)):
             ending = run_attempt(self._code[attempt.work.code_version], attempt.claimed.context, session)
         self._keep_log(attempt.work, session.masker.mask(log.getvalue()))
         if attempt.timed_out:

@@ -3,6 +3,7 @@
 # ruff: noqa: ANN401 - the values that pass through here are the author's own
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,8 @@ def test_native_rendering_gives_values_instead_of_text(windlass: VirtualInstalla
     fields = {"first": "{{ [1, 2] }}", "second": "{{ params.size }}"}
     assert shown(windlass, **fields, dag={"params": {"size": 3}})[:2] == ["[1, 2]", "3"]
     native = {"params": {"size": 3}, "render_template_as_native_obj": True}
-    assert shown(VirtualInstallation(windlass.folder / "native"), **fields, dag=native)[:2] == [[1, 2], 3]
+    with closing(VirtualInstallation(windlass.folder / "native")) as other:
+        assert shown(other, **fields, dag=native)[:2] == [[1, 2], 3]
 
 
 def test_user_macros_and_filters(windlass: VirtualInstallation) -> None:
@@ -94,8 +96,8 @@ def test_jinja_environment_kwargs_and_template_undefined(windlass: VirtualInstal
 
     dag = {"jinja_environment_kwargs": {"variable_start_string": "<<", "variable_end_string": ">>"}}
     assert shown(windlass, first="{% if 1 %}<< run_id >>{% endif %}", dag=dag)[0] == "r"
-    lenient = VirtualInstallation(windlass.folder / "lenient")
-    assert shown(lenient, first="[{{ nothing }}]", dag={"template_undefined": jinja2.Undefined})[0] == "[]"
+    with closing(VirtualInstallation(windlass.folder / "lenient")) as lenient:
+        assert shown(lenient, first="[{{ nothing }}]", dag={"template_undefined": jinja2.Undefined})[0] == "[]"
 
 
 def test_an_undefined_name_is_an_error_that_names_field_task_and_name(windlass: VirtualInstallation) -> None:

@@ -31,7 +31,8 @@ from windlass_testing.virtual import VirtualInstallation
 
 #: Shrinking a failure takes minutes, so only a run that asks for many histories does it.
 EXAMPLES = int(os.environ.get("WINDLASS_CONFORMANCE_EXAMPLES", "0"))
-pytestmark = pytest.mark.timeout(max(120, 2 * EXAMPLES))
+# Where the tables are on a server, each of the many statements is a trip.
+pytestmark = pytest.mark.timeout(max(600, 2 * EXAMPLES))
 PHASES = [phase for phase in Phase if EXAMPLES or phase is not Phase.shrink]
 ENDINGS = st.sampled_from(["good", "good", "bad", "hard", "skip"])
 WITH_DEFERRALS = st.lists(st.sampled_from(["defer", "defer", "good", "bad"]), max_size=3)

@@ -12,7 +12,7 @@ from windlass_testing.servers import (
     MysqlServer,
     PostgresServer,
     ServerMissing,
-    mariadb,
+    databases,
     mysql,
     postgres,
     postgresql,
@@ -32,8 +32,8 @@ def test_mysql(mysql_url): assert mysql_url
 @pytest.fixture
 def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """No server listens, and none can be started."""
-    for name, module in (("POSTGRES", postgresql), ("MYSQL", mariadb)):
-        monkeypatch.setattr(module, "listens", lambda _port: False)
+    monkeypatch.setattr(databases, "listens", lambda _port: False)
+    for name in ("POSTGRES", "MYSQL"):
         monkeypatch.delenv(f"WINDLASS_TEST_{name}_URL", raising=False)
     monkeypatch.setattr(postgresql, "_programs", list)
     monkeypatch.setattr(shutil, "which", lambda _name, path=None: None)

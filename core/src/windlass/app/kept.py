@@ -14,6 +14,7 @@ from contextlib import suppress
 import msgspec
 
 from windlass.errors import ConnectionNotDefined, PluginError, WindlassError
+from windlass.protocol import Mask
 from windlass.protocol.keeping import Answer, Ask, Done, Failed, FromKeeper, Given, Order, Setup
 from windlass.secrets.masking import Masker, secrets_of_fields
 from windlass.secrets.resolver import Resolver
@@ -84,6 +85,8 @@ class Kept:
                 match self._hear():
                     case Ask(conn_id=conn_id):
                         self._say(self._given(conn_id))
+                    case Mask(values=values):
+                        self._masker.add(*values)
                     case Done(value=value):
                         return value
                     case Failed(error=error):

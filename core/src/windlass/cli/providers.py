@@ -10,7 +10,6 @@ from windlass.cli.failing import FAILED
 from windlass.cli.options import dry_run_option
 from windlass.cli.output import Format, emit, emit_one, output_option, say
 from windlass.control import plugins as installed
-from windlass.control import scaffolding
 
 
 @click.command("list")
@@ -47,6 +46,8 @@ def new(name: str, path: Path | None, output: Format, *, dry_run: bool) -> None:
     It has a hook, an operator, a sensor, their tests and pages, ready to be changed. NAME is what people call the
     system, for example acme-cloud.
     """
+    from windlass.control import scaffolding
+
     plan = scaffolding.new_provider(name, path)
     if not dry_run:
         scaffolding.make(plan)

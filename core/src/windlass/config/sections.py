@@ -22,7 +22,9 @@ class Core(Section):
     title = "core"
     dags_folder: Path = _option("dags", "The folder with the DAG files.", kind="path", project=True)
     executor: str = _option("LocalExecutor", "What runs tasks: LocalExecutor, SequentialExecutor or a provider's.")
-    parallelism: int = _option(32, "How many tasks may be queued or running at once; 0 = no limit.", minimum=0)
+    parallelism: int = _option(
+        32, "How many tasks run at once; 0 = no limit. Short ones queue a little ahead.", minimum=0
+    )
     default_timezone: str = _option("UTC", "The zone in which naive dates are read, an IANA name.", project=True)
     load_examples: bool = _option(False, "Whether the example DAGs are loaded as well.")
     dags_are_paused_at_creation: bool = _option(True, "Whether a DAG that does not say so itself starts paused.")

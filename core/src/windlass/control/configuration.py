@@ -45,10 +45,11 @@ def _wrong_values(settings: Settings) -> Iterator[str]:
     if settings.core.executor not in known:
         text = f"core.executor is {settings.core.executor!r}, which no installed provider brings"
         yield f"{text}; choose one of {', '.join(sorted(names('executors')))}"
+    backends = sorted(names("secrets_backends"))
     for backend in settings.secrets.backend:
-        if backend not in names("secrets_backends"):
-            text = f"secrets.backend names {backend!r}, which no installed provider brings"
-            yield f"{text}; choose one of {', '.join(sorted(names('secrets_backends')))}"
+        if backend not in backends:
+            remedy = f"choose one of {', '.join(backends)}" if backends else "install the provider that does"
+            yield f"secrets.backend names {backend!r}, which no installed provider brings; {remedy}"
     if settings.secrets.backend:
         from windlass.secrets.chain import unasked_backends
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -12,7 +12,9 @@ from windlass.control.views import ConnectionRow
 from windlass.control.visibility import did_you_mean
 from windlass.errors import Conflict, ConnectionNotDefined, UsageError
 from windlass.interfaces.connection import Connection
-from windlass.store import Store
+
+if TYPE_CHECKING:
+    from windlass.store import Store
 
 _LONGEST_ID: Final = 250
 

@@ -17,12 +17,12 @@ from windlass.control.runs import Runs
 from windlass.control.tasks import Tasks
 from windlass.control.variables import Variables
 from windlass.ports import Clock
-from windlass.store import Store
 
 if TYPE_CHECKING:
     from windlass.control.assets import Assets
     from windlass.control.backfills import Backfills
     from windlass.control.explain import Explain
+    from windlass.store import Store
 
 
 class Control:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from windlass.control.views import FileRow, ImportErrorRow
 from windlass.control.visibility import did_you_mean
 from windlass.errors import NotFound
-from windlass.store import Store
+
+if TYPE_CHECKING:
+    from windlass.store import Store
 
 
 class DagFiles:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
 
 from windlass.control.views import DagDetails, DagRow, Graph, GraphTask, NextRun, Page
 from windlass.control.visibility import Visible, did_you_mean, everything
 from windlass.errors import DagNotFound
 from windlass.planning.assets import condition_of, describe, still_missing
-from windlass.planning.calendar import is_asked, next_run
 from windlass.ports import Clock
 from windlass.spec import DagSpec
-from windlass.store import Store
-from windlass.store.queries import DagRow as StoredDag
+
+if TYPE_CHECKING:
+    from windlass.store import Store
+    from windlass.store.queries import DagRow as StoredDag
 
 
 class Dags:
@@ -186,6 +188,8 @@ class Dags:
         )
 
     def _next_run(self, spec: DagSpec) -> NextRun:
+        from windlass.planning.calendar import is_asked, next_run
+
         facts = self._store.scheduler.dag(spec.dag_id)
         if facts is None or facts.stale:
             return NextRun(dag_id=spec.dag_id, reason="the DAG is no longer in any file")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import socket
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from windlass.control.alive import Alive
-from windlass.store import Store
+
+if TYPE_CHECKING:
+    from windlass.store import Store
 
 
 class JobView(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +33,8 @@ class Jobs:
 
     def list(self, *, kind: str | None = None, limit: int = 20) -> tuple[JobView, ...]:
         """Return the newest processes, of one kind or of all."""
+        import socket
+
         holders = {(owner.name, owner.pid) for owner in self._alive.owners()}
         here = socket.gethostname()
         found: list[JobView] = []

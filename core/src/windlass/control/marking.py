@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from windlass.control.dags import Dags
 from windlass.control.visibility import Visible, everything
@@ -21,8 +21,10 @@ from windlass.errors import DagNotFound, RunNotFound, UsageError
 from windlass.planning.selecting import downstream_of
 from windlass.spec import DagSpec, MarkSpec
 from windlass.states import TaskState
-from windlass.store import Selection, Store
-from windlass.store import TaskRow as StoredTask
+
+if TYPE_CHECKING:
+    from windlass.store import Store
+    from windlass.store import TaskRow as StoredTask
 
 
 class Marked(NamedTuple):
@@ -90,6 +92,8 @@ class Markers:
 
     def _marked(self, step: _Step, states: Sequence[TaskState], visible: Visible) -> tuple[DagSpec, list[StoredTask]]:
         """Return the DAG of the task that a marker marks, and the task's instances with all downstream of them."""
+        from windlass.store import Selection
+
         target = self._target(step)
         _, spec = self._dags.find(target.dag_id, visible=visible)
         if target.task_id not in spec.by_id:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from windlass.control.views import PoolRow
 from windlass.control.visibility import did_you_mean
 from windlass.errors import NotFound, UsageError
 from windlass.states import TaskState
-from windlass.store import Store
+
+if TYPE_CHECKING:
+    from windlass.store import Store
 
 DEFAULT_POOL = "default_pool"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -12,12 +12,13 @@ from windlass.control.dags import Dags
 from windlass.control.views import MissedDeadline, Page, RunRow
 from windlass.control.visibility import Visible, did_you_mean, everything
 from windlass.errors import Conflict, RunExists, RunNotFound, UsageError
-from windlass.planning.calendar import is_asked, manual_interval
 from windlass.planning.runs import make_run_id
 from windlass.ports import Clock, NewRun, RunFacts
 from windlass.spec.params import check_conf
 from windlass.states import RunState, RunType
-from windlass.store import Affected, Store
+
+if TYPE_CHECKING:
+    from windlass.store import Affected, Store
 
 _LONGEST_RUN_ID: Final = 250
 
@@ -191,6 +192,8 @@ class Runs:
         run_id: str | None,
         visible: Visible,
     ) -> NewRun:
+        from windlass.planning.calendar import is_asked, manual_interval
+
         dag, spec = self._dags.find(dag_id, visible=visible)
         if dag.stale:
             raise Conflict(f"DAG {dag_id!r} is no longer in any file; put {dag.file} back, or delete the DAG")

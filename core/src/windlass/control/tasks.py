@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,8 +19,10 @@ from windlass.planning.selecting import downstream_of, matching, setups_of, upst
 from windlass.ports import RunFacts
 from windlass.spec import DagSpec
 from windlass.states import TaskState
-from windlass.store import Affected, Selection, Store
-from windlass.store import TaskRow as StoredTask
+
+if TYPE_CHECKING:
+    from windlass.store import Affected, Store
+    from windlass.store import TaskRow as StoredTask
 
 
 class Selected(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +129,8 @@ class Tasks:
         :raises DagNotFound, RunNotFound: if a DAG or run that was named is not there.
         :raises UsageError: if ``past`` or ``future`` is asked for of no run, or too many markers follow each other.
         """
+        from windlass.store import Selection
+
         _, spec = self._dags.find(dag_id, visible=visible)
         named = [self._runs.find(dag_id, run_id, visible=visible) for run_id in run_ids]
         if past or future:
@@ -179,6 +184,8 @@ class Tasks:
 
         :raises DagNotFound, RunNotFound, TaskNotFound: if there is none.
         """
+        from windlass.store import Selection
+
         run = self._runs.find(dag_id, run_id, visible=visible)
         spec = self._store.queries.spec(dag_id, run.spec_version)
         if map_index is not None or task_id not in spec.by_id:
@@ -221,6 +228,8 @@ class Tasks:
 
     def _with_setups(self, spec: DagSpec, rows: Sequence[StoredTask]) -> list[StoredTask]:
         """Return the rows and, in the same runs, those of the setups that they need anew."""
+        from windlass.store import Selection
+
         found = {row.id: row for row in rows}
         for run_id in dict.fromkeys(row.run_id for row in rows):
             needed = setups_of(spec, {row.task_id for row in rows if row.run_id == run_id})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -11,7 +11,9 @@ from windlass.control.connections import Imported
 from windlass.control.views import VariableRow
 from windlass.control.visibility import did_you_mean
 from windlass.errors import UsageError, VariableNotDefined
-from windlass.store import Store
+
+if TYPE_CHECKING:
+    from windlass.store import Store
 
 
 class Variables:

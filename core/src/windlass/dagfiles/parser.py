@@ -25,7 +25,7 @@ import msgspec
 from windlass.errors import ProtocolError, UsageError, WindlassError
 from windlass.interfaces.connection import Connection
 from windlass.ports import Clock
-from windlass.protocol import GetConnection, Variable
+from windlass.protocol import GetConnection, Mask, Variable
 from windlass.protocol.findings import Observed
 from windlass.protocol.framing import FrameReader
 from windlass.protocol.parsing import (
@@ -284,6 +284,9 @@ class ParseServer:
                     value = self._secrets.get_variable(key)
                     masker.add(*secrets_of_variable(key, value))
                     return ParseAnswer(id=ask.id, result=value)
+                case Mask(values=values):
+                    masker.add(*values)
+                    return ParseAnswer(id=ask.id)
                 case verb:
                     raise UsageError(
                         f"variable {verb.key!r} cannot be changed while a DAG file is parsed; do it in a task"

@@ -20,6 +20,8 @@ _log = logging.getLogger(__name__)
 
 #: Seconds between two attempts to reach a supervisor that is not there.
 _RETRY = 0.5
+#: How many short tasks the supervisor may have waiting for each that it may run.
+_BACKLOG = 3
 
 
 class LocalExecutor(Executor):
@@ -36,13 +38,18 @@ class LocalExecutor(Executor):
 
     @property
     def parallelism(self) -> int:
-        """How many workloads may be queued or running at once; 0 = unlimited."""
+        """How many workloads may run at once; 0 = unlimited."""
         return self._parallelism
+
+    @property
+    def backlog(self) -> int:
+        """How many more the supervisor holds until one of those has ended; where one runs at a time, none."""
+        return _BACKLOG * self._parallelism if self._parallelism > 1 else 0
 
     def submit(self, workloads: Sequence[Workload]) -> None:
         """Have these run."""
         if workloads:
-            self._with_client(lambda client: client.submit(workloads))
+            self._with_client(lambda client: client.submit(workloads, self._parallelism))
 
     def stop(self, requests: Sequence[StopRequest]) -> None:
         """Pass stop requests on."""

@@ -34,6 +34,7 @@ class Trouble(Enum):
     LOCKED = "locked"  # the database has waited for a lock as long as it may
     ROLLED_BACK = "rolled back"  # for the sake of another transaction: the whole of it may be tried again
     DISCONNECTED = "disconnected"  # the connection is gone, and with it a transaction that was not committed
+    UNMATCHED = "unmatched"  # a guarded statement changed no row
 
 
 class DriverCursor(Protocol):
@@ -63,6 +64,25 @@ class DriverConnection(Protocol):
     def close(self) -> None:
         """Close it."""
         ...
+
+
+class Statement:
+    """A translated statement, to be sent together with others.
+
+    Args:
+        sql: its text.
+        rows: the parameters of each time that it is to run.
+        guarded: it must change a row each time; where it does not, that is an error (:attr:`Trouble.UNMATCHED`).
+    """
+
+    __slots__ = ("cursor", "guarded", "rows", "sql")
+
+    def __init__(self, sql: str, rows: Sequence[Mapping[str, Any]] = ({},), *, guarded: bool = False) -> None:
+        self.sql = sql
+        self.rows = rows
+        self.guarded = guarded
+        #: What it came to, once it has run; of several times, only how many rows were changed in all.
+        self.cursor: DriverCursor | None = None
 
 
 class Shell(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,6 +130,9 @@ class Dialect(ABC):
     engine_url: str
     #: :meth:`commit` tells every host, so that a local doorbell need not.
     rings: bool = False
+    #: A statement is a trip to a server. So those of a transaction, from its BEGIN on, are kept back until an answer is
+    #: needed, and then go :meth:`together`; the last ones go with the :meth:`commit`.
+    gathers: bool = False
 
     def check(self) -> None:  # noqa: B027 - most have nothing to refuse
         """Refuse what cannot keep the engine's promises.
@@ -156,8 +179,22 @@ class Dialect(ABC):
     def inserted(self, cursor: Any) -> int | None:  # noqa: ANN401 - the driver's
         """Return the id of the row that a statement ending in :attr:`returning` inserted, None if it did not."""
 
-    def commit(self, connection: Any, *, ring: bool) -> None:  # noqa: ANN401 - the driver's
-        """End a transaction; ``ring``: it has work for the scheduler."""
+    def together(self, connection: Any, statements: Sequence[Statement]) -> None:  # noqa: ANN401 - the driver's
+        """Run these in one trip and give each its cursor; only where statements are gathered.
+
+        The first that fails is raised, and none after it has run. The connection can be used on, to roll back.
+        """
+        raise NotImplementedError
+
+    def look(self, connection: Any) -> None:  # noqa: ANN401 - the driver's
+        """Raise what the driver raises if the session is known to have ended; asks nobody.
+
+        Only where statements are gathered: who sends them with their COMMIT could not tell how far they came.
+        """
+        raise NotImplementedError
+
+    def commit(self, connection: Any, *, ring: bool, after: Sequence[Statement] = ()) -> None:  # noqa: ANN401
+        """End a transaction, ``after`` what was kept back of it; ``ring``: it has work for the scheduler."""
         connection.execute("COMMIT")
 
     @abstractmethod

@@ -19,7 +19,15 @@ class Executor(ABC):
 
     @property
     def parallelism(self) -> int:
-        """How many workloads may be queued or running at once; 0 sets no bound of its own."""
+        """How many workloads may run at once; 0 sets no bound of its own. No more are submitted, but for a backlog."""
+        return 0
+
+    @property
+    def backlog(self) -> int:
+        """How many workloads beyond :attr:`parallelism` it can let wait until one that runs has ended; by default 0.
+
+        They are submitted only while tasks take milliseconds, so that the next can start without asking the scheduler.
+        """
         return 0
 
     def start(self) -> None:  # noqa: B027 - most executors have nothing to start

@@ -57,7 +57,7 @@ class BaseHook:
     def get_hook(cls, conn_id: str, hook_params: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 - any hook
         """Return the hook of a connection, by its type: the one that the provider of that type brings.
 
-        ``hook_params`` are more arguments of the hook. Inside a task and in ``dag.test()``.
+        ``hook_params`` are more arguments of the hook. In a task, in a trigger and in ``dag.test()``.
 
         :raises ConnectionNotDefined: if no place of the lookup chain knows the connection.
         :raises PluginError: if no installed provider brings a hook for its type.
@@ -65,7 +65,9 @@ class BaseHook:
         connection = cls.get_connection(conn_id)
         session = current_session()
         if not isinstance(session, KnowsHooks):
-            msg = "a hook is found by its connection's type only inside a task and in dag.test(); move the call there"
+            msg = (
+                "a hook is found by its connection's type only in a task, a trigger and dag.test(); move the call there"
+            )
             raise ContextUnavailable(msg)
         hook = session.hook_class(connection.conn_type)(**{"conn_id": conn_id, **(hook_params or {})})
         hook.connection = connection

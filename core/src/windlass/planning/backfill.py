@@ -65,6 +65,8 @@ class _Walk(NamedTuple):
     run_at: Callable[[datetime], DagRunInfo | None]
     #: The instant of the run that is due at a given ``run_after``.
     instant_of: Callable[[datetime], datetime | None]
+    #: How far logical dates may go back from one instant to the next.
+    wobble: timedelta = timedelta(0)
 
 
 def intervals(
@@ -90,9 +92,9 @@ def intervals(
         at = walk.instant_of(reached)
         at = None if at is None else walk.grid.before(at) if backwards else walk.grid.after(at)
     while at is not None and (run := walk.run_at(at)) is not None:
-        if backwards and run.logical_date < earliest - _WOBBLE:
+        if backwards and run.logical_date < earliest - walk.wobble:
             return
-        if not backwards and (run.logical_date > latest + _WOBBLE or run.run_after > now):
+        if not backwards and (run.logical_date > latest + walk.wobble or run.run_after > now):
             return
         if earliest <= run.logical_date <= latest and run.run_after <= now:
             yield run
@@ -107,7 +109,7 @@ def _last(walk: _Walk, latest: datetime) -> datetime | None:
     found = at_or_before(walk.grid, latest)
     following = walk.grid.after(latest)
     while following is not None and (run := walk.run_at(following)) is not None:
-        if run.logical_date > latest + _WOBBLE:
+        if run.logical_date > latest + walk.wobble:
             break
         found, following = following, walk.grid.after(following)
     return found
@@ -126,7 +128,7 @@ def _walk(spec: DagSpec, now: datetime) -> _Walk | None:
         def point(at: datetime) -> DagRunInfo:
             return DagRunInfo(run_after=at, data_interval=points.infer_manual_data_interval(run_after=at))
 
-        return _Walk(table.grid(restriction), point, lambda run_after: run_after)
+        return _Walk(table.grid(restriction), point, lambda run_after: run_after, _WOBBLE)
     if isinstance(table, OnceTimetable) and spec.start_date is not None:
         return _Walk(ListedGrid([spec.start_date]), DagRunInfo.exact, lambda run_after: run_after)
     return None

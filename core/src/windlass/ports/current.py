@@ -41,7 +41,7 @@ class TaskSession(Protocol):
 
 @runtime_checkable
 class KnowsHooks(Protocol):
-    """A session that also knows which hooks are installed: that of a task, whose process reads the manifests."""
+    """A session that also knows which hooks are installed: that of a task or trigger, whose process reads manifests."""
 
     def hook_class(self, conn_type: str | None) -> Any:  # noqa: ANN401 - a class of a provider's
         """Return the hook class that an installed provider's manifest names for a type of connection, imported.

@@ -35,7 +35,12 @@ class ExecutorPort(Protocol):
 
     @property
     def parallelism(self) -> int:
-        """How many workloads may be queued or running at once; 0 = unlimited."""
+        """How many workloads may run at once; 0 = unlimited."""
+        ...
+
+    @property
+    def backlog(self) -> int:
+        """How many more it may be given while tasks are short; it lets them wait until one that runs has ended."""
         ...
 
     def submit(self, workloads: Sequence[Workload]) -> None:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from windlass.errors import ProtocolError
-from windlass.protocol.messages import GetConnection, Variable
+from windlass.protocol.messages import GetConnection, Mask, Variable
 
 #: The most bytes of one datagram. The kernel's default send buffer holds about 200 KB.
 MAX_DATAGRAM = 128 << 10
@@ -87,9 +87,9 @@ class Exited(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag=
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True, tag="ask"):
-    """The file asks for something while it is imported."""
+    """The file asks for something while it is imported, or has a secret hidden."""
 
-    verb: GetConnection | Variable
+    verb: GetConnection | Variable | Mask
 
 
 ToZygote = Load | Fork | Answer

@@ -2,7 +2,8 @@
 
 The parent sends a :class:`Setup` and then one order after the other. The child answers each with any number of
 :class:`Page` and, last, :class:`Done` or :class:`Failed`. Before that it may ask for connections (:class:`Ask`), which
-the parent answers with :class:`Given`: it gets no others, and no configuration.
+the parent answers with :class:`Given`: it gets no others, and no configuration. It may also say what is to be hidden in
+its failures (:class:`~windlass.protocol.Mask`), which is not answered.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+
+from windlass.protocol.messages import Mask
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True, tag="setup"):
@@ -97,4 +100,4 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
 Order = ListOld | ListMentions | Delete | PutLog | ReadLog
 Answer = Page | Piece
 ToKeeper = Setup | Order | Given
-FromKeeper = Answer | Ask | Done | Failed
+FromKeeper = Answer | Ask | Mask | Done | Failed

@@ -20,7 +20,7 @@ import msgspec
 
 from windlass.errors import ProtocolError
 from windlass.protocol.findings import Observed
-from windlass.protocol.messages import GetConnection, Variable
+from windlass.protocol.messages import GetConnection, Mask, Variable
 
 #: The most bytes one message may have; a file whose specs exceed it gets an error that says so.
 PARSE_FRAME_LIMIT = 64 << 20
@@ -70,10 +70,10 @@ class ParseResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
 
 
 class ParseAsk(msgspec.Struct, frozen=True, kw_only=True, tag="ask"):
-    """File ``id`` asks for a connection or a variable while it is parsed."""
+    """File ``id`` asks for a connection or a variable while it is parsed, or has a secret hidden."""
 
     id: int
-    verb: GetConnection | Variable
+    verb: GetConnection | Variable | Mask
 
 
 class ParseAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="answer"):

@@ -58,9 +58,10 @@ def cached_catalog() -> Catalog:
         return known
     from windlass.registry import discovery
 
-    catalog = discovery.discover()
+    installed = discovery.installed()
+    catalog = discovery.discover(installed)
     if file is not None and not catalog.broken:
-        write(file, catalog, discovery.source_files())
+        write(file, catalog, discovery.source_files(installed))
     return catalog
 
 

@@ -45,10 +45,6 @@ CORE: Final = Provider(
         "LocalExecutor": "windlass.executors.local:LocalExecutor",
         "SequentialExecutor": "windlass.executors.sequential:SequentialExecutor",
     },
-    secrets_backends={
-        "environment_variable": "windlass.secrets.env:EnvironmentSource",
-        "files": "windlass.secrets.files:FileSource",
-    },
     runners={"inproc": "windlass.app.inproc.testing:test_dag"},
 )
 

@@ -30,9 +30,13 @@ _log = logging.getLogger(__name__)
 _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*(:[^\W\d]\w*(\.[^\W\d]\w*)*)?")
 
 
-def discover(found: Iterable[EntryPoint] | None = None) -> Catalog:
-    """Return the manifests of all installed providers, sorted by name; log those that cannot be used."""
-    candidates = entry_points(group=GROUP) if found is None else found
+def installed() -> tuple[EntryPoint, ...]:
+    """Return the entry points of all installed providers."""
+    return tuple(entry_points(group=GROUP))
+
+
+def discover(candidates: Iterable[EntryPoint]) -> Catalog:
+    """Return the manifests behind entry points, sorted by name; log those that cannot be used."""
     providers: list[Provider] = []
     broken: list[BrokenPlugin] = []
     taken = {provider.name for provider in DEFAULT_PLUGINS}
@@ -108,9 +112,9 @@ def _manifest(entry: EntryPoint, taken: set[str]) -> Provider:
     return msgspec.structs.replace(manifest, version=version)
 
 
-def source_files(providers: Iterable[EntryPoint] | None = None) -> list[str]:
+def source_files(providers: Iterable[EntryPoint]) -> list[str]:
     """Return the files that the manifests came from: every loaded module of the providers' packages."""
-    tops = {entry.module.partition(".")[0] for entry in providers or entry_points(group=GROUP)}
+    tops = {entry.module.partition(".")[0] for entry in providers}
     return sorted(
         str(module.__file__)
         for name, module in list(sys.modules.items())

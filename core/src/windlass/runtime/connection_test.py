@@ -1,6 +1,7 @@
 """``windlass connections test``, in the process that gets nothing but one connection.
 
-The fields come as JSON on standard input, the answer goes as JSON ``[works, message]`` to standard output; whatever the
+The fields come as JSON on standard input, the answer goes as JSON ``[works, message, secrets]`` to standard
+output, with what else is to be hidden in the message; whatever the
 hook prints goes to standard error, so that it cannot be taken for the answer.
 """
 
@@ -15,22 +16,26 @@ import msgspec
 
 from windlass.errors import ConnectionNotDefined, WindlassError
 from windlass.ports import session_scope
-from windlass.protocol import GetConnection, Verb
+from windlass.protocol import GetConnection, Mask, Verb
 from windlass.registry import registry
 from windlass.registry.lookup import import_name
 
 
 class _OneConnection:
-    """A session that knows a single connection."""
+    """A session that knows a single connection, and collects what is to be hidden in the answer."""
 
     context: Mapping[str, Any] | None = None
 
     def __init__(self, conn_id: str, fields: dict[str, Any]) -> None:
         self._conn_id = conn_id
         self._fields = fields
+        self.secrets: list[str] = []
 
     def ask(self, verb: Verb) -> Any:  # noqa: ANN401 - any msgpack value
         """Answer with the connection under test."""
+        if isinstance(verb, Mask):
+            self.secrets += verb.values
+            return None
         if isinstance(verb, GetConnection) and verb.conn_id == self._conn_id:
             return self._fields
         raise ConnectionNotDefined(f"only connection {self._conn_id!r} is known while it is tested")
@@ -44,12 +49,13 @@ def main(conn_id: str) -> int:
     fields = msgspec.json.decode(sys.stdin.buffer.read())
     answer = os.dup(1)
     os.dup2(2, 1)
-    outcome = _tested(conn_id, fields)
-    os.write(answer, msgspec.json.encode(outcome))
+    session = _OneConnection(conn_id, fields)
+    works, message = _tested(conn_id, fields, session)
+    os.write(answer, msgspec.json.encode((works, message, session.secrets)))
     return 0
 
 
-def _tested(conn_id: str, fields: dict[str, Any]) -> tuple[bool, str]:
+def _tested(conn_id: str, fields: dict[str, Any], session: _OneConnection) -> tuple[bool, str]:
     conn_type = str(fields.get("conn_type") or "")
     kind = registry().connection_types.get(conn_type)
     if kind is None:
@@ -58,7 +64,7 @@ def _tested(conn_id: str, fields: dict[str, Any]) -> tuple[bool, str]:
     if kind.hook is None:
         return False, f"connections of type {conn_type!r} have no hook, so there is nothing to test them with"
     try:
-        with session_scope(_OneConnection(conn_id, fields)):
+        with session_scope(session):
             works, message = import_name(kind.hook, f"hook of {conn_type!r}")(conn_id).test_connection()
     except WindlassError as error:
         return False, str(error)

@@ -18,7 +18,7 @@ import msgspec
 from windlass.errors import ConnectionNotDefined, NotFound, SecretsError, WindlassError
 from windlass.interfaces.stores import ArtifactStore, LogStore
 from windlass.ports import session_scope
-from windlass.protocol import GetConnection, Verb
+from windlass.protocol import GetConnection, Mask, Verb
 from windlass.protocol.digests import digests_read, is_digest
 from windlass.protocol.keeping import (
     Ask,
@@ -55,10 +55,13 @@ class Keeper:
         self._decoder = msgspec.json.Decoder(ToKeeper)
 
     def ask(self, verb: Verb) -> Any:  # noqa: ANN401 - any msgpack value
-        """Return a connection.
+        """Return a connection, or have a secret hidden in what the store fails with.
 
         :raises ConnectionNotDefined, SecretsError: as the parent says.
         """
+        if isinstance(verb, Mask):
+            self._say(verb)
+            return None
         if not isinstance(verb, GetConnection):
             raise ConnectionNotDefined("a store may ask for connections only")
         self._say(Ask(conn_id=verb.conn_id))

@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 
 from windlass.errors import AuthoringError, ContextUnavailable, PolicyViolation, ProtocolError
 from windlass.ports import session_scope
-from windlass.protocol import GetConnection, Variable, Verb, recv_frame
+from windlass.protocol import GetConnection, Mask, Variable, Verb, recv_frame
 from windlass.protocol.parsing import (
     PARSE_FRAME_LIMIT,
     ParseAnswer,
@@ -45,7 +45,7 @@ _INSTALLED = tuple(f"{folder}/" for folder in {sys.prefix, os.path.realpath(sys.
 
 
 class AskingSession:
-    """The session of a file's top level: connections and variables, nothing else."""
+    """The session of a file's top level: connections and variables, and what is to be hidden."""
 
     context: Mapping[str, Any] | None = None
 
@@ -54,11 +54,11 @@ class AskingSession:
         self._request = request
 
     def ask(self, verb: Verb) -> Any:  # noqa: ANN401 - JSON
-        """Ask for a connection or a variable.
+        """Ask for a connection or a variable, or have a secret hidden.
 
         :raises ContextUnavailable: for anything else.
         """
-        if not isinstance(verb, GetConnection | Variable):
+        if not isinstance(verb, GetConnection | Variable | Mask):
             msg = f"{type(verb).__name__} is available only inside a running task, not at the top level of a DAG file"
             raise ContextUnavailable(msg)
         self._sock.sendall(pack(ParseAsk(id=self._request, verb=verb)))

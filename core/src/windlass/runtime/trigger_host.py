@@ -102,6 +102,12 @@ class HostSession:
         """Ask and forget the answer."""
         self.ask(verb)
 
+    def hook_class(self, conn_type: str | None) -> Any:
+        """Return the hook class of a type of connection, from the manifests of what is installed here."""
+        from windlass.registry import registry
+
+        return registry().hook_class(conn_type)
+
 
 class Host:
     """The loop and what runs in it."""

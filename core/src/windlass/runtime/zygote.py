@@ -28,7 +28,7 @@ from typing import Any
 
 from windlass.errors import ContextUnavailable, ProtocolError, WindlassError
 from windlass.ports import session_scope
-from windlass.protocol import GetConnection, Variable, Verb
+from windlass.protocol import GetConnection, Mask, Variable, Verb
 from windlass.protocol.forking import (
     MAX_DATAGRAM,
     Answer,
@@ -61,8 +61,8 @@ class Asking:
         self.asked = False
 
     def ask(self, verb: Verb) -> Any:  # noqa: ANN401 - JSON
-        """Ask the supervisor; anything but a connection or a variable needs a running task."""
-        if not isinstance(verb, GetConnection | Variable):
+        """Ask the supervisor; anything but a connection, a variable and what is to be hidden needs a running task."""
+        if not isinstance(verb, GetConnection | Variable | Mask):
             msg = f"{type(verb).__name__} is available only inside a running task, not at the top level of a DAG file"
             raise ContextUnavailable(msg)
         self.asked = True

@@ -27,6 +27,7 @@ import msgspec
 
 from windlass.errors import StoreError
 from windlass.planning.decisions import Expand, Move
+from windlass.planning.pace import Pace
 from windlass.planning.past import past_allows
 from windlass.planning.queueing import Lane
 from windlass.ports import (
@@ -46,7 +47,7 @@ from windlass.ports import (
 from windlass.scheduler.calendar import Calendar
 from windlass.scheduler.owned import WAITING_FOR_TIME, OwnedRuns
 from windlass.scheduler.tracked import TrackedRun
-from windlass.states import Actor, RunState, RunType, TaskState
+from windlass.states import OCCUPYING_STATES, Actor, RunState, RunType, TaskState
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +95,7 @@ class Scheduler:
         self._for_past: dict[str, set[int]] = {}
         #: Decisions, by run, that had to wait for the commit of an expansion; none of a run overtakes another.
         self._postponed: dict[int, list[Move]] = {}
+        self._pace = Pace()
         self._loaded = False
         self._next_reap = 0.0
         self._next_renewal = 0.0
@@ -130,6 +132,7 @@ class Scheduler:
         self._calendar.backfills.advance(now)
         self._start_runs(now, changes)
         self._plan(changes)
+        self._take_back(changes)
         self._admit(changes)
         if changes:
             self._commit(changes)
@@ -227,8 +230,9 @@ class Scheduler:
         changes.signals += [signal.id for signal in signals if signal.run not in foreign]
         for dag_id in dags:
             self._calendar.refresh(dag_id)
-        for task in self._store.tasks(tasks) if tasks else ():
-            self._absorb(task)
+        ended = sum([self._absorb(task) for task in self._store.tasks(tasks)]) if tasks else 0
+        if ended:
+            self._pace.ended(ended, self._clock.monotonic())
 
     def _adopt(self, runs: Sequence[int]) -> set[int]:
         """Take the ownership of ``runs`` and read them anew; return those that somebody else owns.
@@ -267,21 +271,22 @@ class Scheduler:
         self._owned.track(facts, spec, self._store.tasks_of(facts.id))
         return True
 
-    def _absorb(self, task: TaskFacts) -> None:
-        """Take over what the store says of one task instance."""
+    def _absorb(self, task: TaskFacts) -> bool:
+        """Take over what the store says of one task instance; return whether an attempt of it has ended."""
         tracked = self._owned.running.get(task.run)
         if tracked is None:
-            return
+            return False
         known = tracked.tasks.get(task.id)
         if known is None or known.map_index != task.map_index:
             # Another writer made or expanded it: the plan must be built anew.
             self._track(tracked.facts)
-            return
+            return False
         if tracked.absorb(task):
             self._owned.dirty[task.run] = None
             if task.state.is_terminal:
                 self._wake_past(tracked.facts.dag_id)
         self._owned.put(tracked, known, task)
+        return known.state in OCCUPYING_STATES and task.state not in OCCUPYING_STATES
 
     # -- time -------------------------------------------------------------------------------------------------------
 
@@ -497,6 +502,23 @@ class Scheduler:
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
+    def _take_back(self, changes: Changes) -> None:
+        """Let the executor no longer hold what waits behind tasks that have turned out long: others may go first."""
+        parallelism = self._executor.parallelism
+        waiting = self._owned.occupancy.total - parallelism
+        if not self._executor.backlog or not self._pace.is_too_much(waiting, self._clock.monotonic()):
+            return
+        queued = [task for task in self._store.queued() if self._knows_as_queued(task)]
+        running = self._owned.occupancy.total - len(queued)
+        for task in queued[max(0, parallelism - running) :]:
+            reason = "the tasks that it waits for take longer than those before them"
+            self._move(self._owned.running[task.run], task, TaskState.SCHEDULED, reason, changes, actor=Actor.REAPER)
+
+    def _knows_as_queued(self, task: TaskFacts) -> bool:
+        tracked = self._owned.running.get(task.run)
+        known = None if tracked is None else tracked.tasks.get(task.id)
+        return known is not None and known.state is TaskState.QUEUED and known.epoch == task.epoch
+
     def _admit(self, changes: Changes) -> None:
         """Queue the best candidates that every limit has room for."""
         owned = self._owned
@@ -505,7 +527,10 @@ class Scheduler:
             # What waits may be decided against: its decision has not been written down yet.
             return lane.run in self._postponed or self._calendar.is_held(owned.running[lane.run].facts)
 
-        for task_id, lane in owned.admissions.pick(owned.occupancy, self._pools, self._executor.parallelism, closed):
+        bound = self._executor.parallelism
+        if self._executor.backlog:
+            bound += min(self._executor.backlog, self._pace.ahead(self._clock.monotonic()))
+        for task_id, lane in owned.admissions.pick(owned.occupancy, self._pools, bound, closed):
             tracked = owned.running[lane.run]
             task = tracked.tasks[task_id]
             admission = tracked.admission(task, lane, self._rng.token(), self._rng.token(), self._settings.executor)

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from windlass.errors import ConfigError, WindlassError
-from windlass.secrets.masking import MASK, SENSITIVE_WORDS, Masker, secrets_of_arguments
+from windlass.interfaces.secrecy import SENSITIVE_WORDS, secrets_of_arguments
+from windlass.secrets.masking import MASK, Masker
 
 _LONGEST: Final = 1000
 

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import quote, quote_plus
 
+from windlass.interfaces.secrecy import all_texts, is_sensitive, json_or_none, sensitive_values
 from windlass.registry import Registry, registry
 
 MASK: Final = "***"
@@ -25,22 +26,6 @@ MASK: Final = "***"
 MIN_LENGTH: Final = 3
 #: Base64 says little of a text in few characters; fewer than these are not looked for.
 _MIN_BASE64: Final = 6
-#: Shorter arguments are hidden only under a sensitive name.
-_MIN_UNNAMED: Final = 8
-
-#: Words that make the name of a variable, an extra key or a field sensitive.
-SENSITIVE_WORDS: Final = frozenset(
-    {
-        "access_key", "access_token", "api_key", "apikey", "authorization", "credential", "keyfile_dict", "passphrase",
-        "passwd", "password", "private_key", "secret", "service_account", "token",
-    }
-)  # fmt: skip
-
-
-def is_sensitive(name: str, more: Iterable[str] = ()) -> bool:
-    """Return whether the value of something of this name is to be hidden. ``more`` words are the configuration's."""
-    flat = name.lower().replace("-", "_")
-    return any(word in flat for word in (*SENSITIVE_WORDS, *(word.lower() for word in more)))
 
 
 def secrets_of_fields(
@@ -57,7 +42,7 @@ def secrets_of_fields(
     found = [str(fields[name]) for name in dict.fromkeys(["password", *declared]) if fields.get(name)]
     if extra := fields.get("extra"):
         try:
-            found += _sensitive_values(json.loads(extra) if isinstance(extra, str) else extra, (*more, *declared))
+            found += sensitive_values(json.loads(extra) if isinstance(extra, str) else extra, (*more, *declared))
         except ValueError:
             found.append(str(extra))
     return found
@@ -68,20 +53,9 @@ def secrets_of_variable(key: str, value: str, more: Iterable[str] = ()) -> list[
     if is_sensitive(key, more):
         texts = [value]
         if value[:1] in {"{", "["}:
-            texts += _all_texts(_json_or_none(value))
+            texts += all_texts(json_or_none(value))
         return texts
-    return _sensitive_values(_json_or_none(value), tuple(more)) if value[:1] in {"{", "["} else []
-
-
-def secrets_of_arguments(arguments: Mapping[str, Any], *, everything: bool = False) -> list[str]:
-    """Return the texts to hide of a backend's arguments: those under a sensitive name, or all that could be a secret.
-
-    Short ones under other names are left: a mount called ``secret``, and every message with that word, is no secret.
-    """
-    texts = _sensitive_values(arguments, ())
-    if everything:
-        texts += [text for text in _all_texts(arguments) if len(text) >= _MIN_UNNAMED]
-    return texts
+    return sensitive_values(json_or_none(value), tuple(more)) if value[:1] in {"{", "["} else []
 
 
 def redact(data: Any, more: Iterable[str] = (), name: str = "") -> Any:  # noqa: ANN401 - JSON data
@@ -93,39 +67,6 @@ def redact(data: Any, more: Iterable[str] = (), name: str = "") -> Any:  # noqa:
     if isinstance(data, list | tuple):
         return [redact(value, more) for value in data]
     return data
-
-
-def _json_or_none(text: str) -> Any:  # noqa: ANN401 - JSON data
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _sensitive_values(data: Any, more: tuple[str, ...]) -> list[str]:  # noqa: ANN401 - JSON data
-    if isinstance(data, Mapping):
-        found: list[str] = []
-        for key, value in data.items():
-            if is_sensitive(str(key), more):
-                found += _all_texts(value)
-                if isinstance(value, str) and value[:1] in {"{", "["}:  # JSON inside JSON: a key file, say
-                    found += _all_texts(_json_or_none(value))
-            else:
-                found += _sensitive_values(value, more)
-        return found
-    if isinstance(data, list):
-        return [text for value in data for text in _sensitive_values(value, more)]
-    return []
-
-
-def _all_texts(data: Any) -> list[str]:  # noqa: ANN401 - JSON data
-    if isinstance(data, str):
-        return [data]
-    if isinstance(data, Mapping):
-        return [text for value in data.values() for text in _all_texts(value)]
-    if isinstance(data, list):
-        return [text for value in data for text in _all_texts(value)]
-    return [str(data)] if isinstance(data, int | float) and not isinstance(data, bool) else []
 
 
 def forms_of(secret: str) -> set[str]:

@@ -80,7 +80,7 @@ def record_events(
     Return the ids of the events.
     """
     dag_id, run_id, task_id, map_index = source
-    transaction.many(_ASSET, [{"uri": event.uri, "now": now} for event in events])
+    transaction.send(_ASSET, [{"uri": event.uri, "now": now} for event in events])
     by: dict[str, Any] = {
         "run": run, "task": task, "dag_id": dag_id, "run_id": run_id, "task_id": task_id, "map_index": map_index,
         "who": who, "now": now,

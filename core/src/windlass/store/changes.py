@@ -1,14 +1,14 @@
 """One step of the scheduler, written: all of its changes in one transaction of guarded statements.
 
 The straight way sends each kind of statement once for all rows. Only when a guard finds fewer rows than it should,
-the step is undone to its savepoint and taken again run by run and row by row: a row that finds nothing was either
-written before (its op_id is in the log; the first answer was lost) or is a conflict, and then this run keeps none of
-the step while the others stand.
+the step is undone and taken again run by run and row by row: a row that finds nothing was either written before (its
+op_id is in the log; the first answer was lost) or is a conflict, and then this run keeps none of the step while the
+others stand.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import chain
 from typing import Final
 
@@ -18,7 +18,7 @@ from windlass.ports import Admission, Changes, Committed, Expansion, RunMove, Ta
 from windlass.ports.gateway import StopRequest
 from windlass.states import TERMINAL_RUN_STATES, TERMINAL_TASK_STATES, Actor, RunState, TaskState
 from windlass.store import transitions
-from windlass.store.database import Database, Transaction
+from windlass.store.database import Database, Refused, Transaction
 from windlass.store.deadlines import note_misses
 from windlass.store.expansion import expand
 from windlass.store.facts import to_json
@@ -57,13 +57,10 @@ _STOP: Final = (
 _DELETE_SIGNALS: Final = 'DELETE FROM "signal" WHERE id IN IDS(:ids) AND run NOT IN IDS(:conflicts)'
 
 
+_CHANGED: Final = "what the step was decided by has changed meanwhile; it is decided again"
 _ENDS: Final = frozenset(state.value for state in TERMINAL_TASK_STATES)
 #: Deferred, or resumed and not running yet.
 _MAY_HAVE_WAIT: Final = frozenset({"deferred", "scheduled", "queued"})
-
-
-class _Mismatch(Exception):
-    """A guard found fewer rows than the step expects."""
 
 
 class _Write(msgspec.Struct):
@@ -102,30 +99,19 @@ class _Outcome(msgspec.Struct):
     admitted: dict[int, int] = msgspec.field(default_factory=dict)
 
 
+_Way = Callable[[Transaction, _Step, Room, _Outcome, int], None]
+
+
 def commit(database: Database, changes: Changes) -> Committed:
     """Apply ``changes`` in one transaction; safe to repeat."""
     now = database.now()
     whole = _Step(changes.run_moves, changes.expansions, list(_writes(changes, now)))
-    runs = dict.fromkeys(
-        chain((m.run for m in whole.run_moves), (e.run for e in whole.expansions), (w.run for w in whole.writes))
-    )
 
-    def work(transaction: Transaction) -> _Outcome:
-        outcome = _Outcome(conflicts=_outdated(transaction, changes.generations))
-        # First, since what ends only now has missed them.
-        note_misses(transaction, [m for m in changes.misses if m.run not in outcome.conflicts], now)
-        step = whole
-        if outcome.conflicts:
-            step = _without(whole, outcome.conflicts)
-        _apply(transaction, step, [r for r in runs if r not in outcome.conflicts], outcome, now)
-        _stop(transaction, changes.stops)
-        if changes.signals:
-            # Those of a refused run stay for whoever owns it now.
-            values = {"ids": to_json(changes.signals), "conflicts": to_json(sorted(outcome.conflicts))}
-            transaction.run(_DELETE_SIGNALS, values)
-        return outcome
+    def by(write: _Way) -> Callable[[Transaction], _Outcome]:
+        return lambda transaction: _commit(transaction, changes, whole, write, now)
 
-    outcome = database.write(work)
+    # A repeat may be refused for its op_id alone, where since then the states have come round again.
+    outcome = database.write(by(_straight), by(_run_by_run))
     return Committed(
         conflicts=frozenset(outcome.conflicts),
         expanded=tuple(outcome.expanded),
@@ -133,6 +119,24 @@ def commit(database: Database, changes: Changes) -> Committed:
         admitted=outcome.admitted,
         queued_at=instant(now) if outcome.admitted else None,
     )
+
+
+def _commit(transaction: Transaction, changes: Changes, whole: _Step, write: _Way, now: int) -> _Outcome:
+    outdated = _outdated(transaction, changes.generations)
+    if changes.misses:  # first, since what ends only now has missed them
+        note_misses(transaction, [m for m in changes.misses if m.run not in outdated()], now)
+    admissions = [w.admission for w in whole.writes if w.admission is not None]
+    if admissions:
+        lock_room(transaction, admissions)
+    room = Room.read(transaction) if admissions else Room()
+    outcome = _Outcome(conflicts=outdated())
+    write(transaction, _without(whole, outcome.conflicts) if outcome.conflicts else whole, room, outcome, now)
+    _stop(transaction, changes.stops)
+    if changes.signals:
+        # Those of a refused run stay for whoever owns it now.
+        values = {"ids": to_json(changes.signals), "conflicts": to_json(sorted(outcome.conflicts))}
+        transaction.send(_DELETE_SIGNALS, [values])
+    return outcome
 
 
 def _writes(changes: Changes, now: int) -> Iterable[_Write]:
@@ -204,12 +208,17 @@ def _queue_audit(admission: Admission, now: int) -> Values:
     )
 
 
-def _outdated(transaction: Transaction, generations: dict[int, int]) -> set[int]:
-    """Return the runs that were cleared, marked or taken over since the step was decided."""
+def _outdated(transaction: Transaction, generations: dict[int, int]) -> Callable[[], set[int]]:
+    """Lock the runs; return what tells which were cleared, marked or taken over since the step was decided."""
     if not generations:
-        return set()
-    found: dict[int, int] = dict(transaction.rows(_GENERATIONS, {"ids": to_json(list(generations))}))
-    return {run for run, generation in generations.items() if found.get(run) != generation}
+        return set
+    found = transaction.ask(_GENERATIONS, {"ids": to_json(list(generations))})
+
+    def outdated() -> set[int]:
+        current: dict[int, int] = dict(found())
+        return {run for run, generation in generations.items() if current.get(run) != generation}
+
+    return outdated
 
 
 def _without(step: _Step, runs: set[int]) -> _Step:
@@ -220,46 +229,11 @@ def _without(step: _Step, runs: set[int]) -> _Step:
     )
 
 
-def _apply(transaction: Transaction, step: _Step, runs: list[int], outcome: _Outcome, now: int) -> None:
-    admissions = [w.admission for w in step.writes if w.admission is not None]
-    admits = bool(admissions)
-    if admits:
-        lock_room(transaction, admissions)
-    straight = _Outcome()
-    try:
-        with transaction.savepoint():
-            _straight(transaction, step, Room.read(transaction) if admits else Room(), straight, now)
-    except (
-        _Mismatch,
-        transaction.violation,
-    ):  # the second: an op_id is there already, and since then the states came round again
-        room = Room.read(transaction) if admits else Room()
-        for run in runs:
-            careful = _Outcome()
-            try:
-                with transaction.savepoint():
-                    _careful(transaction, step.of(run), room, careful, now)
-            except _Mismatch:
-                outcome.conflicts.add(run)
-                # What the run took is free again.
-                room = Room.read(transaction) if admits else Room()
-                continue
-            _merge(outcome, careful)
-        return
-    _merge(outcome, straight)
-
-
-def _merge(outcome: _Outcome, more: _Outcome) -> None:
-    outcome.expanded += more.expanded
-    outcome.refused |= more.refused
-    outcome.admitted |= more.admitted
-
-
 def _straight(transaction: Transaction, step: _Step, room: Room, outcome: _Outcome, now: int) -> None:
     """Send everything, each kind of statement once."""
     for move in step.run_moves:
-        if not _move_run(transaction, move, now):
-            raise _Mismatch
+        transaction.each(_MOVE_RUN, [_run_values(move, now)])
+        _follow_run(transaction, move, now)
     for expansion in step.expansions:
         outcome.expanded += expand(transaction, expansion)
     writes: list[_Write] = []
@@ -267,20 +241,36 @@ def _straight(transaction: Transaction, step: _Step, room: Room, outcome: _Outco
         chosen = _choose(write, room, outcome)
         if chosen is not None:
             writes.append(chosen)
-    if not writes:
-        return
-    if transaction.many(_MOVE, [w.values for w in writes]) != len(writes):
-        raise _Mismatch
+    transaction.each(_MOVE, [w.values for w in writes])
     transitions.write(transaction, [a for w in writes for a in w.audits])
     for write in writes:
         _settle_wait(transaction, write.values)
 
 
+def _run_by_run(transaction: Transaction, step: _Step, room: Room, outcome: _Outcome, now: int) -> None:
+    """Send each run's changes by themselves: one that cannot be made concerns its run alone."""
+    runs = chain((m.run for m in step.run_moves), (e.run for e in step.expansions), (w.run for w in step.writes))
+    for run in dict.fromkeys(runs):
+        careful = _Outcome()
+        try:
+            with transaction.savepoint():
+                _careful(transaction, step.of(run), room, careful, now)
+        except Refused:
+            outcome.conflicts.add(run)
+            room = Room.read(transaction)  # what the run took is free again
+            continue
+        outcome.expanded += careful.expanded
+        outcome.refused |= careful.refused
+        outcome.admitted |= careful.admitted
+
+
 def _careful(transaction: Transaction, step: _Step, room: Room, outcome: _Outcome, now: int) -> None:
-    """Send one run's changes row by row; raise if one of them neither holds nor was done before."""
+    """Send one run's changes row by row; refuse them if one of them neither holds nor was done before."""
     for move in step.run_moves:
-        if not _move_run(transaction, move, now) and not transitions.is_run_done(transaction, move.op_id):
-            raise _Mismatch
+        if transaction.run(_MOVE_RUN, _run_values(move, now)) == 1:
+            _follow_run(transaction, move, now)
+        elif not transitions.is_run_done(transaction, move.op_id):
+            raise Refused(_CHANGED)
     for expansion in step.expansions:
         outcome.expanded += expand(transaction, expansion)
     for write in step.writes:
@@ -297,7 +287,7 @@ def _careful(transaction: Transaction, step: _Step, room: Room, outcome: _Outcom
             values = {**write.values, "before": TaskState.SCHEDULED.value, "charge": 0}
             chosen = _Write(write.run, values, [a for a, was in zip(write.audits, done, strict=True) if not was])
         if transaction.run(_MOVE, chosen.values) != 1:
-            raise _Mismatch
+            raise Refused(_CHANGED)
         transitions.write(transaction, chosen.audits)
         _settle_wait(transaction, chosen.values)
 
@@ -308,7 +298,7 @@ def _choose(write: _Write, room: Room, outcome: _Outcome) -> _Write | None:
     if admission is None:
         return write
     if admission.task in room.holding:
-        raise _Mismatch
+        raise Refused(_CHANGED)
     if room.admit(admission):
         outcome.admitted[admission.task] = admission.epoch + 1
         return write
@@ -319,14 +309,13 @@ def _choose(write: _Write, room: Room, outcome: _Outcome) -> _Write | None:
 def _settle_wait(transaction: Transaction, values: Values) -> None:
     """Keep "deferred means one live trigger": resuming keeps the row for the next attempt, any other end drops it."""
     if values["to"] in _ENDS and values["before"] in _MAY_HAVE_WAIT:
-        transaction.run(_DROP_WAIT, {"task": values["task"]})
+        transaction.send(_DROP_WAIT, [{"task": values["task"]}])
     elif values["before"] == TaskState.DEFERRED.value:
-        transaction.run(_RESUME_WAIT, {"task": values["task"]})
+        transaction.send(_RESUME_WAIT, [{"task": values["task"]}])
 
 
-def _move_run(transaction: Transaction, move: RunMove, now: int) -> bool:
-    """Write one run's transition, or only what it is going to end as; False if the guard found nothing."""
-    values: Values = {
+def _run_values(move: RunMove, now: int) -> Values:
+    return {
         "run": move.run,
         "before": move.before.value,
         "to": move.to.value,
@@ -338,13 +327,15 @@ def _move_run(transaction: Transaction, move: RunMove, now: int) -> bool:
         "interval_end": None if move.interval is None else micros(move.interval[1]),
         "now": now,
     }
+
+
+def _follow_run(transaction: Transaction, move: RunMove, now: int) -> None:
+    """Write what follows from a run's transition; nothing from noting only what it is going to end as."""
     if move.to is move.before:
-        return transaction.run(_MOVE_RUN, values) == 1
+        return
     audit = transitions.run_audit(
         move.run, move.before, move.to, move.actor, op_id=move.op_id, reason=move.reason, now=now
     )
-    if transaction.run(_MOVE_RUN, values) != 1:
-        return False
     transitions.write_run(transaction, audit)
     if move.interval is not None:
         forget_questions(transaction, move.run)
@@ -353,7 +344,6 @@ def _move_run(transaction: Transaction, move: RunMove, now: int) -> bool:
     if move.to is RunState.FAILED and move.pauses_after:
         dag_id = transaction.rows("SELECT dag_id FROM run WHERE id = :run", {"run": move.run})[0][0]
         pause_after_failures(transaction, dag_id, move.pauses_after, now)
-    return True
 
 
 def owe_run_callback(transaction: Transaction, run: int, to: RunState, *, op_id: str, reason: str, now: int) -> None:
@@ -361,10 +351,10 @@ def owe_run_callback(transaction: Transaction, run: int, to: RunState, *, op_id:
     found = transaction.row("SELECT callbacks FROM run WHERE id = :run", {"run": run})
     row = transitions.run_outbox(run, to, found[0] if found else "", op_id=op_id, reason=reason, now=now)
     if row is not None:
-        transaction.run(transitions.INSERT_OUTBOX, row)
+        transaction.send(transitions.INSERT_OUTBOX, [row])
 
 
 def _stop(transaction: Transaction, stops: list[StopRequest]) -> None:
-    transaction.many(
+    transaction.send(
         _STOP, [{"kind": s.kind.value, "who": s.actor, "task": s.task, "lease": s.lease_id} for s in stops]
     )

@@ -129,15 +129,12 @@ class Claiming:
         now = self._database.now()
         values = [self._values(c, supervisor, now) for c in candidates]
 
-        def work(transaction: Transaction) -> dict[str, str]:
-            with transaction.savepoint() as point:
-                if not _write(transaction, candidates, values):
-                    point.undo()
-            if point.undone:
-                return _grant_each(transaction, candidates, values)
+        def straight(transaction: Transaction) -> dict[str, str]:
+            transaction.each(_CLAIM, values)
+            _write(transaction, candidates, values)
             return {v["ticket"]: v["lease"] for v in values}
 
-        return self._database.write(work)
+        return self._database.write(straight, lambda transaction: _grant_each(transaction, candidates, values))
 
     def _values(self, candidate: Candidate, supervisor: str, now: int) -> Values:
         claim = candidate.claim
@@ -191,23 +188,21 @@ def _candidate(claim: Claim, row: Row | None) -> Candidate | None:
     )
 
 
-def _write(transaction: Transaction, candidates: Sequence[Candidate], values: Sequence[Values]) -> bool:
-    """Write these claims, each kind of statement once; False, and the caller must undo, if a guard found too few."""
-    if transaction.many(_CLAIM, values) != len(values):
-        return False
-    transaction.many(_ATTEMPT, values)
+def _write(transaction: Transaction, candidates: Sequence[Candidate], values: Sequence[Values]) -> None:
+    """Write what follows from claims that hold, each kind of statement once."""
+    transaction.send(_ATTEMPT, values)
     transitions.write(transaction, [_audit(v) for v in values])
     wiped = [c.claim.task for c in candidates if c.may_have_xcoms]
     if wiped:
         xcoms.wipe(transaction, wiped)
-    return True
 
 
 def _grant_each(transaction: Transaction, candidates: Sequence[Candidate], values: Sequence[Values]) -> dict[str, str]:
     """Grant claims one by one. One whose answer was lost finds its own open attempt and gets the same lease again."""
     granted: dict[str, str] = {}
     for candidate, row in zip(candidates, values, strict=True):
-        if _write(transaction, [candidate], [row]):
+        if transaction.run(_CLAIM, row) == 1:
+            _write(transaction, [candidate], [row])
             granted[row["ticket"]] = row["lease"]
         elif (same := transaction.row(_SAME, row)) is not None:
             granted[row["ticket"]] = same[0]

@@ -88,11 +88,11 @@ class Creation:
         run = self._insert_with_events(transaction) if self.new.asset_events else self._insert_run(transaction)
         if run is None:
             return None
+        signal(transaction, SignalKind.RUN, dag_id=self.new.dag_id, run=run)
         facts = run_facts(transaction.rows(_READ, {"id": run})[0])
         task_ids = tasks_of_run(self._spec, facts.run_type, facts.logical_date, self.new.task_ids)
         graph = bridged(self._spec, facts.run_type, facts.logical_date, task_ids)
-        transaction.many(INSERT_TASK, task_rows(graph, run, self._values["code_version"], task_ids))
-        signal(transaction, SignalKind.RUN, dag_id=self.new.dag_id, run=run)
+        transaction.send(INSERT_TASK, task_rows(graph, run, self._values["code_version"], task_ids))
         return facts
 
     def _insert_with_events(self, transaction: Transaction) -> int | None:

@@ -8,7 +8,8 @@ connection breaks before the commit, the function is run again, so it changes no
 
 Whoever finds the database locked waits by jittered naps, from a tenth of a commit's time up to 2 ms, for up to ten
 seconds (SQLite's own busy handler backs off far too slowly for a queue of short writers); only then it raises
-:class:`StoreBusy`. A commit whose answer is lost is an error that says so: whoever made the op_id sends it again.
+:class:`StoreBusy`. A commit whose answer is lost is an error that says so: whoever made the op_id sends it again. Where
+statements travel together (ADR 12), the last of them travel with the commit, and are lost with it.
 
 Each thread has its own connection; a database in memory has one, shared under a lock. SQL is text with named
 parameters, translated once per statement by the dialect and prepared once per connection by the driver. SQLAlchemy
@@ -23,23 +24,26 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, Final, NoReturn, Protocol, TypeVar
+from typing import Final, NoReturn, Protocol, TypeVar
 
 from windlass.errors import StoreBusy, StoreError
 from windlass.interfaces.database import Dialect, DriverConnection, DriverCursor, Trouble
 from windlass.ports import Clock, Doorbell, Rng
-from windlass.store.audience import KNOWN, Audience
+from windlass.store.audience import Audience
 from windlass.store.clock import DatabaseClock
 from windlass.store.dialect import MemoryDialect, dialect_of
 from windlass.store.instants import micros
 from windlass.store.system import SystemClock
+from windlass.store.transaction import LOCK_TIMEOUT, STAYED_LOCKED
+from windlass.store.transaction import Params as Params
+from windlass.store.transaction import Refused as Refused
+from windlass.store.transaction import Row as Row
+from windlass.store.transaction import Transaction as Transaction
 
 log = logging.getLogger(__name__)
 
-LOCK_TIMEOUT: Final = 10.0
 #: Seconds between two tries at a locked database: at first less than a commit takes, since that is what is waited for.
 _FIRST_NAP: Final = 0.0001
 _LONGEST_NAP: Final = 0.002
@@ -50,13 +54,7 @@ _RERUNS: Final = 10
 CHECKPOINT_EVERY: Final = 1000
 
 _MAY_RERUN: Final = frozenset({Trouble.ROLLED_BACK, Trouble.DISCONNECTED})
-STAYED_LOCKED: Final = (
-    f"the database stayed locked for {LOCK_TIMEOUT:.0f} s; look for a process that holds it open "
-    "in a long transaction, for example a database shell"
-)
 
-Row = tuple[Any, ...]
-Params = Mapping[str, Any]
 T = TypeVar("T")
 
 
@@ -70,114 +68,6 @@ class Probe(Protocol):
     def committed(self) -> None:
         """Be told of a commit; raising here is a commit whose answer is lost."""
         ...
-
-
-class Transaction:
-    """A write in progress. Never kept beyond the function it was given to."""
-
-    def __init__(self, database: Database, connection: DriverConnection) -> None:
-        self._database = database
-        self._connection = connection
-        self.rings = False
-
-    def _execute(self, sql: str, params: Params) -> DriverCursor:
-        self._database.announce(sql, writing=True)
-        return self._database.execute(self._connection, sql, params)
-
-    def rows(self, sql: str, params: Params = {}) -> list[Row]:  # noqa: B006 - read only
-        """Return all rows."""
-        return self._execute(sql, params).fetchall()
-
-    def row(self, sql: str, params: Params = {}) -> Row | None:  # noqa: B006 - read only
-        """Return the first row, if any."""
-        found: Row | None = self._execute(sql, params).fetchone()
-        return found
-
-    def run(self, sql: str, params: Params = {}) -> int:  # noqa: B006 - read only
-        """Run a statement and return how many rows it changed."""
-        return self._execute(sql, params).rowcount
-
-    def many(self, sql: str, params: Sequence[Params]) -> int:
-        """Run a statement once per element and return how many rows were changed in all."""
-        if not params:
-            return 0
-        if len(params) == 1:
-            return self.run(sql, params[0])
-        self._database.announce(sql, writing=True)
-        return self._database.execute_many(self._connection, sql, params)
-
-    def insert(self, sql: str, params: Params) -> int | None:
-        """Insert one row and return its id; None if it conflicted with one that exists."""
-        dialect = self._database.dialect
-        return dialect.inserted(self._execute(sql + dialect.returning, params))
-
-    def lock(self, sql: str, params: Params = {}) -> None:  # noqa: B006 - read only
-        """Run a query that locks rows; nothing where this write excludes every other anyhow.
-
-        What the next statements read of these rows, and of whatever is written under the same locks, holds until the
-        end of the transaction.
-        """
-        if not self._database.dialect.serial:
-            self._execute(sql, params).fetchall()
-
-    def exclude(self, name: str) -> None:
-        """Let no other transaction pass here with the same ``name`` until this one has ended: where no row stands yet.
-
-        Nothing where this write excludes every other anyhow.
-
-        :raises StoreBusy: if another kept the name for ten seconds.
-        """
-        exclusion = self._database.dialect.exclusion
-        if exclusion is not None and self._execute(exclusion, {"name": name}).fetchall()[0][0] == 0:
-            raise StoreBusy(STAYED_LOCKED)
-
-    @property
-    def violation(self) -> type[Exception]:
-        """What is raised when a row would break a constraint, such as a second row with the same op_id."""
-        return self._database.dialect.violation
-
-    def ring(self) -> None:
-        """Ring the doorbell once this is committed."""
-        self.rings = True
-
-    def audience(self, hook: str) -> tuple[str, ...]:
-        """Return the names of the providers that observe ``hook``."""
-        audience = self._database.audience
-        if audience.outdated:
-            audience.learn(self.rows(KNOWN))
-        return audience.of(hook)
-
-    def token(self) -> str:
-        """Return a random text that nobody else has."""
-        return self._database.rng.token()
-
-    @contextmanager
-    def savepoint(self) -> Iterator[Savepoint]:
-        """Undo what the block wrote if it raises, or leaves with :meth:`Savepoint.undo` called."""
-        self._connection.execute("SAVEPOINT step")
-        point = Savepoint()
-        try:
-            yield point
-        except BaseException:
-            point.undo()
-            raise
-        finally:
-            if point.undone:
-                self._connection.execute("ROLLBACK TO step")
-            # The end of the transaction releases it too; where a statement is a trip to a server, that is soon enough.
-            if self._database.dialect.serial:
-                self._connection.execute("RELEASE step")
-
-
-class Savepoint:
-    """A point to return to; whether the block wants that is known at its end."""
-
-    def __init__(self) -> None:
-        self.undone = False
-
-    def undo(self) -> None:
-        """Return to this point when the block ends."""
-        self.undone = True
 
 
 class Database:
@@ -205,7 +95,8 @@ class Database:
         self._doorbell = None if dialect.rings else doorbell
         self._checkpoints = checkpoints and dialect.checkpoint is not None
         self._since_checkpoint = 0
-        self._translate: Callable[[str], str] = lru_cache(maxsize=None)(dialect.translate)
+        #: A statement in the dialect's words.
+        self.translate: Callable[[str], str] = lru_cache(maxsize=None)(dialect.translate)
         self._local = threading.local()
         self._opened: list[DriverConnection] = []
         self._opening = threading.Lock()
@@ -264,16 +155,26 @@ class Database:
 
     # --- Writing
 
-    def write(self, work: Callable[[Transaction], T]) -> T:
+    def write(self, work: Callable[[Transaction], T], otherwise: Callable[[Transaction], T] | None = None) -> T:
         """Run ``work`` in one short write transaction, ring if it asked to, and return its result.
+
+        If the database refuses ``work`` for what stands there, ``otherwise`` is run in a transaction of its own: work
+        that expects the usual is done in as few trips as there can be, and need not find out what is not so.
 
         Raises:
             StoreBusy: another process held the lock for ten seconds.
-            StoreError: the database refused; nothing was written.
+            Refused: a guard of :meth:`Transaction.each`, or a constraint, did not hold; nothing was written.
+            StoreError: the database refused for another reason; nothing was written, unless the message says that the
+                connection broke during the commit.
         """
         self.announce(self.dialect.begin, writing=False)
-        with self._writing:
-            transaction, result = self._run(work)
+        try:
+            with self._writing:
+                transaction, result = self._run(work)
+        except Refused:
+            if otherwise is None:
+                raise
+            return self.write(otherwise)
         self.commits += 1
         if transaction.rings and self._doorbell is not None:
             self._doorbell.ring()
@@ -295,7 +196,7 @@ class Database:
             try:
                 result = work(transaction)
                 committing = True
-                self.dialect.commit(connection, ring=transaction.rings)
+                self.dialect.commit(connection, ring=transaction.rings, after=transaction.kept)
             except BaseException as error:
                 self._roll_back(connection)
                 if not isinstance(error, self.dialect.error):
@@ -311,7 +212,10 @@ class Database:
 
     def _begin(self) -> DriverConnection:
         connection = self._shared or self._connection()
-        connection.execute(self.dialect.begin)
+        if self.dialect.gathers:
+            self.dialect.look(connection)
+        else:
+            connection.execute(self.dialect.begin)
         return connection
 
     def _roll_back(self, connection: DriverConnection) -> None:
@@ -331,7 +235,10 @@ class Database:
             ) from error
         if trouble is Trouble.LOCKED:
             raise StoreBusy(STAYED_LOCKED) from error
-        raise StoreError(f"the database refused a write: {said}; nothing of it was kept") from error
+        if trouble is Trouble.UNMATCHED:
+            said = "a guarded statement found no row to change"
+        kind = Refused if trouble is Trouble.UNMATCHED or isinstance(error, self.dialect.violation) else StoreError
+        raise kind(f"the database refused a write: {said}; nothing of it was kept") from error
 
     def checkpoint(self) -> None:
         """Move committed pages from the log into the database file; waits for nobody."""
@@ -351,12 +258,12 @@ class Database:
     def execute(self, connection: DriverConnection, sql: str, params: Params) -> DriverCursor:
         """Run one statement on ``connection``."""
         self.statements += 1
-        return connection.execute(self._translate(sql), params)
+        return connection.execute(self.translate(sql), params)
 
     def execute_many(self, connection: DriverConnection, sql: str, params: Sequence[Params]) -> int:
         """Run one statement for many rows on ``connection``."""
         self.statements += 1
-        return self.dialect.execute_many(connection, self._translate(sql), params)
+        return self.dialect.execute_many(connection, self.translate(sql), params)
 
     def close(self) -> None:
         """Close every connection of every thread."""

@@ -48,7 +48,7 @@ def note_misses(transaction: Transaction, misses: Sequence[DeadlineMiss], now: i
                 "op_id": f"deadline:{miss.run}:{miss.position}",
                 "reason": miss.reason,
             }
-            transaction.run(_OWE, {**values, **owed})
+            transaction.send(_OWE, [{**values, **owed}])
 
 
 def missed_deadlines(database: Database, run: int) -> list[Missed]:

@@ -11,6 +11,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
@@ -78,6 +79,13 @@ def scheme_of(url: str) -> str:
     return url.partition(":")[0].partition("+")[0]
 
 
+@lru_cache(maxsize=4096)
+def _in_sqlite(sql: str) -> str:
+    """Translate a statement once, for however many databases a test opens."""
+    sql = _IN.sub(r"(SELECT value FROM json_each(\1))", sql)
+    return _BYTES.sub(r"LENGTH(CAST(\1 AS BLOB))", _LOCKS.sub("", sql))
+
+
 class _AnySqlite(Dialect):
     """What a file and a database in memory share."""
 
@@ -90,8 +98,7 @@ class _AnySqlite(Dialect):
 
     def translate(self, sql: str) -> str:
         """Return ``sql`` in SQLite's words."""
-        sql = _IN.sub(r"(SELECT value FROM json_each(\1))", sql)
-        return _BYTES.sub(r"LENGTH(CAST(\1 AS BLOB))", _LOCKS.sub("", sql))
+        return _in_sqlite(sql)
 
     def execute_many(self, connection: Any, sql: str, params: Sequence[Mapping[str, Any]]) -> int:  # noqa: ANN401
         """Run a statement once per element."""

@@ -133,22 +133,19 @@ class Endings:
             return DagSpec(dag_id=held.dag_id)
 
 
-def write_endings(transaction: Transaction, closings: Sequence[Closing], now: int) -> bool:
-    """Write these ends, each kind of statement once; False, and the caller must undo, if a guard found too few."""
-    ends = [_end_values(c, now) for c in closings]
-    if transaction.many(_END, ends) != len(closings):
-        return False
-    if transaction.many(_CLOSE, [_close_values(c, now) for c in closings]) != len(closings):
-        return False
+def write_endings(transaction: Transaction, closings: Sequence[Closing], now: int) -> None:
+    """Write these ends, each kind of statement once; the write is refused if a guard finds too few."""
+    transaction.each(_END, [_end_values(c, now) for c in closings])
+    transaction.each(_CLOSE, [_close_values(c, now) for c in closings])
     transitions.write(transaction, [_audit(c, now) for c in closings])
     xcoms.write(transaction, [(c.held.task, c.held.epoch, x) for c in closings for x in c.report.xcoms])
     # A resumed attempt leaves its wait until now, so that a claim whose answer was lost can be answered again.
-    transaction.many(_DROP_WAIT, [{"task": c.held.task} for c in closings if c.held.continues])
-    transaction.many(_WAIT, [_wait_values(c, e, now) for c in closings if isinstance(e := c.report.ending, Defer)])
-    transaction.many(transitions.INSERT_OUTBOX, [o for c in closings if (o := _outbox(c, now)) is not None])
+    transaction.send(_DROP_WAIT, [{"task": c.held.task} for c in closings if c.held.continues])
+    transaction.send(_WAIT, [_wait_values(c, e, now) for c in closings if isinstance(e := c.report.ending, Defer)])
+    transaction.send(transitions.INSERT_OUTBOX, [o for c in closings if (o := _outbox(c, now)) is not None])
     for closing in closings:
         _record_outlets(transaction, closing, now)
-    transaction.many(
+    transaction.send(
         transitions.INSERT_SIGNAL,
         [
             {"kind": SignalKind.TASK.value, "dag_id": c.held.dag_id, "run": c.held.run, "task": c.held.task}
@@ -156,7 +153,6 @@ def write_endings(transaction: Transaction, closings: Sequence[Closing], now: in
         ],
     )
     transaction.ring()
-    return True
 
 
 def _held(row: Row) -> Held:

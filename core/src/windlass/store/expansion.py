@@ -21,11 +21,11 @@ _ADD: Final = (
 def expand(transaction: Transaction, expansion: Expansion) -> list[TaskFacts]:
     """Make instances 0 … length-1 exist and return them, in order. Repeating it changes nothing."""
     key = {"run": expansion.run, "task_id": expansion.task_id}
-    transaction.run(_REUSE, key)
+    transaction.send(_REUSE, [key])
     found = {facts.map_index: facts for facts in map(task_facts, transaction.rows(_INSTANCES, key))}
     missing = [index for index in range(expansion.length) if index not in found]
     if not missing:
         return [found[index] for index in range(expansion.length)]
-    transaction.many(_ADD, [{"index": index, "model": expansion.task} for index in missing])
+    transaction.send(_ADD, [{"index": index, "model": expansion.task} for index in missing])
     instances = map(task_facts, transaction.rows(_INSTANCES, key))
     return [facts for facts in instances if facts.map_index < expansion.length]

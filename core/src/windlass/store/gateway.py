@@ -119,7 +119,7 @@ class SqlGateway:
         until = self._database.now() + int(LEASE * SECOND)
 
         def work(transaction: Transaction) -> None:
-            transaction.run(_RENEW, {**names, "until": until, "supervisor": supervisor})
+            transaction.send(_RENEW, [{**names, "until": until, "supervisor": supervisor}])
 
         self._database.write(work)
         stops: list[StopRequest] = []
@@ -163,18 +163,17 @@ class SqlGateway:
         if missing:
             self._held.update(self._endings.held(missing))
         closings = [self._decide(report, now) for report in reports]
+        decided = [c for c in closings if c is not None]
 
-        def work(transaction: Transaction) -> list[bool]:
-            straight = [c for c in closings if c is not None]
-            if len(straight) == len(closings):
-                with transaction.savepoint() as point:
-                    if not write_endings(transaction, straight, now):
-                        point.undo()
-                if not point.undone:
-                    return [True] * len(reports)
+        def straight(transaction: Transaction) -> list[bool]:
+            write_endings(transaction, decided, now)
+            return [True] * len(reports)
+
+        def each(transaction: Transaction) -> list[bool]:
             return [self._report_one(transaction, report, now) for report in reports]
 
-        written = self._database.write(work)
+        knows_all = len(decided) == len(reports)
+        written = self._database.write(straight, each) if knows_all else self._database.write(each)
         for report in reports:
             self._held.pop(report.lease_id, None)
         return written
@@ -193,7 +192,8 @@ class SqlGateway:
         if report.early and is_overruled(held, report):
             return False
         closing = self._endings.decide(held, report, now, knows_stop=True)
-        return write_endings(transaction, [closing], now)
+        write_endings(transaction, [closing], now)
+        return True
 
     def recover(self, supervisor: str) -> int:
         """Close every open lease of this supervisor id as lost. Return how many."""

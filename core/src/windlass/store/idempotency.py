@@ -47,5 +47,5 @@ def once(
         return msgspec.json.decode(found[2], type=reply_type)
     reply = work()
     kept = {"name": key, "command": command, "request": digest, "reply": msgspec.json.encode(reply), "now": now}
-    transaction.run(_KEEP, kept)
+    transaction.send(_KEEP, [kept])
     return reply

@@ -47,7 +47,7 @@ class Jobs:
     def end(self, job: int) -> None:
         """Note that it has ended by itself."""
         values = {"id": job, "now": self._database.now()}
-        self._database.write(lambda transaction: transaction.run(_END, values))
+        self._database.write(lambda transaction: transaction.send(_END, [values]))
 
     def list(self, kind: str | None = None, *, limit: int = 100) -> list[JobRow]:
         """Return the newest records, of one kind or of all."""

@@ -82,9 +82,9 @@ class Observations:
             transaction.exclude("observers")
             for (name,) in transaction.rows("SELECT name FROM observer"):
                 if name not in wanted:
-                    transaction.run(_FORGET, {"name": name})
-            transaction.run("DELETE FROM observer")
-            transaction.many(_ANNOUNCE, [{"name": name, "hooks": names} for name, names in wanted.items()])
+                    transaction.send(_FORGET, [{"name": name}])
+            transaction.send("DELETE FROM observer", [{}])
+            transaction.send(_ANNOUNCE, [{"name": name, "hooks": names} for name, names in wanted.items()])
 
         if dict(self._database.rows(KNOWN)) != wanted:
             self._database.write(work)
@@ -123,13 +123,13 @@ class Observations:
 def owe_task_changes(transaction: Transaction, audits: Sequence[Mapping[str, object]]) -> None:
     """Owe the transitions that these audit rows describe to whoever observes tasks."""
     for provider in transaction.audience(TASK_HOOK):
-        transaction.many(_OWE_TASK, [{**audit, "consumer": provider, "hook": TASK_HOOK} for audit in audits])
+        transaction.send(_OWE_TASK, [{**audit, "consumer": provider, "hook": TASK_HOOK} for audit in audits])
 
 
 def owe_run_change(transaction: Transaction, audit: Mapping[str, object]) -> None:
     """Owe the transition that this audit row describes to whoever observes runs."""
     for provider in transaction.audience(RUN_HOOK):
-        transaction.run(_OWE, {**audit, "consumer": provider, "hook": RUN_HOOK, "detail": None})
+        transaction.send(_OWE, [{**audit, "consumer": provider, "hook": RUN_HOOK, "detail": None}])
 
 
 def owe_detail(
@@ -138,7 +138,7 @@ def owe_detail(
     """Owe a change that has no audit row to whoever observes ``hook``."""
     for provider in transaction.audience(hook):
         values = {"consumer": provider, "hook": hook, "run": run, "op_id": transaction.token(), "now": now}
-        transaction.run(_OWE, {**values, "detail": to_json(change)})
+        transaction.send(_OWE, [{**values, "detail": to_json(change)}])
 
 
 def _task(row: Row) -> TaskChanged:

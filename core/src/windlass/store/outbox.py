@@ -127,7 +127,7 @@ class Outbox:
 
         def work(transaction: Transaction) -> list[int]:
             ids = [row[0] for row in transaction.rows(_CHOOSE_MINE, free)]
-            transaction.run(_CLAIM, {**free, "by": by, "until": now + int(seconds * SECOND), "ids": to_json(ids)})
+            transaction.send(_CLAIM, [{**free, "by": by, "until": now + int(seconds * SECOND), "ids": to_json(ids)}])
             return ids
 
         return self._database.write(work)

@@ -188,7 +188,7 @@ class Questions:
 
 def forget_questions(transaction: Transaction, run: int) -> None:
     """Drop the question about a run, whose interval is known, or a backfill (below zero), which needs no more."""
-    transaction.run("DELETE FROM timetable_question WHERE run = :run", {"run": run})
+    transaction.send("DELETE FROM timetable_question WHERE run = :run", [{"run": run}])
 
 
 def _tell(transaction: Transaction, question: TimetableQuestion) -> None:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from windlass.ports import (
@@ -193,11 +193,11 @@ class SqlStore(Filling):
         now = self._database.now()
         values = {"ids": to_json(list(runs)), "owner": owner, "until": now + int(lease * SECOND), "now": now}
 
-        def work(transaction: Transaction) -> list[Row]:
-            transaction.run(_ADOPT, values)
-            return transaction.rows(_OWNED, {"ids": values["ids"], "owner": owner})
+        def work(transaction: Transaction) -> Callable[[], list[Row]]:
+            transaction.send(_ADOPT, [values])
+            return transaction.ask(_OWNED, {"ids": values["ids"], "owner": owner})
 
-        owned = {row[0] for row in self._database.write(work)}
+        owned = {row[0] for row in self._database.write(work)()}
         return [run for run in runs if run in owned]
 
     def asked(self, dag_id: str, run: int = 0) -> Asked | None:

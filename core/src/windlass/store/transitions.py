@@ -91,13 +91,13 @@ def run_audit(
 
 def write(transaction: Transaction, audits: Sequence[Values]) -> None:
     """Write the audit rows of transitions that were just made, and what observers are owed for them."""
-    transaction.many(_INSERT, audits)
+    transaction.send(_INSERT, audits)
     owe_task_changes(transaction, audits)
 
 
 def write_run(transaction: Transaction, audit: Values) -> None:
     """Write the audit row of a run's transition that was just made, and what observers are owed for it."""
-    transaction.run(_INSERT_RUN, audit)
+    transaction.send(_INSERT_RUN, [audit])
     owe_run_change(transaction, audit)
 
 
@@ -113,7 +113,7 @@ def is_run_done(transaction: Transaction, op_id: str) -> bool:
 
 def signal(transaction: Transaction, kind: SignalKind, *, dag_id: str = "", run: int = 0, task: int = 0) -> None:
     """Put a row into the scheduler's inbox and ring once it is committed."""
-    transaction.run(INSERT_SIGNAL, {"kind": kind.value, "dag_id": dag_id, "run": run, "task": task})
+    transaction.send(INSERT_SIGNAL, [{"kind": kind.value, "dag_id": dag_id, "run": run, "task": task}])
     transaction.ring()
 
 

@@ -169,7 +169,7 @@ def _fire(transaction: Transaction, fired: Fired, now: int) -> bool:
     }
     if transaction.run(_FIRE, values) != 1:
         return transitions.is_done(transaction, op_id)
-    transaction.run(_CLOSE, values)
+    transaction.send(_CLOSE, [values])
     reason = "its trigger fired" if fired.failure is None else fired.failure
     audit = transitions.audit(
         fired.task,

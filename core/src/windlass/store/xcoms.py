@@ -25,7 +25,7 @@ COLUMNS: Final = "codec, data, artifact, size, length, preview"
 
 def write(transaction: Transaction, values: Sequence[tuple[int, int, XComSet]]) -> None:
     """Store values of task instances under the epochs that made them."""
-    transaction.many(
+    transaction.send(
         _UPSERT,
         [
             {
@@ -46,7 +46,7 @@ def write(transaction: Transaction, values: Sequence[tuple[int, int, XComSet]]) 
 
 def wipe(transaction: Transaction, tasks: Iterable[int]) -> None:
     """Delete everything that these task instances left."""
-    transaction.run(_WIPE, {"ids": to_json(list(tasks))})
+    transaction.send(_WIPE, [{"ids": to_json(list(tasks))}])
 
 
 def value(row: Row) -> XComValue:

@@ -43,10 +43,10 @@ class SupervisorClient:
             raise ProtocolError(msg)
         self.welcome = answer
 
-    def submit(self, workloads: Sequence[Workload]) -> None:
-        """Have these run."""
+    def submit(self, workloads: Sequence[Workload], parallelism: int = 0) -> None:
+        """Have these run; of tasks at most ``parallelism`` at once (0 = no limit), those of earlier orders included."""
         for start in range(0, len(workloads), _BATCH):
-            self._say(wire.Submit(workloads=list(workloads[start : start + _BATCH])))
+            self._say(wire.Submit(workloads=list(workloads[start : start + _BATCH]), parallelism=parallelism))
 
     def stop(self, requests: Sequence[StopRequest]) -> None:
         """Have these attempts stopped."""

@@ -51,6 +51,7 @@ from windlass.supervisor.reactor import Reactor
 from windlass.supervisor.server import Server
 from windlass.supervisor.settings import SupervisorSettings
 from windlass.supervisor.shipping import announce
+from windlass.supervisor.slots import Slots
 from windlass.supervisor.stopping import Stopper
 from windlass.supervisor.trigger_host import Surroundings, TriggerHosts
 from windlass.supervisor.waiting import Waiting
@@ -93,6 +94,7 @@ class Supervisor:
         self._artifacts = _artifacts_of(settings, rng)
         self._ledger = Ledger(gateway, supervisor, self._reactor)
         self._launcher = Launcher(settings, self, self._reactor, rng, self._tag)
+        self._slots = Slots(self._launcher.launch)
         self._stopper = Stopper(self._reactor, self._tag, settings.grace, self._settle)
         around = Surroundings(settings, self._reactor, gateway, self._questions, self._artifacts, clock.now, self._tag)
         self._trigger_hosts = TriggerHosts(around)
@@ -139,6 +141,7 @@ class Supervisor:
 
     def _turn(self) -> None:
         self._reactor.turn()
+        self._slots.fill()
         if self._recovered:
             self._ledger.flush()
             self._waiting.catch_up()
@@ -152,7 +155,8 @@ class Supervisor:
     def obey(self, order: wire.Order) -> wire.Answer | None:
         """Do what a server asks."""
         match order:
-            case wire.Submit(workloads=workloads):
+            case wire.Submit(workloads=workloads, parallelism=parallelism):
+                self._slots.limit = parallelism
                 self._submit(workloads)
             case wire.Stop(requests=requests):
                 self._stop_all(requests)
@@ -160,13 +164,13 @@ class Supervisor:
                 for bundle, file, version in code:
                     self._launcher.prepare((bundle, file, version))
             case wire.Drain():
-                self._draining = True
+                self._drain()
             case wire.Shutdown():
                 self.shut_down()
             case wire.GetStats():
                 return wire.Stats(
                     running=len(self._by_lease),
-                    waiting=self._launcher.waiting,
+                    waiting=self._launcher.waiting + self._slots.waiting,
                     zygotes=self._launcher.pool.counts(),
                     forks=self._forks,
                     reports_held=self._ledger.held,
@@ -179,12 +183,16 @@ class Supervisor:
     def shut_down(self) -> None:
         """Stop every attempt, report it as lost, and leave."""
         if self._leaving_at is None:
-            self._draining = True
+            self._drain()
             self._leaving_at = self._reactor.monotonic() + 2 * self._settings.grace
             for attempt in list(self._by_lease.values()):
                 if attempt.ending is None and not attempt.stopping:
                     attempt.halted = "the supervisor was stopped, and the task with it"
                     self._stopper.stop(attempt)
+
+    def _drain(self) -> None:
+        self._draining = True
+        self._slots.clear()
 
     def _submit(self, workloads: list[Workload]) -> None:
         if self._draining:
@@ -192,8 +200,8 @@ class Supervisor:
         for workload in workloads:
             if workload.kind not in _FORKED:
                 _log.error("workloads of kind %s are not supported by this supervisor", workload.kind)
-            elif not self._launcher.has(workload.ticket):
-                self._launcher.launch(workload)
+            elif not self._launcher.has(workload.ticket) and not self._slots.has(workload.ticket):
+                self._slots.submit(workload)
 
     def _is_done(self) -> bool:
         if self._leaving_at is not None and self._reactor.monotonic() > self._leaving_at:
@@ -234,6 +242,8 @@ class Supervisor:
         if endings.is_success(attempt):
             attempt.drain_all()
             self._report(attempt, early=True)
+            if attempt.workload is not None:
+                self._slots.free(attempt.workload.ticket)
         if not attempt.stopping:
             self._stopper.expect_end(attempt)
 
@@ -294,6 +304,7 @@ class Supervisor:
 
     def on_stillborn(self, workload: Workload, error: str, *, lost: bool) -> None:
         """Claim a workload that has no child, to report why."""
+        self._slots.free(workload.ticket)
         claim = Claim(
             task=workload.id,
             epoch=workload.epoch,
@@ -361,6 +372,8 @@ class Supervisor:
             if not refused and not self._draining:
                 self._launcher.relaunch(attempt)
                 return
+        if attempt.workload is not None:
+            self._slots.free(attempt.workload.ticket)
         self._launcher.forget(attempt)
 
     def _report(self, attempt: Attempt, *, early: bool = False) -> None:

@@ -20,7 +20,7 @@ from typing import Protocol
 
 from windlass.errors import ContextUnavailable, ProtocolError, WindlassError
 from windlass.ports import Gateway, Wait, WaitKey
-from windlass.protocol import ArtifactCommit, ArtifactOpen, GetConnection, Query, Variable, XComValue
+from windlass.protocol import ArtifactCommit, ArtifactOpen, GetConnection, Mask, Query, Variable, XComValue
 from windlass.protocol import triggering as messages
 from windlass.secrets.masking import Masker
 from windlass.supervisor.artifacts import Artifacts
@@ -252,6 +252,8 @@ class TriggerHost:
                 self._around.questions.ask(verb, functools.partial(self._on_answered, number, key))
             elif isinstance(verb, ArtifactOpen | ArtifactCommit):
                 self._tell(number, self._around.artifacts.answer(self._artifacts_token, verb))
+            elif isinstance(verb, Mask):
+                self._on_answered(number, key, None, verb.values, None)
             elif isinstance(verb, Query) and key is not None:
                 self._tell(number, self._around.gateway.answer(key, verb))
             else:

@@ -26,9 +26,10 @@ class Greeting(msgspec.Struct, frozen=True, kw_only=True, tag="greeting"):
 
 
 class Submit(msgspec.Struct, frozen=True, kw_only=True, tag="submit"):
-    """Run these."""
+    """Run these. From now on at most ``parallelism`` tasks run at once, of whatever order; 0 = no limit."""
 
     workloads: list[Workload]
+    parallelism: int = 0
 
 
 class Stop(msgspec.Struct, frozen=True, kw_only=True, tag="stop"):

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from windlass.errors import ProtocolError
-from windlass.protocol import GetConnection, Variable
+from windlass.protocol import GetConnection, Mask, Variable
 from windlass.protocol.forking import (
     LEASE_VARIABLE,
     MAX_DATAGRAM,
@@ -238,7 +238,9 @@ class Zygote:
             case Unloadable(error=error):
                 self._cancel_timer()
                 self._failure = error
-            case Ask(verb=verb):
+            case Ask(verb=Mask(values=values)):
+                self._answer(Answer(), values)
+            case Ask(verb=GetConnection() | Variable() as verb):
                 self._owner.on_zygote_ask(verb, self._answer)
 
     def _answer(self, answer: Answer, secrets: Sequence[str]) -> None:

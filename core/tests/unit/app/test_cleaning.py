@@ -35,7 +35,7 @@ def sweep(here: Installation) -> Callable[..., dict[str, int]]:
     """Clean everything of this home that is older than 30 days, and return how much of each kind went."""
 
     def call(*tables: str, dry_run: bool = False) -> dict[str, int]:
-        settings = Settings.load(environ={"WINDLASS_HOME": str(here.home)})
+        settings = Settings.load(environ=here.environ)
         before = here.clock.now() - timedelta(days=30)
         done = clean(here.store, settings, before=before, tables=tables or TABLES, dry_run=dry_run)
         return {cleaned.table: cleaned.removed for cleaned in done}

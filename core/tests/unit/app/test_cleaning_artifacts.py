@@ -43,7 +43,7 @@ from pathlib import Path
 
 from windlass.backends import ArtifactStore, Stored
 from windlass.errors import NotFound, PluginError
-from windlass.hooks import BaseHook
+from windlass.hooks import BaseHook, mask_secret
 
 print("what a library prints is no answer")
 
@@ -60,6 +60,9 @@ class FarStore(ArtifactStore):
     def stored(self):
         if self.password == "break":
             raise PluginError(f"the far store does not take the password {self.password}")
+        if self.password == "mask":
+            mask_secret("found-in-a-vault")
+            raise PluginError("the far store does not take the key found-in-a-vault")
         if self.password == "die":
             os._exit(1)
         if self.password == "hang":
@@ -122,7 +125,7 @@ def sweep(here: Installation, far: Path, monkeypatch: pytest.MonkeyPatch) -> Cal
     def call(*, dry_run: bool = False, password: str = "a-secret", conn_id: str = "lake", **more: str) -> Cleaned:  # noqa: S107
         monkeypatch.setenv("WINDLASS_CONN_LAKE", f"far://x:{password}@{str(far).replace('/', '%2F')}")
         environ = {
-            "WINDLASS_HOME": str(here.home),
+            **here.environ,
             "WINDLASS__ARTIFACTS__STORE": "far",
             "WINDLASS__ARTIFACTS__PATH": "far://here",
             "WINDLASS__ARTIFACTS__CONN_ID": conn_id,
@@ -199,6 +202,8 @@ def test_the_child_gets_the_connection_and_nothing_else(
 def test_a_failure_of_the_store_is_a_sentence_without_the_secret(sweep: Callable[..., Cleaned]) -> None:
     with pytest.raises(PluginError, match=r"the store 'far' failed: .* the password \*\*\*"):
         sweep(password="break")
+    with pytest.raises(PluginError, match=r"the store 'far' failed: .* the key \*\*\*"):
+        sweep(password="mask")
     with pytest.raises(PluginError, match="ended; its messages stand above"):
         sweep(password="die")
     with pytest.raises(PluginError, match="connection `none` is not defined"):

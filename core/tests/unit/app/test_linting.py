@@ -15,6 +15,7 @@ from windlass.dagfiles.linting import Lint
 from windlass.errors import NotFound
 from windlass.protocol.findings import Code, Level
 from windlass.store import migrate
+from windlass_testing.stores import environ_of, url_of
 
 PAGE = Path(__file__).parents[4] / "docs" / "reference" / "lint.md"
 EXAMPLES = {
@@ -43,7 +44,7 @@ def linted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Linted:
             path = home / "dags" / name
             path.parent.mkdir(exist_ok=True)
             path.write_text(text, encoding="utf-8")
-        settings = Settings.load(environ={"WINDLASS_HOME": str(home)}, cwd=tmp_path)
+        settings = Settings.load(environ=environ_of(home), cwd=tmp_path)
         return list(lint_target(settings, target))
 
     return lint
@@ -51,7 +52,7 @@ def linted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Linted:
 
 @pytest.fixture
 def database(tmp_path: Path, linted: Linted) -> None:
-    migrate(f"sqlite:///{tmp_path}/home/windlass.db")
+    migrate(url_of(tmp_path / "home"))
 
 
 def test_the_page_has_a_section_for_every_code_and_an_example_for_each_that_has_a_file() -> None:
@@ -87,7 +88,7 @@ def test_a_pool_that_nobody_uses_is_found_only_if_everything_was_looked_at(linte
     from windlass.app.clocks import SystemClock, SystemRng
     from windlass.store import open_store
 
-    store = open_store(f"sqlite:///{tmp_path}/home/windlass.db", clock=SystemClock(), rng=SystemRng())
+    store = open_store(url_of(tmp_path / "home"), clock=SystemClock(), rng=SystemRng())
     store.pools.set("spare", 3)
     store.pools.set("used", 3)
     store.close()
@@ -218,6 +219,6 @@ def test_a_file_that_cannot_be_read_is_one_finding(linted: Linted, source: str, 
 def test_a_target_that_is_nothing_is_not_found(linted: Linted, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="neither a folder nor a file, and there is no database"):
         linted({}, "sales")
-    migrate(f"sqlite:///{tmp_path}/home/windlass.db")
+    migrate(url_of(tmp_path / "home"))
     with pytest.raises(NotFound, match="neither a folder, nor a file, nor the id of a DAG"):
         linted({}, "sales")

@@ -31,7 +31,7 @@ from windlass import (
 from windlass.app.clocks import VirtualClock
 from windlass.app.inproc.testing import run_task
 from windlass.errors import ParamInvalid, TaskFailed, TaskNotFound, TaskSkipped, UsageError
-from windlass.hooks import BaseHook
+from windlass.hooks import BaseHook, mask_secret
 from windlass.operators import (
     BaseBranchOperator,
     EmptyOperator,
@@ -529,3 +529,30 @@ def test_what_a_deadlines_callback_raises_harms_only_itself() -> None:
         ("run_deadline:0", False),
         ("run_deadline:1", True),
     ]
+
+
+def test_what_a_task_has_hidden_is_hidden_in_its_log_on_the_screen_and_in_its_reason(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with DAG("hiding", schedule=None) as dag:
+
+        @task
+        def use() -> str:
+            print("before: found-in-a-vault")
+            mask_secret("found-in-a-vault")
+            print("printed:", "found-in-a-vault")
+            logging.getLogger("mine").warning("logged: %s", "found-in-a-vault")
+            return "found-in-a-vault"
+
+        @task
+        def fail(key: str) -> None:
+            raise ValueError(f"cannot log in with {key}")
+
+        fail(use())
+    result = dag.test()
+    shown = result.log("use") + result.log("fail") + capsys.readouterr().out
+    assert "printed: ***" in result.log("use")
+    assert "WARNING mine: logged: ***" in result.log("use")
+    assert result.task("fail").reason == "ValueError: cannot log in with ***"
+    assert shown.count("found-in-a-vault") == 2  # from before it was hidden, in the log and on the screen
+    assert result.xcom("use") == "found-in-a-vault"

@@ -11,6 +11,7 @@ import pytest
 from windlass.cli.root import run
 from windlass.cli.session import Session
 from windlass_testing.installation import Installation
+from windlass_testing.stores import use_home
 
 
 @dataclass
@@ -31,7 +32,7 @@ Windlass = Callable[..., Outcome]
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Installation]:
-    monkeypatch.setenv("WINDLASS_HOME", str(tmp_path / "home"))
+    use_home(monkeypatch, tmp_path / "home")
     made = Installation(tmp_path / "home")
     yield made
     made.close()

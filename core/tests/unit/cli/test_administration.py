@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 import stat
 from collections.abc import Callable
+from contextlib import closing
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from windlass.control.database import shown
 from windlass.interfaces.provider import Provider
 from windlass.registry import BrokenPlugin, Catalog, Registry
+from windlass.store.database import Transaction
+from windlass.store.migrating import open_bare
 from windlass_testing.installation import Installation
 from windlass_testing.servers import MysqlServer
+from windlass_testing.stores import url_of, use_home
 
 Windlass = Callable[..., Any]
 
@@ -181,6 +185,7 @@ def test_an_unknown_connection_exits_4(windlass: Windlass) -> None:
 
 
 def test_config_says_where_a_value_comes_from(windlass: Windlass, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WINDLASS__DATABASE__SQL_ALCHEMY_CONN", raising=False)
     monkeypatch.setenv("WINDLASS__CORE__PARALLELISM", "7")
     assert windlass("config", "get-value", "core", "parallelism").out == "7\n"
     [row] = windlass("config", "list", "--changed", "--json").data
@@ -190,6 +195,7 @@ def test_config_says_where_a_value_comes_from(windlass: Windlass, monkeypatch: p
 def test_config_hides_secrets_and_runs_no_command_to_list(
     windlass: Windlass, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.delenv("WINDLASS__DATABASE__SQL_ALCHEMY_CONN", raising=False)
     monkeypatch.setenv("WINDLASS__DATABASE__SQL_ALCHEMY_CONN_CMD", f"touch {tmp_path}/ran")
     monkeypatch.setenv("WINDLASS__CORE__FERNET_KEY", "k3y")
     out = windlass("config", "list", "--json").out
@@ -211,6 +217,7 @@ def test_a_wrong_configuration_exits_2(windlass: Windlass, monkeypatch: pytest.M
     found = [row["problem"] for row in result.data]
     words = ["parallelism", "folder", "zone", "Moon", "moonvault', which", "add `custom`"]
     assert [next(word for word in words if word in text) for text in found] == words, "all of them, not only the first"
+    assert not any("choose one of" in text and "environment_variable" in text for text in found), "it is no backend"
     assert "parallelism" in windlass("dags", "list").err, "any other command stops at the first"
 
 
@@ -257,7 +264,7 @@ def test_a_provider_adds_commands_but_replaces_none(windlass: Windlass, monkeypa
 
 def test_check_tells_what_to_do(windlass: Windlass, here: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     assert windlass("db", "check", "--json").data["state"] == "current"
-    monkeypatch.setenv("WINDLASS_HOME", str(here.home / "elsewhere"))
+    use_home(monkeypatch, here.home / "elsewhere")
     assert windlass("db", "check").code == 1
     assert windlass("db", "migrate").code == 0
     assert windlass("db", "check").code == 0
@@ -275,9 +282,8 @@ def test_reset_asks_and_spares_a_database_in_use(windlass: Windlass, here: Insta
     assert f"the database is in use by the scheduler (process {os.getpid()}); stop it first" in used.err
     here.close()
     assert windlass("db", "reset", "-y").code == 0
-    with sqlite3.connect(here.home / "windlass.db") as database:
-        assert database.execute("SELECT COUNT(*) FROM variable").fetchone() == (0,)
-    database.close()
+    with closing(open_bare(url_of(here.home))) as database:
+        assert database.rows("SELECT COUNT(*) FROM variable") == [(0,)]
 
 
 def test_the_doctor_finds_an_open_home_and_a_missing_database(
@@ -289,7 +295,7 @@ def test_the_doctor_finds_an_open_home_and_a_missing_database(
     assert result.code == 1
     assert [(c["name"], c["remedy"]) for c in result.data if not c["ok"]] == [("home", f"chmod go= {here.home}")]
     elsewhere = here.home / "elsewhere"
-    monkeypatch.setenv("WINDLASS_HOME", str(elsewhere))
+    use_home(monkeypatch, elsewhere)
     assert "the first use creates it" in windlass("doctor").out
 
 
@@ -326,17 +332,21 @@ def test_the_doctor_tells_of_a_server_that_loses_what_was_committed(
 
 def test_the_doctor_finds_broken_promises(windlass: Windlass, here: Installation) -> None:
     assert "ok   invariants: every promise holds" in windlass("doctor", "--invariants").out
-    with sqlite3.connect(here.home / "windlass.db") as database:
-        database.execute(
+
+    def corrupt(transaction: Transaction) -> None:
+        run = transaction.insert(
             "INSERT INTO run (dag_id, run_id, run_type, state, logical_date, interval_start, interval_end, run_after,"
             " queued_at, spec_version, code_version, bundle, file, conf, triggered_by)"
-            " VALUES ('d', 'r', 'manual', 'bogus', 0, 0, 0, 0, 0, '', '', '', '', '{}', '')"
+            " VALUES ('d', 'r', 'manual', 'bogus', 0, 0, 0, 0, 0, '', '', '', '', '{}', '')",
+            {},
         )
-        database.execute(
+        transaction.run(
             "INSERT INTO ti (run, task_id, state, pool, queue, code_version, epoch)"
-            " VALUES (last_insert_rowid(), 't', 'running', 'p', 'q', '', 1)"
+            " VALUES (:run, 't', 'running', 'p', 'q', '', 1)",
+            {"run": run},
         )
-    database.close()
+
+    here.store.db.write(corrupt)
     result = windlass("doctor", "--invariants")
     assert result.code == 1
     assert "BAD  invariants:" in result.out
@@ -345,11 +355,9 @@ def test_the_doctor_finds_broken_promises(windlass: Windlass, here: Installation
 def test_info_names_versions_and_paths(windlass: Windlass, here: Installation) -> None:
     data = windlass("info", "--json").data
     assert data["home"] == str(here.home)
-    assert data["database"] == f"sqlite:///{here.home}/windlass.db"
+    assert data["database"] == shown(url_of(here.home))
 
 
 def test_a_database_url_is_shown_without_its_password() -> None:
-    from windlass.control.database import shown
-
     assert shown("postgresql://ann:pw@db/x") == "postgresql://ann:***@db/x"
     assert shown("postgresql://db/x") == "postgresql://db/x"

@@ -12,6 +12,7 @@ import pytest
 
 from windlass.spec import DagSpec, TaskSpec
 from windlass_testing.installation import Installation
+from windlass_testing.stores import environ_of, on_server
 
 pytestmark = pytest.mark.budget
 
@@ -26,7 +27,7 @@ print(json.dumps([code, sorted(set(sys.modules) - before)]), file=sys.stderr)
 
 def imported(*args: str, home: Path) -> set[str]:
     """Return the modules that a command imports."""
-    environ = {**os.environ, "WINDLASS_HOME": str(home)}
+    environ = {**os.environ, **environ_of(home)}
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, json.dumps(args)],
         check=True,
@@ -48,6 +49,8 @@ def test_version_imports_only_the_standard_library_and_itself(tmp_path: Path) ->
 
 
 HEAVY = {"asyncio", "ssl", "rich", "sqlalchemy", "alembic", "jinja2", "importlib.metadata", "pluggy", "yaml"}
+#: What the client library of a server imports by itself.
+DRIVERS = {"asyncio", "ssl", "importlib.metadata", "importlib.resources", "subprocess"}
 
 
 @pytest.mark.parametrize("args", [("--help",), ("dags", "--help")])
@@ -64,7 +67,16 @@ def test_a_trigger_imports_neither_what_draws_nor_what_checks_nor_author_code(tm
     here.close()
     imported("providers", "list", home=here.home)  # fills the cache of what is installed
     modules = imported("dags", "trigger", "d", "--json", home=here.home)
+    if on_server():
+        modules -= DRIVERS
     assert not modules & (HEAVY | {"jsonschema", "cryptography", "windlass.planning.plan", "windlass.authoring"})
     assert not modules & {"windlass.runtime", "windlass.secrets", "subprocess", "importlib.resources"}
     commands = {name for name in modules if name.startswith("windlass.cli.")}
     assert commands.isdisjoint({"windlass.cli.dags", "windlass.cli.tasks", "windlass.cli.runs"})
+
+
+def test_listing_providers_imports_no_manifest_once_they_are_known_and_never_the_store(tmp_path: Path) -> None:
+    imported("providers", "list", home=tmp_path)  # fills the cache of what is installed
+    modules = imported("providers", "list", home=tmp_path)
+    assert not modules & (HEAVY | {"sqlite3", "socket", "windlass.planning.calendar"})
+    assert not {name for name in modules if name.startswith(("windlass.store", "windlass.app", "windlass_"))}

@@ -7,7 +7,6 @@ here which it is.
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from enum import Enum, auto
@@ -23,7 +22,9 @@ from windlass.cli.root import root
 from windlass.cli.table import COMMANDS
 from windlass.control import BackfillRequest
 from windlass.spec import AssetSpec, CronIntervalSpec, DagSpec, TaskSpec
+from windlass_testing.databases import contents
 from windlass_testing.installation import Installation
+from windlass_testing.stores import url_of, use_home
 
 Windlass = Callable[..., Any]
 Path_ = tuple[str, ...]
@@ -166,7 +167,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
 
 @pytest.fixture
 def filled(shared: Installation, monkeypatch: pytest.MonkeyPatch) -> Installation:
-    monkeypatch.setenv("WINDLASS_HOME", str(shared.home))
+    use_home(monkeypatch, shared.home)
     monkeypatch.setenv("WINDLASS__SECRETS__BACKENDS_ORDER", "metastore")
     return shared
 
@@ -174,15 +175,6 @@ def filled(shared: Installation, monkeypatch: pytest.MonkeyPatch) -> Installatio
 @pytest.fixture
 def windlass(filled: Installation, calling: Callable[[Installation], Windlass]) -> Windlass:
     return calling(filled)
-
-
-def rows_of(home: Path) -> list[str]:
-    """Return everything in the database."""
-    connection = sqlite3.connect(home / "windlass.db")
-    try:
-        return list(connection.iterdump())
-    finally:
-        connection.close()
 
 
 def test_every_command_has_a_verb_that_is_known() -> None:
@@ -231,12 +223,12 @@ def test_a_dry_run_changes_nothing_and_says_so_to_programs(
     path: Path_, windlass: Windlass, filled: Installation
 ) -> None:
     assert "--dry-run" in options_of(path)
-    before = rows_of(filled.home)
+    before = contents(url_of(filled.home))
     arguments = arguments_of(path, filled.home)
     told = windlass(*path, *arguments, "--dry-run")
     assert told.code in {0, 5}, told.err
     assert windlass(*path, *arguments, "--dry-run", "-o", "json").code == told.code
-    assert rows_of(filled.home) == before
+    assert contents(url_of(filled.home)) == before
     assert told.err, "people are told what would be"
 
 
@@ -245,11 +237,11 @@ def test_what_destroys_asks_first_and_refuses_where_nobody_can_answer(
     path: Path_, windlass: Windlass, filled: Installation
 ) -> None:
     assert options_of(path)["-y"] is options_of(path)["--yes"]
-    before = rows_of(filled.home)
+    before = contents(url_of(filled.home))
     refused = windlass(*path, *arguments_of(path, filled.home))
     assert refused.code == 2
     assert "There is no terminal to answer on; pass -y to confirm" in refused.err
-    assert rows_of(filled.home) == before
+    assert contents(url_of(filled.home)) == before
 
 
 @which(Effect.READS, Effect.CHANGES, Effect.DESTROYS)

@@ -6,11 +6,11 @@ import json
 import os
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,11 @@ from cryptography.fernet import Fernet
 from windlass.app.services import fernet_keys
 from windlass.config import Settings
 from windlass.spec import DagSpec, TaskSpec
+from windlass.store.migrating import open_bare
 from windlass.store.revision import HEAD
 from windlass.supervisor import lock
 from windlass_testing.installation import KEY, Installation
+from windlass_testing.stores import url_of
 
 Windlass = Callable[..., Any]
 COMMAND = [sys.executable, "-P", "-m", "windlass"]
@@ -105,6 +107,7 @@ def test_a_database_in_use_is_not_taken_back(here: Installation, windlass: Windl
         os.close(held)
 
 
+@pytest.mark.sqlite_only("the shell is sqlite3; a provider's database has its own")
 def test_the_shell_is_the_databases_own(here: Installation, tmp_path: Path) -> None:
     bin_folder = tmp_path / "bin"
     bin_folder.mkdir()
@@ -128,11 +131,8 @@ def test_the_shell_is_the_databases_own(here: Installation, tmp_path: Path) -> N
 
 
 def sealed(home: Path) -> dict[str, bytes]:
-    connection = sqlite3.connect(home / "windlass.db")
-    try:
-        return dict(connection.execute("SELECT name, secret FROM variable").fetchall())
-    finally:
-        connection.close()
+    with closing(open_bare(url_of(home))) as database:
+        return dict(database.rows("SELECT name, secret FROM variable"))
 
 
 def test_a_new_key_is_put_first_and_everything_encrypted_with_it(here: Installation) -> None:

@@ -11,8 +11,10 @@ import pytest
 
 from windlass.protocol import Outcome
 from windlass.spec import CronIntervalSpec, DagSpec, TaskSpec
+from windlass_testing.databases import contents
 from windlass_testing.installation import Installation
 from windlass_testing.scripted import Result
+from windlass_testing.stores import url_of, use_home
 
 Windlass = Callable[..., Any]
 
@@ -53,7 +55,7 @@ def test_a_folder_is_simulated_without_a_home(
     windlass: Windlass, folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path / "nobody"
-    monkeypatch.setenv("WINDLASS_HOME", str(home))
+    use_home(monkeypatch, home)
     result = windlass(*PERIOD, "--dags", str(folder("dags")), "--pool", "p=2", "-o", "json")
     assert result.code == 0
     assert [run["run_id"] for run in result.data["runs"]] == [
@@ -126,11 +128,9 @@ def test_the_database_gives_dags_pools_and_the_past(here: Installation, windlass
 
 def test_nothing_is_written(here: Installation, windlass: Windlass) -> None:
     here.add(stored())
-    tables = [row[0] for row in here.store.db.rows("SELECT name FROM sqlite_master WHERE type = 'table'")]
-    counts = [f"SELECT COUNT(*) FROM {table}" for table in tables]  # noqa: S608 - of our own schema
-    before = [here.store.db.rows(sql) for sql in counts]
+    before = contents(url_of(here.home))
     assert windlass(*PERIOD).code == 0
-    assert [here.store.db.rows(sql) for sql in counts] == before
+    assert contents(url_of(here.home)) == before
 
 
 def test_a_table_has_a_part_for_everything_and_plain_has_the_runs(here: Installation, windlass: Windlass) -> None:
@@ -188,7 +188,7 @@ def test_what_cannot_be_is_told(
 def test_without_folder_and_database_the_way_out_is_named(
     windlass: Windlass, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("WINDLASS_HOME", str(tmp_path / "nobody"))
+    use_home(monkeypatch, tmp_path / "nobody")
     result = windlass(*PERIOD)
     assert result.code == 2
     assert "name a folder with --dags" in result.err

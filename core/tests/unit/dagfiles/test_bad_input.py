@@ -20,6 +20,7 @@ from windlass.control import Control
 from windlass.dagfiles import DagFiles
 from windlass.secrets.resolver import open_resolver
 from windlass.store import Store, migrate, open_store
+from windlass_testing.stores import environ_of, url_of, use_home
 
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(180)]
 
@@ -159,10 +160,10 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, Path
     (dags / "a_good.py").write_text(f"{HEAD}with DAG('good'): EmptyOperator(task_id='t')\n")
     for name, (source, _, _) in CASES.items():
         (dags / name).write_text(HEAD + source, encoding="utf-8")
-    url = f"sqlite:///{home}/windlass.db"
+    url = url_of(home)
     migrate(url)
     store = open_store(url, clock=SystemClock(), rng=SystemRng())
-    settings = Settings.load(environ={"WINDLASS_HOME": str(home)}, cwd=home)
+    settings = Settings.load(environ=environ_of(home), cwd=home)
     files = DagFiles(settings, store.dags, code=home / "code", clock=SystemClock(), secrets=open_resolver(settings))
     files.sync()
     files.close()
@@ -193,7 +194,7 @@ def test_the_command_line_shows_every_error_and_says_why_a_dag_is_not_known(
     read: tuple[Store, Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store, home = read
-    monkeypatch.setenv("WINDLASS_HOME", str(home))
+    use_home(monkeypatch, home)
     control = Control(store, clock=SystemClock(), home=home, logs=home / "logs")
     assert run(["dags", "list-import-errors"], Session(control=control)) == 1
     listed = capsys.readouterr().out

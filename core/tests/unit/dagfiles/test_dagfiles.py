@@ -1,173 +1,17 @@
+"""Which DAG files are parsed, when, and when not: files that are new, change, go, or wait for their turn."""
+
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
-from collections import deque
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import msgspec
 import pytest
 
-from windlass.app.clocks import SeededRng, VirtualClock
-from windlass.config import Settings
-from windlass.dagfiles import DagFiles, LocalBundle
 from windlass.dagfiles import outcome as outcome_module
-from windlass.errors import StoreBusy, StoreError
-from windlass.protocol.parsing import ParseRequest, ParseResult
-from windlass.secrets.resolver import open_resolver
-from windlass.spec import DagSpec, TaskSpec, encode_spec
-from windlass.store.dags import ParsedFile
-from windlass.store.store import Store
 
-
-def nothing(_: str) -> None:
-    pass
-
-
-class ScriptedParser:
-    """Reads DAG files of a little language of its own, in this process and in order.
-
-    A line ``# dag: etl`` defines a DAG, ``# reads: lib.py`` an input, ``# wants: lib.py`` one that is not there,
-    ``# fails: why`` an error, ``# every: 5`` an interval, ``# says: text`` output and ``# warns: text`` a warning.
-    ``parsed`` lists the files it was given, ``before_answer`` may meddle with the disk, ``answers`` with the result.
-    """
-
-    def __init__(self, room: int = 4) -> None:
-        self.parsed: list[str] = []
-        self.rested = 0
-        self.closed = False
-        self.before_answer: Callable[[str], None] = nothing
-        self.answers: dict[str, Callable[[ParseResult], ParseResult]] = {}
-        self._room = room
-        self._requests: deque[ParseRequest] = deque()
-
-    @property
-    def room(self) -> int:
-        return self._room - len(self._requests)
-
-    @property
-    def busy(self) -> bool:
-        return bool(self._requests)
-
-    def submit(self, request: ParseRequest) -> None:
-        assert self.room > 0
-        self._requests.append(request)
-
-    def collect(self, timeout: float) -> list[ParseResult]:
-        if not self._requests:
-            return []
-        request = self._requests.popleft()
-        self.parsed.append(request.file)
-        result = parse(request)
-        self.before_answer(request.file)
-        meddle = self.answers.get(request.file)
-        return [result if meddle is None else meddle(result)]
-
-    def rest(self) -> None:
-        self.rested += 1
-
-    def close(self) -> None:
-        self.closed = True
-
-
-def parse(request: ParseRequest) -> ParseResult:
-    try:
-        text = Path(request.root, request.file).read_text()
-    except OSError as error:
-        return ParseResult(id=request.id, error=str(error.strerror))
-    said: dict[str, list[str]] = {}
-    for line in text.splitlines():
-        if line.startswith("# ") and ": " in line:
-            word, _, value = line[2:].partition(": ")
-            said.setdefault(word, []).append(value)
-    read = [request.file, *said.get("reads", [])]
-    return ParseResult(
-        id=request.id,
-        specs=[spec(dag_id, text) for dag_id in said.get("dag", [])],
-        error=said["fails"][0] if "fails" in said else None,
-        inputs={file: hashlib.sha256(Path(request.root, file).read_bytes()).hexdigest() for file in read},
-        missing=[file for file in said.get("wants", []) if not Path(request.root, file).exists()],
-        output="".join(said.get("says", [])),
-        warnings=said.get("warns", []),
-        min_interval=float(said["every"][0]) if "every" in said else None,
-    )
-
-
-def spec(dag_id: str, text: str = "") -> bytes:
-    digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-    return encode_spec(DagSpec(dag_id=dag_id, tasks=(TaskSpec(task_id=f"v{digest}"),)))
-
-
-class World:
-    """A folder, a store in memory and a scripted parser; :meth:`restart` begins anew on the same disk and store."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.root = home / "dags"
-        self.root.mkdir()
-        # In the past, so that no file counts as at rest: each is read at every look, however fast a test writes.
-        self.clock = VirtualClock(datetime(2024, 1, 1, tzinfo=UTC))
-        self.store = Store.memory(self.clock, SeededRng(1))
-        self.settings = Settings.load(environ={"WINDLASS_HOME": str(home)}, cwd=home).replace(
-            {("core", "dags_folder"): self.root}
-        )
-        self.parser = ScriptedParser()
-        self.bundles = [LocalBundle("dags", self.root)]
-        self.files = self.open()
-
-    def open(self) -> DagFiles:
-        return DagFiles(
-            self.settings,
-            self.store.dags,
-            code=self.home / "code",
-            clock=self.clock,
-            secrets=open_resolver(self.settings),
-            bundles=self.bundles,
-            parser=self.parser,
-        )
-
-    def restart(self) -> None:
-        self.files.close()
-        self.parser = ScriptedParser()
-        self.files = self.open()
-
-    def write(self, file: str, *lines: str) -> None:
-        path = self.root / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join(["from windlass import DAG", *(f"# {line}" for line in lines), ""]))
-
-    def sync(self) -> list[str]:
-        """Sync, and return the files that this parsed."""
-        before = len(self.parser.parsed)
-        self.files.sync()
-        return self.parser.parsed[before:]
-
-    def step_until_quiet(self) -> list[str]:
-        """Step through one look and everything it starts, and return the files that this parsed."""
-        before = len(self.parser.parsed)
-        self.clock.advance(60.0)
-        while self.files.step() == 0.0:
-            pass
-        return self.parser.parsed[before:]
-
-    def dags(self) -> dict[str, str]:
-        return {row.dag_id: row.file for row in self.store.queries.dags().items if not row.stale}
-
-    def errors(self) -> dict[str, str]:
-        return {row.file: row.message for row in self.store.queries.import_errors() if row.severity == "error"}
-
-    def warnings(self) -> list[str]:
-        return [row.message for row in self.store.queries.import_errors() if row.severity == "warning"]
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path)
-    yield world
-    world.store.close()
+if TYPE_CHECKING:
+    from core.tests.unit.dagfiles.conftest import World
 
 
 class TestWhatIsParsed:
@@ -302,65 +146,12 @@ class TestWhatIsParsed:
         assert world.sync() == []
 
 
-class TestErrors:
-    def test_an_error_is_shown_with_the_output_and_goes_when_mended(self, world: World) -> None:
-        world.write("a.py", "dag: etl")
-        world.sync()
-        world.write("a.py", "fails: a.py:3: NameError", "says: trace me")
-        world.step_until_quiet()
-        assert world.errors() == {"a.py": "a.py:3: NameError"}
-        assert world.store.queries.import_errors()[0].output == "trace me"
-        assert world.dags() == {"etl": "a.py"}
-        world.write("a.py", "dag: etl")
-        world.step_until_quiet()
-        assert world.errors() == {}
-
-    def test_warnings_are_kept_beside_the_dags(self, world: World) -> None:
-        world.write("a.py", "dag: etl", "warns: a.py:1: DeprecationWarning: old")
-        world.sync()
-        assert world.warnings() == ["a.py:1: DeprecationWarning: old"]
-        assert world.dags() == {"etl": "a.py"}
-
-    def test_one_dag_that_cannot_be_stored_does_not_keep_the_others(self, world: World) -> None:
-        world.write("a.py", "dag: good", "dag: bad")
-        world.parser.answers["a.py"] = lambda result: msgspec.structs.replace(result, specs=[result.specs[0], b"[]"])
-        world.sync()
-        assert world.dags() == {"good": "a.py"}
-        assert "a.py" in world.errors()
-
-    def test_two_dags_of_one_name_in_one_file_are_an_error(self, world: World) -> None:
-        world.write("a.py", "dag: etl", "dag: etl")
-        world.sync()
-        assert world.errors() == {"a.py": "a.py: two DAGs are called 'etl'; rename one of them"}
-
-    def test_a_check_that_breaks_is_an_error_of_the_file(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        def broken(data: bytes, file: str, **_: object) -> None:
-            raise RecursionError("too deep")
-
-        monkeypatch.setattr(outcome_module, "checked", broken)
-        world.write("a.py", "dag: etl")
-        world.sync()
-        assert world.errors() == {"a.py": "a.py: a DAG cannot be checked: RecursionError: too deep"}
-
-    def test_an_input_outside_the_bundle_is_refused_and_not_copied(self, world: World) -> None:
-        (world.home / "secret").write_text("hunter2")
-        world.write("a.py", "dag: etl")
-        world.parser.answers["a.py"] = lambda result: msgspec.structs.replace(
-            result, inputs={**result.inputs, "../secret": "0" * 64}
-        )
-        world.sync()
-        assert "not below its bundle" in world.errors()["a.py"]
-        assert world.dags() == {}
-        assert list((world.home / "code/blobs").iterdir()) == []
-        assert world.step_until_quiet() == []
-
-
 class TestFilesThatChangeWhileTheyAreParsed:
     def test_such_a_file_is_parsed_again_and_the_first_result_dropped(self, world: World) -> None:
         world.write("a.py", "dag: half")
 
         def save(_: str) -> None:
-            world.parser.before_answer = nothing
+            world.parser.before_answer = lambda _: None
             world.write("a.py", "dag: whole")
 
         world.parser.before_answer = save
@@ -378,7 +169,7 @@ class TestFilesThatChangeWhileTheyAreParsed:
         world.parser.before_answer = grow
         assert world.sync() == ["a.py"] * (outcome_module.MAX_UNSTABLE + 1)
         assert world.errors()["a.py"].startswith("a.py: run.log changes every time this file is parsed")
-        world.parser.before_answer = nothing
+        world.parser.before_answer = lambda _: None
         assert world.step_until_quiet() == []
 
     def test_a_file_that_vanishes_meanwhile_leaves_nothing(self, world: World) -> None:
@@ -451,134 +242,6 @@ class TestFilesThatGo:
         (world.home / "unmounted").rename(world.root)
         assert world.sync() == []
         assert world.warnings() == []
-
-
-class TestTwoFilesWithOneDag:
-    def test_the_first_keeps_it_and_the_other_gets_an_error_that_names_both(self, world: World) -> None:
-        world.write("a.py", "dag: etl")
-        world.write("b.py", "dag: etl", "dag: other")
-        world.sync()
-        assert world.dags() == {"etl": "a.py", "other": "b.py"}
-        text = "DAG 'etl' is defined in both a.py and b.py; the one in a.py is used. Rename one of them"
-        assert world.errors() == {"b.py": text}
-
-    def test_the_first_is_who_came_first_not_who_sorts_first(self, world: World) -> None:
-        world.write("b.py", "dag: etl")
-        world.sync()
-        world.write("a.py", "dag: etl")
-        world.sync()
-        assert world.dags() == {"etl": "b.py"}
-        world.restart()
-        world.write("a.py", "dag: etl", "says: more")
-        world.sync()
-        assert world.dags() == {"etl": "b.py"}
-
-    @pytest.mark.parametrize("restarted", [False, True])
-    @pytest.mark.parametrize("how", ["deleted", "edited"])
-    def test_when_the_first_lets_go_the_other_gets_it(self, world: World, restarted: bool, how: str) -> None:
-        world.write("a.py", "dag: etl")
-        world.write("b.py", "dag: etl")
-        world.sync()
-        release: Callable[[], None] = (world.root / "a.py").unlink
-        if how == "edited":
-            release = lambda: world.write("a.py", "dag: renamed")  # noqa: E731
-        release()
-        if restarted:
-            world.restart()
-        world.sync()
-        world.sync()
-        assert world.dags()["etl"] == "b.py"
-        assert world.errors() == {}
-
-    def test_both_edited_at_once_in_the_unlucky_order(self, world: World) -> None:
-        world.write("a.py", "dag: other")
-        world.write("b.py", "dag: etl")
-        world.sync()
-        world.write("a.py", "dag: etl")
-        world.sync()
-        assert world.errors().keys() == {"a.py"}
-        world.write("a.py", "dag: etl", "says: hello")
-        world.write("b.py", "dag: renamed")
-        world.sync()
-        assert world.dags() == {"etl": "a.py", "renamed": "b.py"}
-        assert world.errors() == {}
-
-
-class TestStoring:
-    def test_many_files_are_one_transaction(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        for number in range(20):
-            world.write(f"f{number:02}.py", f"dag: d{number:02}")
-        sizes: list[int] = []
-        store = world.store.dags.store_parse_results
-
-        def counted(files: list[ParsedFile], *, paused: bool) -> list[str]:
-            sizes.append(len(files))
-            return store(files, paused=paused)
-
-        monkeypatch.setattr(world.store.dags, "store_parse_results", counted)
-        world.sync()
-        assert sizes == [20]
-
-    def test_results_wait_while_the_database_refuses(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        world.write("a.py", "dag: etl")
-        with monkeypatch.context() as refusing:
-
-            def refuse(files: list[ParsedFile], *, paused: bool) -> list[str]:
-                raise StoreBusy("locked")
-
-            refusing.setattr(world.store.dags, "store_parse_results", refuse)
-            with pytest.raises(StoreBusy):
-                world.files.sync()
-        assert world.sync() == []
-        assert world.dags() == {"etl": "a.py"}
-
-    def test_a_code_folder_that_cannot_be_written_loses_nothing(
-        self, world: World, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        world.write("a.py", "dag: etl")
-        with monkeypatch.context() as full:
-
-            def refuse(self: object, target: Path, data: bytes) -> None:
-                raise OSError(28, "No space left on device")
-
-            full.setattr("windlass.dagfiles.snapshot.CodeStore._write", refuse)
-            with pytest.raises(StoreError, match=r"cannot be kept in .*: .*No space left"):
-                world.files.sync()
-        world.sync()
-        assert world.dags() == {"etl": "a.py"}
-
-    def test_a_file_that_went_while_the_database_refused_is_forgotten_later(
-        self, world: World, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        world.write("a.py", "dag: etl")
-        world.sync()
-        (world.root / "a.py").unlink()
-        with monkeypatch.context() as refusing:
-
-            def refuse(bundle: str, files: list[str]) -> list[str]:
-                raise StoreBusy("locked")
-
-            refusing.setattr(world.store.dags, "forget_files", refuse)
-            with pytest.raises(StoreBusy):
-                world.files.sync()
-        world.sync()
-        assert world.dags() == {}
-
-    def test_a_deleted_dag_starts_afresh_while_its_file_defines_it(self, world: World) -> None:
-        world.write("a.py", "dag: etl")
-        world.sync()
-        world.store.dags.delete("etl")
-        assert world.dags() == {}
-        assert world.sync() == ["a.py"]
-        assert world.dags() == {"etl": "a.py"}
-
-    @pytest.mark.parametrize("paused", [False, True])
-    def test_new_dags_start_as_the_configuration_says(self, world: World, paused: bool) -> None:
-        world.settings = world.settings.replace({("core", "dags_are_paused_at_creation"): paused})
-        world.restart()
-        world.write("a.py", "dag: etl")
-        world.sync()
-        assert world.store.queries.dag("etl").paused is paused
 
 
 class TestPace:

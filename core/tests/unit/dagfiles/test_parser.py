@@ -148,6 +148,21 @@ def test_a_file_may_ask_and_what_it_prints_of_the_answer_is_masked(bench: Bench)
     assert "t0ken" not in repr(result)
 
 
+def test_a_file_may_have_a_secret_hidden(bench: Bench) -> None:
+    bench.write(
+        "a.py",
+        """
+        from windlass.hooks import mask_secret
+        mask_secret("found-in-a-vault")
+        print("key found-in-a-vault")
+        raise ValueError("key found-in-a-vault")
+        """,
+    )
+    result = bench.parse("a.py")["a.py"]
+    assert "key ***" in result.output
+    assert "ValueError: key ***" in str(result.error)
+
+
 def test_what_is_not_defined_is_the_files_error(bench: Bench) -> None:
     bench.write("a.py", 'from windlass import Variable\nVariable.get("ghost")')
     bench.write("b.py", 'from windlass import Variable\nVariable.set("api_token", "x")')

@@ -17,6 +17,7 @@ from windlass.runtime import loader
 from windlass.secrets.resolver import open_resolver
 from windlass.store import migrate, open_store
 from windlass.store.store import Store
+from windlass_testing.stores import environ_of, url_of
 
 pytestmark = pytest.mark.processes
 
@@ -39,10 +40,10 @@ class Installation:
         self.home = home
         self.root = home / "dags"
         self.root.mkdir()
-        url = f"sqlite:///{home}/windlass.db"
+        url = url_of(home)
         migrate(url)
         self.store: Store = open_store(url, clock=SystemClock(), rng=SystemRng())
-        self.settings = Settings.load(environ={"WINDLASS_HOME": str(home)}, cwd=home).replace(
+        self.settings = Settings.load(environ=environ_of(home), cwd=home).replace(
             {
                 ("core", "dags_folder"): self.root,
                 ("core", "dagbag_import_timeout"): 2.0,

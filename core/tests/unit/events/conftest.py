@@ -1,4 +1,4 @@
-"""A store in memory with the moves of an engine over it, and providers whose observers are written in the test."""
+"""A store with the moves of an engine over it, and providers whose observers are written in the test."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from windlass.events import Observers
 from windlass.registry import Catalog, PluginModules, Provider, Registry
 from windlass.store import Store
 from windlass_testing.hand_driven import HandDriven
+from windlass_testing.stores import new_store
 
 Installer = Callable[..., Observers]
 Heard = Callable[..., list[object]]
@@ -26,7 +27,7 @@ def clock() -> VirtualClock:
 
 @pytest.fixture
 def store(clock: VirtualClock) -> Iterator[Store]:
-    store = Store.memory(clock, SeededRng(1))
+    store = new_store(clock, SeededRng(1))
     yield store
     store.close()
 

@@ -21,6 +21,7 @@ class Line:
     """An executor that takes note of what it is given."""
 
     parallelism = 1
+    backlog = 0
 
     def __init__(self) -> None:
         self.sent: list[Workload] = []

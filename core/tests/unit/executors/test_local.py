@@ -67,10 +67,18 @@ def test_orders_arrive_in_order(executor: LocalExecutor, listener: FrontDoor) ->
     wait_for(lambda: len(listener.orders) == 3)
     assert listener.orders == [
         wire.Prepare(code=[("b", "f", "c")]),
-        wire.Submit(workloads=[workload(1), workload(2)]),
+        wire.Submit(workloads=[workload(1), workload(2)], parallelism=8),
         wire.Stop(requests=[stop]),
     ]
     assert not executor.lost_contact()
+
+
+def test_the_supervisor_may_hold_short_tasks_beyond_those_that_run(
+    executor: LocalExecutor, path: Path, clock: Clock
+) -> None:
+    assert executor.backlog == 24
+    assert LocalExecutor(path, "1", parallelism=0, monotonic=clock).backlog == 0, "without a limit nothing waits"
+    assert SequentialExecutor(path, "1", monotonic=clock).backlog == 0
 
 
 def test_nothing_to_say_is_not_said(executor: LocalExecutor, listener: FrontDoor) -> None:

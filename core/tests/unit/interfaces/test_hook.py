@@ -83,7 +83,10 @@ def test_a_hook_is_found_by_the_type_of_its_connection() -> None:
 
 
 def test_a_hook_is_found_only_where_the_installed_ones_are_known() -> None:
-    with session_scope(FakeSession()), pytest.raises(ContextUnavailable, match=r"only inside a task and in dag\.test"):
+    with (
+        session_scope(FakeSession()),
+        pytest.raises(ContextUnavailable, match=r"only in a task, a trigger and dag\.test"),
+    ):
         BaseHook.get_hook("mine")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -17,6 +18,7 @@ from windlass.planning import backfill as planning
 from windlass.planning.past import past_allows
 from windlass.planning.runs import make_run_id
 from windlass.planning.timetables import timetable
+from windlass.planning.timetables.delta import DeltaGrid
 from windlass.ports import UNCOUNTED, BackfillFacts, BackfillState, PreviousFacts, Reprocess, RunFacts, Treatment
 from windlass.spec import (
     AssetCondition,
@@ -113,6 +115,26 @@ def test_the_intervals_are_those_that_the_schedule_itself_names(
             reached = whole[cut].run_after
             rest = planning.intervals(spec, earliest, latest, now=NOW, backwards=back, reached=reached)
             assert list(rest) == whole[cut + 1 :]
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_schedule_of_seconds_is_not_walked_beyond_the_dates(backwards: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[datetime] = []
+
+    def counted(step: Callable[[DeltaGrid, datetime], datetime | None]) -> Callable[..., datetime | None]:
+        def step_on(grid: DeltaGrid, at: datetime) -> datetime | None:
+            steps.append(at)
+            return step(grid, at)
+
+        return step_on
+
+    monkeypatch.setattr(DeltaGrid, "after", counted(DeltaGrid.after))
+    monkeypatch.setattr(DeltaGrid, "before", counted(DeltaGrid.before))
+    every_second = DeltaIntervalSpec(delta=RelativeDelta(seconds=1.0), timezone="UTC")
+    spec = DagSpec(dag_id="d", tasks=A, schedule=every_second, start_date=DAY - timedelta(days=9))
+    found = list(planning.intervals(spec, DAY, DAY + timedelta(seconds=2), now=NOW, backwards=backwards))
+    assert len(found) == 3
+    assert len(steps) < 20
 
 
 def test_dates_out_of_order_where_the_clock_is_turned_back_are_all_found() -> None:

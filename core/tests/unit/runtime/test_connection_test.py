@@ -7,7 +7,7 @@ import sys
 import pytest
 
 PLUGIN = """
-from windlass.hooks import BaseHook
+from windlass.hooks import BaseHook, mask_secret
 
 class Hook(BaseHook):
     def get_conn(self):
@@ -17,6 +17,11 @@ class Hook(BaseHook):
     def test_connection(self):
         self.get_conn()
         return True, f"hello {self.connection.login}"
+
+class Vault(BaseHook):
+    def test_connection(self):
+        mask_secret(["found-in-a-vault"])
+        return True, "the key is found-in-a-vault"
 
 class Broken(BaseHook):
     def get_conn(self):
@@ -29,6 +34,7 @@ from windlass.interfaces.provider import ConnectionType
 from windlass.registry.lookup import Registry
 Registry.connection_types = property(lambda self: {{
     "good": ConnectionType(conn_type="good", hook="hooks_of_test:Hook"),
+    "vault": ConnectionType(conn_type="vault", hook="hooks_of_test:Vault"),
     "broken": ConnectionType(conn_type="broken", hook="hooks_of_test:Broken"),
     "hookless": ConnectionType(conn_type="hookless"),
 }})
@@ -40,6 +46,7 @@ sys.exit(main(["test-connection", "my_conn"]))
 @pytest.mark.parametrize(
     ("fields", "works", "words"),
     [
+        ({"conn_type": "vault"}, True, "found-in-a-vault"),
         ({"conn_type": "good", "login": "ada"}, True, "hello ada"),
         ({"conn_type": "broken", "password": "hunter22"}, False, "OSError"),
         ({"conn_type": "hookless"}, False, "no hook"),
@@ -61,4 +68,5 @@ def test_the_answer_says_whether_it_works_and_holds_no_secret(
     answer = json.loads(child.stdout)
     assert answer[0] is works
     assert words in answer[1]
+    assert answer[2] == (["found-in-a-vault"] if "found" in words else [])  # for who asked to hide
     assert "hunter22" not in child.stdout + child.stderr

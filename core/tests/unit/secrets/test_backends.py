@@ -9,11 +9,11 @@ from threading import Event, Lock
 import pytest
 
 from windlass.errors import ConfigError, SecretsError
+from windlass.interfaces.secrecy import secrets_of_arguments
 from windlass.interfaces.secrets_backend import SecretsBackend
 from windlass.secrets.chain import Kind
 from windlass.secrets.failures import mask_named
 from windlass.secrets.helper import Backends, Request, Setup
-from windlass.secrets.masking import secrets_of_arguments
 
 ARGUMENTS = {
     "url": "https://vault.example:8200",

@@ -202,4 +202,8 @@ def test_what_the_configuration_names_must_exist(tmp_path: Path) -> None:
         PluginError, match="no installed provider brings the secrets backend 'vualt'; did you mean vault"
     ):
         build_chain(settings(tmp_path, BACKEND="vualt"), plugins=VAULT)
+    with pytest.raises(PluginError, match=r"brings the secrets backend 'keeper'; there is ssm, vault$"):
+        build_chain(settings(tmp_path, BACKEND="keeper"), plugins=VAULT)
+    with pytest.raises(PluginError, match=r"brings the secrets backend 'files'; there is ssm, vault$"):
+        build_chain(settings(tmp_path, BACKEND="files"), plugins=VAULT)  # a place of the order, and no backend
     assert not build_chain(settings(tmp_path)).needs_helper

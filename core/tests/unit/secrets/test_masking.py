@@ -15,7 +15,6 @@ from windlass.secrets.masking import (
     MASK,
     Masker,
     MaskingStream,
-    is_sensitive,
     redact,
     secrets_of_fields,
     secrets_of_variable,
@@ -110,16 +109,6 @@ def test_a_masked_text_stays_masked() -> None:
     masker = Masker(["hunter2pass", "***"])
     once = masker.mask("x hunter2pass")
     assert masker.mask(once) == once == "x ***"
-
-
-@pytest.mark.parametrize("name", ["password", "DB_PASSWORD", "aws_secret_access_key", "api-key", "apiKey", "Token"])
-def test_these_names_are_sensitive(name: str) -> None:
-    assert is_sensitive(name)
-
-
-def test_other_names_are_not_unless_the_configuration_says_so() -> None:
-    assert not is_sensitive("region_name")
-    assert is_sensitive("my_Pin", ["PIN"])
 
 
 def test_the_secrets_of_a_connection() -> None:

@@ -1,7 +1,7 @@
 """A store with a virtual clock, one in a database that others can open too, and the moves of an engine over them.
 
-What uses ``store``, ``engine``, ``url`` or ``file_engine`` runs on SQLite, PostgreSQL and MySQL; ``sqlite_url`` is for
-what is true of SQLite's files alone.
+What uses ``store``, ``engine``, ``url`` or ``file_engine`` runs on SQLite, PostgreSQL and MariaDB, or on what was
+chosen; ``sqlite_url`` is for what is true of SQLite's files alone.
 """
 
 from __future__ import annotations
@@ -14,13 +14,18 @@ import pytest
 
 from windlass.app.clocks import SeededRng, SystemClock, SystemRng, VirtualClock
 from windlass.store import Store, migrate, open_store
-from windlass_testing.databases import KINDS, emptied_server
 from windlass_testing.hand_driven import HandDriven
+from windlass_testing.stores import SQLITE, emptied_url, over_each_kind
 
 KEY = "3Ui4nqRvqjlVb5jHQ7sYPG1CDiFbDLOYEIUxTyx2I_c="
 
 
-@pytest.fixture(params=KINDS)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what asks for ``kind`` over each."""
+    over_each_kind(metafunc, "kind")
+
+
+@pytest.fixture
 def kind(request: pytest.FixtureRequest) -> str:
     """The kind of database."""
     return str(request.param)
@@ -33,10 +38,10 @@ def clock() -> VirtualClock:
 
 @pytest.fixture
 def store(kind: str, clock: VirtualClock, request: pytest.FixtureRequest) -> Iterator[Store]:
-    if kind == "sqlite":
+    if kind == SQLITE:
         store = Store.memory(clock, SeededRng(1), keys=[KEY])
     else:
-        store = open_store(emptied_server(kind, request.getfixturevalue), clock=clock, rng=SeededRng(1), keys=[KEY])
+        store = open_store(emptied_url(kind, request), clock=clock, rng=SeededRng(1), keys=[KEY])
     yield store
     store.close()
 
@@ -57,9 +62,9 @@ def sqlite_url(tmp_path: Path) -> str:
 
 @pytest.fixture
 def url(kind: str, request: pytest.FixtureRequest) -> str:
-    if kind == "sqlite":
+    if kind == SQLITE:
         return str(request.getfixturevalue("sqlite_url"))
-    return emptied_server(kind, request.getfixturevalue)
+    return emptied_url(kind, request)
 
 
 @pytest.fixture

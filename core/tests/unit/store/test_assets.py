@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,11 @@ from windlass.protocol import AssetEvent, Query
 from windlass.spec import AssetCondition, AssetScheduleSpec, DagSpec, encode_spec, spec_version
 from windlass.states import RunType, TaskState
 from windlass.store import ParsedFile, Selection
-from windlass.store.dialect import sqlite_path
+from windlass.store.database import Transaction
+from windlass.store.migrating import open_bare
 from windlass.store.migrations import downgrade, upgrade
 from windlass_testing.hand_driven import HandDriven
+from windlass_testing.stores import url_of
 
 A, B = AssetCondition(asset="a"), AssetCondition(asset="b")
 
@@ -189,26 +191,27 @@ def test_a_file_that_is_parsed_again_unchanged_writes_no_listeners(engine: HandD
 
 
 def test_a_migrated_database_knows_who_listens(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/old.db"
+    url = url_of(tmp_path)
     upgrade(url, "0001")
-    connection = sqlite3.connect(sqlite_path(url))
     condition = AssetCondition(any_of=(A, AssetCondition(all_of=(B, AssetCondition(alias="al"), A))))
-    for spec in (
-        DagSpec(dag_id="fed", schedule=AssetScheduleSpec(condition=condition)),
-        DagSpec(dag_id="plain"),
-    ):
-        connection.execute(
-            "INSERT INTO dag (dag_id, bundle, file, spec_version, code_version, created_at, updated_at)"
-            " VALUES (?, 'main', 'f.py', ?, 'c', 0, 0)",
-            (spec.dag_id, spec_version(spec)),
-        )
-        connection.execute(
-            "INSERT INTO dag_version (dag_id, spec_version, spec, created_at) VALUES (?, ?, ?, 0)",
-            (spec.dag_id, spec_version(spec), encode_spec(spec)),
-        )
-    connection.commit()
-    upgrade(url)
-    found = connection.execute("SELECT is_alias, name, dag_id FROM asset_listener ORDER BY 1, 2").fetchall()
-    connection.close()
+    specs = (DagSpec(dag_id="fed", schedule=AssetScheduleSpec(condition=condition)), DagSpec(dag_id="plain"))
+    rows = [{"dag_id": spec.dag_id, "version": spec_version(spec), "spec": encode_spec(spec)} for spec in specs]
+
+    def fill(transaction: Transaction) -> None:
+        for row in rows:
+            transaction.run(
+                "INSERT INTO dag (dag_id, bundle, file, spec_version, code_version, created_at, updated_at)"
+                " VALUES (:dag_id, 'main', 'f.py', :version, 'c', 0, 0)",
+                row,
+            )
+            transaction.run(
+                "INSERT INTO dag_version (dag_id, spec_version, spec, created_at) VALUES (:dag_id, :version, :spec, 0)",
+                row,
+            )
+
+    with closing(open_bare(url)) as database:
+        database.write(fill)
+        upgrade(url)
+        found = database.rows("SELECT is_alias, name, dag_id FROM asset_listener ORDER BY 1, 2")
     assert found == [(0, "a", "fed"), (0, "b", "fed"), (1, "al", "fed")]
     downgrade(url, "0001")

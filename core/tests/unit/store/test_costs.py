@@ -106,7 +106,7 @@ def take_statistics_of_a_long_history(engine: HandDriven) -> None:
     connection.execute("ANALYZE sqlite_schema")  # has the planner read them
 
 
-@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)  # its plans
+@pytest.mark.sqlite_only("it reads SQLite's query plans")
 @pytest.mark.parametrize("analyzed", [False, True], ids=["fresh", "analyzed"])
 def test_no_statement_of_the_engine_reads_history(file_engine: HandDriven, analyzed: bool) -> None:
     engine = file_engine
@@ -169,6 +169,7 @@ def plan_of_invariant(engine: HandDriven, name: str) -> Iterator[str]:
         yield str(row[-1])
 
 
+@pytest.mark.sqlite_only("only SQLite can be in memory")
 def test_a_store_in_memory_is_a_copy_and_costs_no_ddl() -> None:
     clock = VirtualClock(datetime(2026, 3, 1, tzinfo=UTC))
     stores = [Store.memory(clock, SeededRng(seed)) for seed in range(3)]

@@ -127,6 +127,7 @@ def test_a_commit_whose_answer_was_lost_may_be_sent_again(engine: HandDriven) ->
     assert engine.count("transition") == 4
 
 
+@pytest.mark.sqlite_only("servers ring themselves")
 def test_the_bell_rings_after_the_commit_and_only_for_signals(sqlite_url: str) -> None:
     bell = Bell()
     engine = HandDriven(opened(sqlite_url, doorbell=bell), SystemClock())
@@ -153,6 +154,7 @@ def test_what_fails_inside_a_write_leaves_nothing(file_engine: HandDriven) -> No
     assert len(file_engine.store.pools.list()) == 1
 
 
+@pytest.mark.sqlite_only("there a writer excludes every other")
 def test_a_database_that_stays_locked_is_an_error_with_a_remedy(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,6 +170,7 @@ def test_a_database_that_stays_locked_is_an_error_with_a_remedy(
     store.close()
 
 
+@pytest.mark.sqlite_only("it is about the file")
 def test_the_file_is_for_its_owner_only_durable_and_never_checkpointed_behind_our_back(sqlite_url: str) -> None:
     store = opened(sqlite_url)
     assert stat.S_IMODE(sqlite_path(sqlite_url).stat().st_mode) == 0o600
@@ -182,6 +185,7 @@ def test_the_file_is_for_its_owner_only_durable_and_never_checkpointed_behind_ou
         opened(sqlite_url, synchronous="OFF")
 
 
+@pytest.mark.sqlite_only("it is about the file")
 def test_only_a_database_that_checkpoints_moves_pages_into_the_file(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,6 +205,7 @@ def test_only_a_database_that_checkpoints_moves_pages_into_the_file(
     scheduler.close()
 
 
+@pytest.mark.sqlite_only("it is about the file")
 def test_a_network_file_system_is_refused(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dialect, "file_system_of", lambda folder: "nfs4")
     with pytest.raises(ConfigError, match=r"network file system \(nfs4\).*local disk"):
@@ -239,6 +244,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
         bare.rows("SELECT 1")
 
 
+@pytest.mark.sqlite_only("other databases have tests of their schema in files of their own")
 def test_a_schema_that_is_not_ours_is_refused_with_the_command_that_helps(tmp_path: Path, sqlite_url: str) -> None:
     with pytest.raises(StoreTooOld, match=r"no tables yet.*db migrate"):
         opened(f"sqlite:///{tmp_path}/empty.db")

@@ -16,8 +16,8 @@ from windlass.states import RunType
 from windlass.store import Store, invariant_violations, reset
 from windlass.store.database import Transaction
 from windlass.store.invariants import INVARIANTS
-from windlass_testing.databases import SERVERS
 from windlass_testing.hand_driven import HandDriven, result
+from windlass_testing.stores import URL_FIXTURES
 
 _BACKFILL = (
     "INSERT INTO backfill (id, dag_id, from_date, to_date, conf, created_by, created_at, dealt, intervals)"
@@ -146,7 +146,7 @@ def keyless(busy: HandDriven, kind: str, request: pytest.FixtureRequest) -> Iter
     for sql in busy.store.db.rows(_DROPS[kind]):
         busy.store.db.write(partial(Transaction.run, sql=sql[0]))
     yield busy.store
-    reset(request.getfixturevalue(SERVERS[kind]))
+    reset(request.getfixturevalue(URL_FIXTURES[kind]))
 
 
 _DROPS_POSTGRESQL = """
@@ -165,7 +165,7 @@ UNION ALL SELECT DISTINCT CONCAT('ALTER TABLE "', s.table_name, '" DROP INDEX "'
   AND (s.index_name <> 'PRIMARY' OR NOT EXISTS (SELECT 1 FROM information_schema.columns c
     WHERE c.table_schema = DATABASE() AND c.table_name = s.table_name AND c.extra LIKE '%auto_increment%'))
 """
-_DROPS = {"postgresql": _DROPS_POSTGRESQL, "mysql": _DROPS_MYSQL}
+_DROPS = {"postgresql": _DROPS_POSTGRESQL, "mariadb": _DROPS_MYSQL}
 
 
 def rebuild_without_keys(store: Store) -> None:

@@ -5,6 +5,8 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 from windlass.app.clocks import SystemClock, SystemRng
 from windlass.store import Store, migrate, open_store
 
@@ -20,6 +22,7 @@ def opened(url: str) -> Store:
     return open_store(url, clock=SystemClock(), rng=SystemRng())
 
 
+@pytest.mark.sqlite_only("it is about the file")
 def test_a_visitor_that_closes_the_database_does_not_delete_the_log_of_those_who_stay(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/windlass.db"
     migrate(url)

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,12 @@ from sqlalchemy import create_engine
 
 from windlass.store import SchemaState, check, current_revision, migrate, reset
 from windlass.store.database import schema_script
-from windlass.store.dialect import sqlite_path
+from windlass.store.dialect import dialect_of, sqlite_path
+from windlass.store.migrating import open_bare
 from windlass.store.migrations import downgrade, upgrade
 from windlass.store.revision import HEAD
 from windlass.store.schema import DIALECTS, metadata, script
+from windlass_testing.stores import url_of
 
 
 def shape(url: str) -> list[tuple[str, ...]]:
@@ -47,6 +50,7 @@ def test_the_shipped_script_is_the_one_that_the_tables_describe(name: str) -> No
     assert schema_script(name) == script(name), "run `python -m windlass.store.schema`"
 
 
+@pytest.mark.sqlite_only("other databases have tests of their schema in files of their own")
 def test_migrations_lead_to_the_same_schema_as_the_script(tmp_path: Path, sqlite_url: str) -> None:
     other = f"sqlite:///{tmp_path}/other.db"
     upgrade(other)
@@ -55,15 +59,17 @@ def test_migrations_lead_to_the_same_schema_as_the_script(tmp_path: Path, sqlite
 
 
 def test_the_migrated_schema_is_what_the_tables_describe(tmp_path: Path) -> None:
-    other = f"sqlite:///{tmp_path}/other.db"
-    upgrade(other)
-    engine = create_engine(other)
+    url = url_of(tmp_path)
+    upgrade(url)
+    dialect = dialect_of(url)
+    engine = create_engine(dialect.engine_url, **dialect.engine_options())
     with engine.connect() as connection:
         differences = compare_metadata(MigrationContext.configure(connection), metadata)
     engine.dispose()
     assert differences == []
 
 
+@pytest.mark.sqlite_only("other databases have tests of their schema in files of their own")
 def test_a_downgrade_undoes_what_an_upgrade_did(tmp_path: Path) -> None:
     other = f"sqlite:///{tmp_path}/other.db"
     upgrade(other)
@@ -75,14 +81,14 @@ def test_a_downgrade_undoes_what_an_upgrade_did(tmp_path: Path) -> None:
 
 
 def test_migrating_is_repeatable_and_says_where_a_database_stands(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/new.db"
+    url = url_of(tmp_path)
     assert (check(url), current_revision(url)) == (SchemaState.MISSING, None)
     assert migrate(url) == migrate(url) == HEAD
     assert (check(url), current_revision(url)) == (SchemaState.CURRENT, HEAD)
 
 
 def test_processes_that_start_together_create_the_tables_once(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/new.db"
+    url = url_of(tmp_path)
     results: list[str] = []
     threads = [threading.Thread(target=lambda: results.append(migrate(url))) for _ in range(8)]
     for thread in threads:
@@ -92,25 +98,23 @@ def test_processes_that_start_together_create_the_tables_once(tmp_path: Path) ->
     assert results == [HEAD] * 8
 
 
-def test_a_reset_forgets_everything(sqlite_url: str) -> None:
-    connection = sqlite3.connect(sqlite_path(sqlite_url))
-    connection.execute("DELETE FROM pool")
-    connection.commit()
-    connection.close()
-    reset(sqlite_url)
-    connection = sqlite3.connect(sqlite_path(sqlite_url))
-    assert connection.execute("SELECT name FROM pool").fetchall() == [("default_pool",)]
-    connection.close()
+def test_a_reset_forgets_everything(url: str) -> None:
+    with closing(open_bare(url)) as database:
+        database.write(lambda transaction: transaction.run("DELETE FROM pool"))
+    reset(url)
+    with closing(open_bare(url)) as database:
+        assert database.rows("SELECT name FROM pool") == [("default_pool",)]
 
 
 @pytest.mark.budget
 def test_creating_and_opening_a_database_loads_neither_alembic_nor_sqlalchemy(tmp_path: Path) -> None:
+    url = url_of(tmp_path)
     code = (
         "import sys\n"
         "from windlass.app.clocks import SystemClock, SystemRng\n"
         "from windlass.store import migrate, open_store\n"
-        f"migrate({f'sqlite:///{tmp_path}/w.db'!r})\n"
-        f"store = open_store({f'sqlite:///{tmp_path}/w.db'!r}, clock=SystemClock(), rng=SystemRng())\n"
+        f"migrate({url!r})\n"
+        f"store = open_store({url!r}, clock=SystemClock(), rng=SystemRng())\n"
         "print(sorted({'alembic', 'sqlalchemy', 'cryptography', 'asyncio', 'ssl'} & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

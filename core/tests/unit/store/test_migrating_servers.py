@@ -20,7 +20,7 @@ from windlass.store.migrations import downgrade, upgrade
 from windlass.store.revision import HEAD
 from windlass.store.schema import metadata
 from windlass.store.system import SystemRng
-from windlass_testing.databases import SERVERS
+from windlass_testing.stores import URL_FIXTURES
 
 pytestmark = pytest.mark.services
 
@@ -67,20 +67,20 @@ SHAPES = {
 }
 
 
-@pytest.fixture(params=SERVERS)
-def kind(request: pytest.FixtureRequest) -> str:
+@pytest.fixture(params=URL_FIXTURES)
+def server(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture
-def empty(kind: str, request: pytest.FixtureRequest) -> Iterator[str]:
+def empty(server: str, request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a schema of its own with nothing in it."""
-    url = str(request.getfixturevalue(SERVERS[kind]))
-    name = "other" if kind == "postgresql" else f"{url.rpartition('/')[2]}_other"
+    url = str(request.getfixturevalue(URL_FIXTURES[server]))
+    name = "other" if server == "postgresql" else f"{url.rpartition('/')[2]}_other"
     with closing(open_bare(url)) as database:
         database.write(lambda transaction: transaction.run(f"CREATE SCHEMA {name}"))
-        yield f"{url}?options=-c%20search_path%3Dother" if kind == "postgresql" else f"{url}_other"
-        cascade = " CASCADE" if kind == "postgresql" else ""
+        yield f"{url}?options=-c%20search_path%3Dother" if server == "postgresql" else f"{url}_other"
+        cascade = " CASCADE" if server == "postgresql" else ""
         database.write(lambda transaction: transaction.run(f"DROP SCHEMA {name}{cascade}"))
 
 
@@ -104,7 +104,7 @@ def test_migrations_lead_to_the_same_schema_as_the_script_and_back_to_nothing(em
 
 
 # MySQL's indexes are spelled otherwise than the tables describe them.
-@pytest.mark.parametrize("kind", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("server", ["postgresql"], indirect=True)
 def test_the_migrated_schema_is_what_the_tables_describe(empty: str) -> None:
     upgrade(empty)
     dialect = dialect_of(empty)
@@ -115,7 +115,7 @@ def test_the_migrated_schema_is_what_the_tables_describe(empty: str) -> None:
     assert differences == []
 
 
-@pytest.mark.parametrize("kind", ["mysql"], indirect=True)
+@pytest.mark.parametrize("server", ["mariadb"], indirect=True)
 def test_tables_whose_making_was_interrupted_are_made_anew(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
     run = Transaction.run
 
@@ -132,7 +132,7 @@ def test_tables_whose_making_was_interrupted_are_made_anew(empty: str, monkeypat
     assert migrate(empty) == current_revision(empty) == HEAD
 
 
-@pytest.mark.parametrize("kind", ["mysql"], indirect=True)
+@pytest.mark.parametrize("server", ["mariadb"], indirect=True)
 def test_tables_of_somebody_else_are_never_dropped_to_make_ours(empty: str) -> None:
     with closing(open_bare(empty)) as database:
         database.write(lambda transaction: transaction.run("CREATE TABLE pool (theirs INT)"))

@@ -14,8 +14,8 @@ from windlass.ports import Changes, Claimed, Report, StopKind
 from windlass.protocol import Outcome, Reschedule
 from windlass.spec import TaskSpec
 from windlass.states import RunState, TaskState
-from windlass.store import Store
 from windlass_testing.hand_driven import HandDriven, result
+from windlass_testing.stores import new_store
 
 S = TaskState
 TASKS = st.sampled_from(["a", "b", "c"])
@@ -28,7 +28,7 @@ class Everybody(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         clock = VirtualClock(datetime(2026, 3, 1, tzinfo=UTC))
-        self.engine = HandDriven(Store.memory(clock, SeededRng(1)), clock)
+        self.engine = HandDriven(new_store(clock, SeededRng(1)), clock)
         self.clock = clock
         self.engine.store.pools.set("two", 2)
         every = ("success", "failure", "retry", "skipped")

@@ -12,7 +12,7 @@ from windlass.app.clocks import SystemRng
 from windlass.errors import AlreadyRunning
 from windlass.store import Store, open_store, seat
 from windlass.store.seat import Seat
-from windlass_testing.databases import SERVERS
+from windlass_testing.stores import URL_FIXTURES
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def seat_of(store: Store) -> Seat:
     return Seat(store.db.dialect, store.jobs)
 
 
-@pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
+@pytest.mark.sqlite_only("a database of one host has no seats")
 def test_a_database_of_one_host_has_no_seats(opened: Store) -> None:
     first, second = seat_of(opened), seat_of(opened)  # the home's lock admits one scheduler
     first.keep()
@@ -39,7 +39,7 @@ def test_a_database_of_one_host_has_no_seats(opened: Store) -> None:
 
 
 @pytest.mark.services
-@pytest.mark.parametrize("kind", SERVERS, indirect=True)
+@pytest.mark.parametrize("kind", URL_FIXTURES, indirect=True)
 class TestSeatOfADatabaseThatHostsShare:
     def test_the_second_is_refused_by_the_name_of_the_first_until_that_leaves(self, opened: Store) -> None:
         opened.jobs.start("scheduler", "elsewhere", 4711)

@@ -22,6 +22,16 @@ HERE = Path(__file__).parent
 #: Long enough for a loaded machine; a test that waits for it has failed.
 PATIENCE = 20.0
 T = TypeVar("T")
+#: What stands above the tasks of :meth:`Home.write_tasks`.
+PREAMBLE = """
+import os, signal, subprocess, sys, time
+from pathlib import Path
+DAG_ID = "d"
+HOME = Path(__file__).parent.parent
+
+def say(name, text):
+    (HOME / name).write_text(f"{text}\\n")
+"""
 
 
 def wait_for(condition: Callable[[], T], what: str) -> T:
@@ -73,6 +83,10 @@ class Home:
         manifest = {"bundle": "b", "file": file, "root": str(self.path / "bundle"), "files": files}
         self.code_version = hashlib.sha256(json.dumps(manifest).encode()).hexdigest()[:32]
         (self.path / "code/versions" / f"{self.code_version}.json").write_text(json.dumps(manifest))
+
+    def write_tasks(self, body: str, **more: str) -> None:
+        """Store a snapshot of a DAG ``d`` with these functions as its tasks, besides files of other names."""
+        self.write_code(PREAMBLE + textwrap.dedent(body), **more)
 
     def start(self, **options: Any) -> None:
         """Start a supervisor and connect to it."""
@@ -173,6 +187,18 @@ class Home:
         tag = self.tag()
         return processes.marked(tag)
 
+    def zygotes(self) -> set[int]:
+        """Return the processes that the supervisor itself has started."""
+        return {pid for pid in self.children() if _stat(pid)[1:2] == [str(self.process.pid)]}
+
+    def is_gone(self, pid: int) -> bool:
+        """Return whether a process has ended, whether or not its parent knows."""
+        return _stat(pid)[:1] in ([], ["Z"], ["X"])
+
+    def wait_for(self, condition: Callable[[], object], what: str) -> None:
+        """Wait until ``condition`` holds."""
+        wait_for(condition, what)
+
     def tag(self) -> str:
         return hashlib.sha256(f"host:{self.path}\0{self.path / 'run'}".encode()).hexdigest()[:16]
 
@@ -184,6 +210,14 @@ class Home:
                 self._process.kill()
             self._process.wait()
         wait_for(lambda: not self.children(), "every process of the home to be gone")
+
+
+def _stat(pid: int) -> list[str]:
+    """Return what the system says of a process, from its state on; nothing if there is none."""
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return []
 
 
 @pytest.fixture

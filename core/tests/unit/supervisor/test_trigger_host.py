@@ -33,7 +33,7 @@ PATIENCE = 30.0
 CODE = """
 import asyncio, logging, os, sys, time
 from windlass.triggers import BaseTrigger, TriggerEvent
-from windlass.hooks import BaseHook
+from windlass.hooks import BaseHook, mask_secret
 from windlass.ports import all_rows, current_session
 from windlass.protocol import XComSet, XComValue
 
@@ -63,6 +63,12 @@ class Does(BaseTrigger):
         password = (await asyncio.to_thread(BaseHook.get_connection, "db")).password
         print("the password is", password)
         return BaseHook.get_connection("db").login
+    async def masks(self):
+        mask_secret("found-in-a-vault")
+        print("the key is found-in-a-vault")
+        await asyncio.to_thread(mask_secret, {"token": "t0k"})
+        print("the token is t0k")
+        return "found-in-a-vault"
     async def lacks(self):
         BaseHook.get_connection("nowhere")
     async def asks(self):
@@ -307,6 +313,12 @@ def test_a_trigger_uses_connections_and_its_log_hides_their_secrets(bench: Bench
     key = bench.begin(bench.start(), "connects")
     assert bench.value(key) == "ann"
     assert "the password is ***" in bench.log(key)
+
+
+def test_a_trigger_has_its_own_secrets_hidden(bench: Bench) -> None:
+    key = bench.begin(bench.start(), "masks")
+    assert bench.value(key) == "found-in-a-vault"
+    assert {"the key is ***", "the token is ***"} <= {*bench.log(key)}
 
 
 def test_an_error_that_the_supervisor_answers_with_is_the_triggers_own(bench: Bench) -> None:

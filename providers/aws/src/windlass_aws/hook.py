@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from windlass.errors import ConnectionNotDefined
-from windlass.hooks import BaseHook
+from windlass.hooks import BaseHook, mask_secret
 from windlass_aws.failures import AwsError, explained, who
 from windlass_aws.settings import AwsSettings
 
@@ -149,6 +149,8 @@ class AwsGenericHook(BaseHook):
     def get_credentials(self, region_name: str | None = None) -> Any:
         """Return the credentials as they are now: ``access_key``, ``secret_key``, ``token``.
 
+        The last two are hidden in the task's log.
+
         :raises AwsError: if there are none, or the role is refused.
         """
         with explained(self.identity, "getting credentials"):
@@ -157,7 +159,9 @@ class AwsGenericHook(BaseHook):
                 from botocore.exceptions import NoCredentialsError
 
                 raise NoCredentialsError
-            return found.get_frozen_credentials()
+            credentials = found.get_frozen_credentials()
+        mask_secret({"secret_key": credentials.secret_key, "token": credentials.token})
+        return credentials
 
     @property
     def conn_region_name(self) -> str:

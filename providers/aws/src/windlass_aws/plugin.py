@@ -66,8 +66,11 @@ def windlass_provider() -> Provider:
             **{name: f"windlass_aws.operators:{name}" for name in _OPERATORS},
             **{name: f"windlass_aws.transfers:{name}" for name in _TRANSFERS},
         },
-        sensors={"S3KeySensor": "windlass_aws.sensors:S3KeySensor"},
-        triggers={"windlass_aws.triggers.S3KeyTrigger": "windlass_aws.triggers:S3KeyTrigger"},
+        sensors={name: f"windlass_aws.sensors:{name}" for name in ("S3KeySensor", "S3KeysUnchangedSensor")},
+        triggers={
+            f"windlass_aws.triggers.{name}": f"windlass_aws.triggers:{name}"
+            for name in ("S3KeyTrigger", "S3KeysUnchangedTrigger")
+        },
         artifact_stores={"s3": "windlass_aws.artifacts:S3ArtifactStore"},
         log_stores={"s3": "windlass_aws.logs:S3LogStore"},
         secrets_backends={

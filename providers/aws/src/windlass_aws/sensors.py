@@ -1,14 +1,14 @@
-"""Sensors for S3: wait until keys are there."""
+"""Sensors for S3: wait until keys are there, and until they are all."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
-from windlass.errors import AuthoringError
+from windlass.errors import AuthoringError, TaskFailed
 from windlass.operators import Context
 from windlass.ports import instant_now
 from windlass.sensors import BaseSensorOperator
@@ -16,11 +16,50 @@ from windlass_aws.base_operator import COMMON, DEFAULT, make_hook
 
 if TYPE_CHECKING:
     from windlass_aws.hooks import S3Hook
+    from windlass_aws.s3.quiet import Quiet
 
 Files = list[list[dict[str, Any]]]
 
 
-class S3KeySensor(BaseSensorOperator):
+class AwsBaseSensor(BaseSensorOperator):
+    """The base of the sensors of S3.
+
+    Args:
+        aws_conn_id: the connection; None leaves everything to boto's own chain.
+        region_name: the region; the connection says by default.
+        verify: whether certificates are checked, or the path of a bundle.
+        botocore_config: arguments of ``botocore.config.Config``.
+        deferrable: let a trigger wait, so that the task holds no process meanwhile.
+        **kwargs: see BaseSensorOperator.
+    """
+
+    template_fields: Sequence[str] = COMMON
+    ui_color = "#f6c98b"
+
+    def __init__(
+        self,
+        *,
+        deferrable: bool = False,
+        aws_conn_id: str | None = DEFAULT,
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.deferrable = deferrable
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+        self.verify = verify
+        self.botocore_config = botocore_config
+
+    @cached_property
+    def hook(self) -> S3Hook:
+        """The hook, made once per attempt."""
+        return make_hook(self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
+
+
+class S3KeySensor(AwsBaseSensor):
     """Wait until one key, or all of several, are in a bucket.
 
     Args:
@@ -31,16 +70,10 @@ class S3KeySensor(BaseSensorOperator):
         check_fn: called for each key, once all are there, with the list of its objects (dicts with ``Key`` and the
             metadata); if it returns something false, the sensor waits on. It may take the task's context as keywords.
         metadata_keys: what of the metadata ``check_fn`` gets besides the key; ``["*"]`` is everything.
-        deferrable: let a trigger wait, so that the task holds no process meanwhile.
-        aws_conn_id: the connection; None leaves everything to boto's own chain.
-        region_name: the region; the connection says by default.
-        verify: whether certificates are checked, or the path of a bundle.
-        botocore_config: arguments of ``botocore.config.Config``.
-        **kwargs: see BaseSensorOperator.
+        **kwargs: see AwsBaseSensor.
     """
 
     template_fields: Sequence[str] = (*COMMON, "bucket_key", "bucket_name")
-    ui_color = "#f6c98b"
 
     def __init__(
         self,
@@ -51,11 +84,6 @@ class S3KeySensor(BaseSensorOperator):
         use_regex: bool = False,
         check_fn: Callable[..., bool] | None = None,
         metadata_keys: Sequence[str] = ("Size",),
-        deferrable: bool = False,
-        aws_conn_id: str | None = DEFAULT,
-        region_name: str | None = None,
-        verify: bool | str | None = None,
-        botocore_config: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -69,16 +97,6 @@ class S3KeySensor(BaseSensorOperator):
         self.use_regex = use_regex
         self.check_fn = check_fn
         self.metadata_keys = list(metadata_keys)
-        self.deferrable = deferrable
-        self.aws_conn_id = aws_conn_id
-        self.region_name = region_name
-        self.verify = verify
-        self.botocore_config = botocore_config
-
-    @cached_property
-    def hook(self) -> S3Hook:
-        """The hook, made once per attempt."""
-        return make_hook(self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
 
     def poke(self, context: Context) -> bool:
         """Look once."""
@@ -140,3 +158,96 @@ class S3KeySensor(BaseSensorOperator):
         wants_context = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
         extra = dict(context) if wants_context else {}
         return all(self.check_fn(files, **extra) for files in found)
+
+
+class S3KeysUnchangedSensor(AwsBaseSensor):
+    """Wait until nothing has come, gone or been written again below a prefix for a while.
+
+    The time counts from the first look, and anew after each change. It is remembered by the process that looks, so the
+    mode is ``poke`` or ``deferrable``; where that process is lost, it counts anew.
+
+    Args:
+        bucket_name: the bucket; the connection may name one.
+        prefix: how the keys begin, or an address ``s3://bucket/prefix``.
+        inactivity_period: seconds without a change.
+        min_objects: how many objects there must be at least.
+        previous_objects: keys that are known already; an object of another one is a change.
+        allow_delete: an object that has gone is a change like any other; else it fails the sensor for good.
+        **kwargs: see AwsBaseSensor.
+    """
+
+    template_fields: Sequence[str] = (*COMMON, "bucket_name", "prefix")
+
+    def __init__(
+        self,
+        *,
+        bucket_name: str | None = None,
+        prefix: str,
+        inactivity_period: float = 3600,
+        min_objects: int = 1,
+        previous_objects: Iterable[str] | None = None,
+        allow_delete: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if self.mode != "poke":
+            raise AuthoringError(
+                f"sensor {self.task_id!r}: the mode {self.mode!r} would forget between two looks what was there; leave "
+                "it out, and use deferrable=True to hold no process"
+            )
+        if inactivity_period < 0 or min_objects < 0:
+            raise AuthoringError(f"sensor {self.task_id!r}: inactivity_period and min_objects must be 0 or more")
+        self.bucket_name = bucket_name
+        self.prefix = prefix
+        self.inactivity_period = inactivity_period
+        self.min_objects = min_objects
+        self.previous_objects = sorted(previous_objects or ())
+        self.allow_delete = allow_delete
+        self._quiet: Quiet | None = None
+
+    def poke(self, context: Context) -> bool:
+        """Look once."""
+        from windlass_aws.s3.quiet import Quiet
+
+        if self._quiet is None:
+            self._quiet = Quiet(
+                self.inactivity_period, self.min_objects, self.previous_objects, allow_delete=self.allow_delete
+            )
+        is_over = self._quiet.look(self.hook, self.bucket_name, self.prefix, instant_now())
+        if self._quiet.deleted:
+            raise self._failure(self._quiet.deleted)
+        return is_over
+
+    def execute(self, context: Context) -> object:
+        """Look here, or have a trigger look."""
+        if not self.deferrable:
+            return super().execute(context)
+        from windlass_aws.triggers import S3KeysUnchangedTrigger
+
+        self.defer_to(
+            S3KeysUnchangedTrigger(
+                self.prefix,
+                bucket_name=self.bucket_name,
+                inactivity_period=self.inactivity_period,
+                min_objects=self.min_objects,
+                previous_objects=self.previous_objects,
+                allow_delete=self.allow_delete,
+                aws_conn_id=self.aws_conn_id,
+                region_name=self.region_name,
+                verify=self.verify,
+                botocore_config=self.botocore_config,
+                poke_interval=self.poke_interval,
+            )
+        )
+        return None
+
+    def execute_complete(self, context: Context, event: Mapping[str, list[str]] | None = None) -> None:
+        """Go on, or fail for good if objects have gone that must not."""
+        if event is not None and event["deleted"]:
+            raise self._failure(event["deleted"])
+
+    def _failure(self, deleted: Sequence[str]) -> TaskFailed:
+        return TaskFailed(
+            f"sensor {self.task_id!r}: objects below {self.prefix!r} were deleted while it waited, and allow_delete is "
+            f"off; the first: {', '.join(deleted)}"
+        )

@@ -117,9 +117,9 @@ class KubeClient:
         :raises KubernetesUnreachable: if it does not answer for too long.
         """
         data = None if body is None else json.dumps(body).encode()
-        more = {} if body is None else {"Content-Type": content_type}
-        response = self._send(doing, method, path, query, data, more, is_repeatable=is_repeatable, is_stream=False)
-        text = response.data
+        text = self.fetch(
+            doing, method, path, query=query, data=data, content_type=content_type, is_repeatable=is_repeatable
+        )
         try:
             answer = json.loads(text) if text else {}
         except ValueError:
@@ -127,6 +127,28 @@ class KubeClient:
                 self._unreachable(doing, f"what answers is no API server: {text[:80]!r}")
             ) from None
         found: Json = answer
+        return found
+
+    def fetch(
+        self,
+        doing: str,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        data: bytes | None = None,
+        content_type: str = "application/octet-stream",
+        accept: str = "application/json",
+        is_repeatable: bool | None = None,
+    ) -> bytes:
+        """Return the body of the answer to a request, as it is; the arguments are those of :meth:`ask`.
+
+        :raises KubernetesRefused: if the server answers with an error.
+        :raises KubernetesUnreachable: if it does not answer for too long.
+        """
+        more = {"Accept": accept} | ({} if data is None else {"Content-Type": content_type})
+        response = self._send(doing, method, path, query, data, more, is_repeatable=is_repeatable, is_stream=False)
+        found: bytes = response.data
         return found
 
     def open(self, doing: str, path: str, query: Query, *, silence: float, patience: float | None = None) -> Stream:

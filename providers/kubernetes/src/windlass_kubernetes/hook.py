@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
 from windlass.errors import ConnectionNotDefined
-from windlass.hooks import BaseHook, Connection
+from windlass.hooks import BaseHook, Connection, mask_secret
 from windlass_kubernetes import logs, paths
 from windlass_kubernetes.client import APPLY, MERGE, KubeClient, quoted
 from windlass_kubernetes.configuration import access, default_namespace
@@ -142,9 +143,15 @@ class KubernetesHook(BaseHook):
         return self.client.ask(doing, "PATCH", path, query=query, body=manifest, content_type=APPLY)
 
     def read(self, manifest: Json, namespace: str | None = None) -> Json | None:
-        """Return the object that a manifest names, as the server has it; None if it is not there."""
+        """Return the object that a manifest names, as the server has it; None if it is not there.
+
+        What a Secret holds is hidden in the task's log.
+        """
         path, name = self._place(manifest, namespace)
-        return self._or_none(_doing("read", manifest, name, path), "GET", f"{path}/{quoted(name)}")
+        found = self._or_none(_doing("read", manifest, name, path), "GET", f"{path}/{quoted(name)}")
+        if found is not None and manifest["kind"] == "Secret":
+            mask_secret({key: _plain(value) for key, value in (found.get("data") or {}).items()})
+        return found
 
     def replace(self, manifest: Json, namespace: str | None = None) -> Json:
         """Replace an object."""
@@ -231,6 +238,47 @@ class KubernetesHook(BaseHook):
                     "look at its finalizers"
                 )
 
+    def ask_service(
+        self,
+        name: str,
+        path: str = "/",
+        *,
+        namespace: str | None = None,
+        port: int | str = "",
+        scheme: str = "http",
+        method: str | None = None,
+        body: bytes | None = None,
+        content_type: str = "application/octet-stream",
+        is_repeatable: bool | None = None,
+    ) -> bytes:
+        """Ask a service over HTTP and return the body of its answer.
+
+        The request goes through the API server, so it needs no way into the cluster's network; the account needs a
+        role that allows ``get``, ``create`` or what else the method stands for on ``services/proxy``. It is for a look
+        at a service, not for its users' traffic.
+
+        Args:
+            name: of the service.
+            path: what to ask for, quoted, perhaps with a query.
+            namespace: by default the connection's.
+            port: its number or its name; not needed where the service has one port without a name.
+            scheme: ``http`` or ``https``; certificates of services are not checked.
+            method: by default GET, and POST with a body.
+            body: what to send.
+            content_type: of the body.
+            is_repeatable: whether the service may be asked twice; by default as the method is.
+
+        :raises KubernetesRefused: if the service answers with an error (``status`` is its own), is not there, or none
+            of its pods is ready.
+        """
+        said = {"http": "", "https": "https:"}[scheme] + name + (f":{port}" if port else "")
+        where = paths.collection("v1", "services", namespace or self.get_namespace())
+        method = method or ("GET" if body is None else "POST")
+        return self.client.fetch(
+            f"ask service `{name}` for {method} {path}", method, f"{where}/{quoted(said)}/proxy/{path.lstrip('/')}",
+            data=body, content_type=content_type, accept="*/*", is_repeatable=is_repeatable,
+        )  # fmt: skip
+
     # --- Pods -----------------------------------------------------------------------------------------------------
 
     def get_pod(self, name: str, namespace: str) -> Json | None:
@@ -301,3 +349,11 @@ def _doing(verb: str, manifest: Json, name: str, path: str) -> str:
 
 def _when(event: Json) -> str:
     return str(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp") or "")
+
+
+def _plain(value: str) -> str:
+    """Return the text in a value of a Secret; one that is no text stays in base64."""
+    try:
+        return base64.b64decode(value).decode()
+    except ValueError:
+        return value

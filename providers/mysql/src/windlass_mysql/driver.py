@@ -20,7 +20,7 @@ from typing import Any, Final
 import pymysql
 from pymysql.constants import CR, ER
 
-from windlass.backends import Dialect, Shell, Trouble
+from windlass.backends import Dialect, Shell, Statement, Trouble
 from windlass.errors import ConfigError, StoreError
 from windlass_mysql import words
 from windlass_mysql.address import Address
@@ -172,7 +172,7 @@ class MySqlDialect(Dialect):
         """Return the new row's number."""
         return cursor.inserted if cursor.rowcount == 1 else None
 
-    def commit(self, connection: Session, *, ring: bool) -> None:
+    def commit(self, connection: Session, *, ring: bool, after: Sequence[Statement] = ()) -> None:
         """Commit."""
         connection.end("COMMIT")
 

@@ -10,8 +10,10 @@ Texts are stored as they are but for NUL, which PostgreSQL knows no way to hold:
 from __future__ import annotations
 
 import re
+import select
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -22,7 +24,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.types.numeric import Int8Dumper
 from psycopg.types.string import StrDumperUnknown
 
-from windlass.backends import Dialect, Shell, Trouble
+from windlass.backends import Dialect, Shell, Statement, Trouble
 from windlass.errors import ConfigError, StoreError
 
 #: The channel of the scheduler's doorbell.
@@ -97,6 +99,7 @@ class PostgresDialect(Dialect):
     violation = psycopg.IntegrityError
     shared = True
     rings = True
+    gathers = True
     exclusion = "SELECT pg_advisory_xact_lock(hashtextextended('windlass ' || :name, 0))"
     session_lock = "SELECT pg_try_advisory_lock(hashtextextended('windlass ' || :name, 0))::int"
     clock = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
@@ -163,6 +166,8 @@ class PostgresDialect(Dialect):
             return Trouble.ROLLED_BACK
         if isinstance(error, psycopg.errors.LockNotAvailable):
             return Trouble.LOCKED
+        if isinstance(error, psycopg.errors.DivisionByZero):  # see `_guarded`
+            return Trouble.UNMATCHED
         # Without a code of the server's it is the connection that failed.
         if isinstance(error, _GONE) or (isinstance(error, psycopg.OperationalError) and error.sqlstate is None):
             return Trouble.DISCONNECTED
@@ -179,9 +184,43 @@ class PostgresDialect(Dialect):
         row = cursor.fetchone()
         return None if row is None else int(row[0])
 
-    def commit(self, connection: psycopg.Connection, *, ring: bool) -> None:
-        """Commit, and with it tell every scheduler: one trip for both."""
-        connection.execute(f"NOTIFY {CHANNEL}; COMMIT" if ring else "COMMIT", prepare=False)
+    def together(self, connection: psycopg.Connection, statements: Sequence[Statement]) -> None:
+        """Send all at once and wait once; after the first that fails the server passes over the rest."""
+        if any(_changes_schema(statement.sql) for statement in statements):
+            for statement in statements:
+                statement.cursor = connection.execute(statement.sql, statement.rows[0], prepare=False)
+            return
+        sent: list[psycopg.Cursor[Any]] = []
+        failure: psycopg.Error | None = None
+        try:
+            with connection.pipeline():
+                try:
+                    for statement in statements:
+                        sent.append(connection.cursor())
+                        _send(sent[-1], statement)
+                except psycopg.Error as error:  # of an earlier one: the server says so while others are still sent
+                    failure = error
+        except psycopg.Error as error:
+            failure = failure or error
+        for statement, cursor in zip(statements, sent, strict=False):
+            if failure is None or cursor.pgresult is not None:
+                statement.cursor = cursor
+        if failure is not None:
+            raise failure
+
+    def look(self, connection: psycopg.Connection) -> None:
+        """Take what the server has said by itself, such as its goodbye."""
+        if connection.closed:
+            raise psycopg.OperationalError("the connection is gone")
+        poll = select.poll()
+        poll.register(connection, select.POLLIN)
+        while poll.poll(0):
+            connection.pgconn.consume_input()
+
+    def commit(self, connection: psycopg.Connection, *, ring: bool, after: Sequence[Statement] = ()) -> None:
+        """Commit what went before, and with it tell every scheduler: one trip for all."""
+        last = (f"NOTIFY {CHANNEL}", "COMMIT") if ring else ("COMMIT",)
+        self.together(connection, [*after, *map(Statement, last)])
 
     def roll_back(self, connection: psycopg.Connection) -> None:
         """Undo the transaction; one whose connection is gone has been undone by the server."""
@@ -257,6 +296,31 @@ def _word(match: re.Match[str]) -> str:
     if groups["lock"]:
         return _LOCKS[groups["lock"]]
     return f"%({groups['name']})s" if groups["name"] else "SKIP LOCKED"
+
+
+def _send(cursor: psycopg.Cursor[Any], statement: Statement) -> None:
+    """Send a statement and the order to prepare it, if it is new to the session, into a pipeline.
+
+    psycopg forgets a preparation that was passed over, since a statement before it failed, only if it had never run
+    the same text unprepared, as it may have in :meth:`psycopg.Connection.execute`. So here texts end with a semicolon.
+    """
+    sql = f"{_guarded(statement.sql) if statement.guarded else statement.sql};"
+    if len(statement.rows) == 1:
+        cursor.execute(sql, statement.rows[0], prepare=True)
+    else:
+        cursor.executemany(sql, statement.rows)
+
+
+@cache
+def _changes_schema(sql: str) -> bool:
+    """Whether psycopg forgets what it has prepared because of this statement: in a pipeline it would do so too late."""
+    return sql.lstrip().upper().startswith(("ALTER", "DROP"))
+
+
+@cache
+def _guarded(sql: str) -> str:
+    """Return a statement that fails in the server where ``sql`` changes no row, so that nothing after it is run."""
+    return f"WITH changed AS ({sql} RETURNING 1) SELECT 1 / count(*) FROM changed"  # noqa: S608 - no value
 
 
 def _sentence(error: Exception) -> str:

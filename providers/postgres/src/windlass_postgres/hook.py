@@ -7,6 +7,7 @@ statement.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,7 +16,7 @@ from windlass_postgres import copying
 from windlass_postgres.fields import parameters
 from windlass_sql.hook import DbApiHook
 from windlass_sql.inserting import Batch
-from windlass_sql.statements import Syntax, first_word
+from windlass_sql.statements import Syntax, beginning, first_word
 
 if TYPE_CHECKING:
     import psycopg
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Statements whose result a cursor of the server's can hold.
 _DECLARABLE = frozenset({"SELECT", "TABLE", "VALUES", "WITH"})
+#: What changes data behind a WITH, or in it; such a statement has no cursor of the server's.
+_CHANGING = re.compile(r"[()]\s*(?:insert\s+into|delete\s+from|merge\s+into|update\s[^()]*?\bset)\b", re.IGNORECASE)
 #: Seconds in which a request to cancel a statement must get through.
 _CANCEL_TIMEOUT = 5.0
 #: Airflow's names of cursors besides ours.
@@ -133,8 +136,10 @@ class PostgresHook(DbApiHook):
         return getattr(error, "sqlstate", None)
 
     def stream_cursor(self, conn: AnyConnection, sql: str) -> Any:  # noqa: ANN401 - a cursor of psycopg's
-        """Return a cursor that the server keeps, if it can for this statement."""
-        return conn.cursor(name="windlass") if first_word(sql, self.syntax) in _DECLARABLE else conn.cursor()
+        """Return a cursor that the server keeps, if it can for this statement; not for one that changes data."""
+        word = first_word(sql, self.syntax)
+        changes = word == "WITH" and _CHANGING.search(beginning(sql, self.syntax, len(sql))) is not None
+        return conn.cursor(name="windlass") if word in _DECLARABLE and not changes else conn.cursor()
 
     # --- Writing -----------------------------------------------------------------------------------------------
 

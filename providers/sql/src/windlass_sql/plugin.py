@@ -44,4 +44,5 @@ def windlass_provider() -> Provider:
         | {name: f"windlass_sql.checks:{name}" for name in _CHECKS}
         | {"GenericTransfer": "windlass_sql.transfer:GenericTransfer"},
         sensors={"SqlSensor": "windlass_sql.sensors:SqlSensor"},
+        triggers={"windlass_sql.triggers.SqlTrigger": "windlass_sql.triggers:SqlTrigger"},
     )  # fmt: skip

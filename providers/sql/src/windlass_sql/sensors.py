@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from windlass.errors import TaskFailed
+from windlass.errors import AuthoringError, TaskFailed
 from windlass.operators import Context
 from windlass.sensors import BaseSensorOperator
 from windlass_sql.operators import sql_hook
@@ -35,9 +34,10 @@ class SqlSensor(BaseSensorOperator):
         parameters: Mapping[str, Any] | Sequence[Any] | None = None,
         success: Callable[[Any], object] | None = None,
         failure: Callable[[Any], object] | None = None,
-        selector: Callable[[Any], Any] = itemgetter(0),
+        selector: Callable[[Any], Any] | None = None,
         fail_on_empty: bool = False,
         hook_params: Mapping[str, Any] | None = None,
+        deferrable: bool = False,
         **kwargs: Any,
     ) -> None:
         """Declare the sensor.
@@ -48,12 +48,19 @@ class SqlSensor(BaseSensorOperator):
             parameters: of the query.
             success: called with the value; something true ends the wait.
             failure: called with the value, before ``success``; something true fails the sensor for good.
-            selector: takes the value from the first row.
+            selector: takes the value from the first row; by default the first column.
             fail_on_empty: fail for good if there is no row.
             hook_params: more arguments of the hook.
+            deferrable: let a trigger run the query, so that the task holds no process meanwhile. A trigger cannot call
+                functions of a DAG file, so ``success``, ``failure`` and ``selector`` are not for it.
             **kwargs: see BaseSensorOperator.
         """
         super().__init__(**kwargs)
+        if deferrable and (success, failure, selector) != (None, None, None):
+            raise AuthoringError(
+                f"sensor {self.task_id!r}: a trigger cannot call success, failure or selector; decide in sql, or use "
+                "mode='reschedule' instead of deferrable"
+            )
         self.conn_id = conn_id
         self.sql = sql
         self.parameters = parameters
@@ -62,6 +69,7 @@ class SqlSensor(BaseSensorOperator):
         self.selector = selector
         self.fail_on_empty = fail_on_empty
         self.hook_params = hook_params
+        self.deferrable = deferrable
         self._hook: DbApiHook | None = None
 
     def poke(self, context: Context) -> bool:
@@ -71,16 +79,55 @@ class SqlSensor(BaseSensorOperator):
         row = self._hook.get_first(self.sql, self.parameters)
         if not row:
             if self.fail_on_empty:
-                raise TaskFailed(f"the query of sensor {self.task_id!r} has no row, and fail_on_empty is set")
+                raise self._empty()
             return False
-        value = self.selector(row)
+        value = first_value(row) if self.selector is None else self.selector(row)
         if self.failure is not None and self.failure(value):
             raise TaskFailed(f"failure of sensor {self.task_id!r} holds for {value!r}")
         if self.success is not None:
             return bool(self.success(value))
-        return str(value) not in {"0", ""} and bool(value)
+        return _is_true(value)
+
+    def execute(self, context: Context) -> object:
+        """Look here, or defer until the query says so."""
+        if self.deferrable and not self.poke(context):
+            from windlass_sql.triggers import SqlTrigger
+
+            self.defer_to(
+                SqlTrigger(
+                    self.conn_id,
+                    self.sql,
+                    parameters=self.parameters,
+                    hook_params=self.hook_params,
+                    fires_on_empty=self.fail_on_empty,
+                    poke_interval=self.poke_interval,
+                )
+            )
+        return None if self.deferrable else super().execute(context)
+
+    def execute_complete(self, context: Context, event: Mapping[str, bool] | None = None) -> None:
+        """Go on, or fail for good if the trigger has found no row."""
+        if event is not None and event["is_empty"]:
+            raise self._empty()
+
+    def _empty(self) -> TaskFailed:
+        return TaskFailed(f"the query of sensor {self.task_id!r} has no row, and fail_on_empty is set")
 
     def on_kill(self) -> None:
         """Cancel the query that is running in the database."""
         if self._hook is not None:
             self._hook.cancel()
+
+
+def is_true(row: Any) -> bool:  # noqa: ANN401 - a row of any driver
+    """Return whether the first value of a row is true: not NULL, 0, ``"0"`` or empty."""
+    return _is_true(first_value(row))
+
+
+def first_value(row: Any) -> Any:  # noqa: ANN401 - a row of any driver
+    """Return the first column of a row, also where rows are dicts."""
+    return next(iter(row.values())) if isinstance(row, Mapping) else row[0]
+
+
+def _is_true(value: object) -> bool:
+    return str(value) not in {"0", ""} and bool(value)

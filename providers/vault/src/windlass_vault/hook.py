@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from windlass.errors import ConfigError, WindlassError
-from windlass.hooks import BaseHook, Connection
+from windlass.hooks import BaseHook, Connection, mask_secret
 from windlass_vault.credentials import DEFAULT_KUBERNETES_JWT_PATH, Credentials
 
 if TYPE_CHECKING:
@@ -118,11 +118,13 @@ class VaultHook(BaseHook):
     def get_secret(self, secret_path: str, secret_version: int | None = None) -> dict[str, Any] | None:
         """Return the keys and values of a secret, None if it does not exist or is deleted.
 
-        ``secret_version`` is one of KV version 2; by default the newest.
+        ``secret_version`` is one of KV version 2; by default the newest. The values are hidden in the task's log.
 
         :raises SecretsError: if Vault refuses it, or cannot be reached.
         """
-        return self.vault_client.read_values(secret_path, secret_version)
+        found = self.vault_client.read_values(secret_path, secret_version)
+        mask_secret(found)
+        return found
 
     def get_secret_metadata(self, secret_path: str) -> dict[str, Any] | None:
         """Return Vault's answer about a secret's versions, in ``["data"]["versions"]``; None if it does not exist.
@@ -137,16 +139,20 @@ class VaultHook(BaseHook):
     ) -> dict[str, Any] | None:
         """Return Vault's answer about a secret, with ``data`` and ``metadata`` in its ``data``; None if there is none.
 
+        The values are hidden in the task's log.
+
         :raises SecretsError: if Vault refuses it, or cannot be reached.
         :raises UsageError: if the engine is of KV version 1.
         """
         self.vault_client.check_versioned("the metadata of a secret")
-        return self.vault_client.read_secret(secret_path, secret_version)
+        found = self.vault_client.read_secret(secret_path, secret_version)
+        mask_secret(None if found is None else found["data"]["data"])
+        return found
 
     def create_or_update_secret(
         self, secret_path: str, secret: Mapping[str, Any], method: str | None = None, cas: int | None = None
     ) -> Any:  # noqa: ANN401 - hvac's answer
-        """Write all keys and values of a secret, and return Vault's answer.
+        """Write all keys and values of a secret, and return Vault's answer. The values are hidden in the task's log.
 
         Args:
             secret_path: below the mount.
@@ -157,6 +163,7 @@ class VaultHook(BaseHook):
         :raises SecretsError: if Vault refuses it (the versions do not match, say), or cannot be reached.
         :raises UsageError: if an argument is for the other version of the engine.
         """
+        mask_secret(secret)
         return self.vault_client.write_secret(secret_path, secret, method, cas)
 
     def test_connection(self) -> tuple[bool, str]:

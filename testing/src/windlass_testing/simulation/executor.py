@@ -32,7 +32,12 @@ class LossyExecutor:
 
     @property
     def parallelism(self) -> int:
-        """How many workloads may be queued or running at once."""
+        """How many workloads may run at once."""
+        return self._parallelism
+
+    @property
+    def backlog(self) -> int:
+        """How many more may be submitted while tasks are short."""
         return self._parallelism
 
     def submit(self, workloads: Sequence[Workload]) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import cache
+from typing import Any, Final
 
 from windlass.errors import StoreBusy, StoreError, WindlassError
 from windlass_testing.simulation.faults import Faults
 from windlass_testing.simulation.processes import LEASE
 from windlass_testing.simulation.world import Actor, InvariantBroken, Killed, World
+
+_WRITES: Final = re.compile(r'(?:INSERT INTO|UPDATE|DELETE FROM)\s+"?(\w+)')
 
 
 class LostAnswer(StoreError):
@@ -23,13 +27,15 @@ class LockedOut(StoreBusy):
 class Interference:
     """The :class:`windlass.store.database.Probe` of a simulated database."""
 
-    def __init__(self, world: World, faults: Faults, on_commit: Callable[[], None]) -> None:
+    def __init__(self, world: World, faults: Faults, on_commit: Callable[[Collection[str]], None]) -> None:
         self._world = world
         self._faults = faults
         self._on_commit = on_commit
         self._muted = False
         #: Between the first statement of a write and its commit (or the next write, if it was rolled back).
         self._in_write = False
+        #: The statements of the write that will be committed next, and of those before it that were rolled back.
+        self._written: set[str] = set()
         #: How often another actor gets the chance to run between two statements.
         self._yields = world.random.choice((0.0, 0.05, 0.3))
         #: The statement before this one.
@@ -53,6 +59,8 @@ class Interference:
         """Let others run, freeze or kill the actor, or refuse the transaction, before a statement."""
         world = self._world
         actor = world.current
+        if writing:
+            self._written.add(sql)
         if self._muted or actor is None:
             return
         if writing:
@@ -104,8 +112,10 @@ class Interference:
         """Check what was written; then let its answer get lost, or its writer die."""
         self._in_write = False
         world = self._world
+        tables = {table for sql in self._written if (table := table_written(sql)) is not None}
+        self._written.clear()
         with self.muted():
-            self._on_commit()
+            self._on_commit(tables)
         actor = world.current
         if actor is None or world.calm:
             return
@@ -115,6 +125,19 @@ class Interference:
         if world.chance(self._faults.lose_answer):
             world.note("loses the answer to a commit")
             raise LostAnswer("simulated: the answer to the commit was lost")
+
+
+@cache
+def table_written(sql: str) -> str | None:
+    """Return the table that a statement of a write changes, None if it only reads.
+
+    :raises LookupError: if it cannot be told.
+    """
+    if (found := _WRITES.match(sql)) is not None:
+        return found[1]
+    if sql.startswith("SELECT "):
+        return None
+    raise LookupError(f"cannot tell which table this changes: {sql}")
 
 
 def _lingering(last: str) -> float:

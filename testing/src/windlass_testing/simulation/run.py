@@ -175,6 +175,8 @@ class _Simulation:
             operator.start()
         filler = Filler(world, self._store, self._rng, self._specs, self._seed)
         self.observer.fills = filler.start()
+        with self._probe.muted():
+            self.observer.filling.look()  # at what there is before anybody fills
         if self.faults.jump:
             world.at(source.uniform(5.0, 60.0), world.jump, source.uniform(31.0, 400.0))
         liveness = Liveness(world, self.observer, self._register, self._specs)

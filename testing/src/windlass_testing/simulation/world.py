@@ -56,6 +56,7 @@ class World:
         self._digest = hashlib.sha256()
         self._agenda: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._entries = 0
+        self._actors: dict[Actor, None] = {}
         self._doomed: list[Actor] = []
 
     # --- Clock
@@ -99,8 +100,18 @@ class World:
                 self._doomed.pop().end()
 
     def stop(self) -> None:
-        """End every actor that is left, so that none is ended by the garbage collector in the middle of another run."""
+        """End every actor that is left: a greenlet that waits keeps its whole world alive, for nobody collects it."""
+        while self._actors:
+            self._actors.popitem()[0].end()
         self._agenda.clear()
+
+    def live(self, actor: Actor) -> None:
+        """Take in a new actor."""
+        self._actors[actor] = None
+
+    def bury(self, actor: Actor) -> None:
+        """Forget an actor that has ended."""
+        self._actors.pop(actor, None)
 
     def doom(self, actor: Actor) -> None:
         """End ``actor`` as soon as nobody runs."""
@@ -137,6 +148,7 @@ class Actor:
         self._turn = 0
         self._rung = False
         self._waits = False
+        world.live(self)
         world.at(0.0, self._resume, 0)
 
     def sleep(self, seconds: float) -> None:
@@ -182,7 +194,7 @@ class Actor:
             self.world.doom(self)
 
     def end(self) -> None:
-        """Unwind the killed greenlet; called by the hub."""
+        """Unwind its greenlet, or see that it never starts; called by the hub."""
         self._greenlet.throw()
 
     def _resume(self, turn: int) -> None:
@@ -200,3 +212,4 @@ class Actor:
             self._body(self)
         finally:
             self.dead = True
+            self.world.bury(self)

@@ -63,7 +63,7 @@ class InlineCallbacks:
         context = callback_context(run, spec, task, lease_id="callback", event=event, reason=reason)
         # What a run's callback asks is answered as to any of its tasks.
         asker = task or next(iter(engine.store.tasks_of(run.id)), None)
-        with captured() as log, clock_scope(engine.clock):
+        with captured(engine.gateway.masker) as log, clock_scope(engine.clock):
             done = run_callbacks(self._dags[run.dag_id], context, engine.session(asker))
         self.calls.append(
             CallbackCall(

@@ -47,9 +47,8 @@ def test_connection(settings: Settings, conn_id: str) -> tuple[bool, str]:
     except subprocess.TimeoutExpired:
         return False, f"no answer within {_PATIENCE:g} s; is the host right, and does it let this machine in?"
     try:
-        works, message = msgspec.json.decode(child.stdout, type=tuple[bool, str])
+        works, message, secrets = msgspec.json.decode(child.stdout, type=tuple[bool, str, list[str]])
     except msgspec.MsgspecError:
-        works, message = False, f"the test process ended with code {child.returncode} and no answer"
-    masker = Masker()
-    masker.add(*secrets_of_fields(fields))
+        works, message, secrets = False, f"the test process ended with code {child.returncode} and no answer", []
+    masker = Masker([*secrets_of_fields(fields), *secrets])
     return works, masker.mask(message)

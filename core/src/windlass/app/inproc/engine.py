@@ -22,6 +22,8 @@ from os import getpid
 from pathlib import Path
 from typing import Any, TextIO
 
+import msgspec
+
 from windlass.app.clocks import SeededRng, VirtualClock
 from windlass.app.inproc.callbacks import InlineCallbacks
 from windlass.app.inproc.gateway import MemoryGateway
@@ -41,11 +43,12 @@ from windlass.ports import (
     WaitingEvent,
     Workload,
 )
-from windlass.protocol import ArtifactCommit, ArtifactOpen, AssetEvent, Rendered, Verb, XComSet
+from windlass.protocol import ArtifactCommit, ArtifactOpen, AssetEvent, Finish, Rendered, Verb, XComSet
 from windlass.runtime.attempt import StandIn
 from windlass.runtime.trigger_watch import current_wait
 from windlass.scheduler import Scheduler, SchedulerSettings
 from windlass.secrets.env import EnvironmentSource
+from windlass.secrets.masking import Masker
 from windlass.states import RunType
 
 _SUPERVISOR = "inproc"
@@ -93,6 +96,7 @@ class InlineExecutor:
     """Keeps workloads until :meth:`run_next` runs one."""
 
     parallelism = 0
+    backlog = 0
 
     def __init__(self, dags: Mapping[str, DAG], gateway: MemoryGateway, clock: VirtualClock, artifacts: Path) -> None:
         self._dags = dags
@@ -135,9 +139,12 @@ class InlineExecutor:
             return True
         session = InlineSession(self._gateway, claimed.lease_id, self._artifacts, self._clock)
         stand_in = self.stand_ins.get(work.task_id)
-        with captured() as log:
+        masker = self._gateway.masker
+        with captured(masker) as log:
             limit = self.limits.of(claimed.execution_timeout)
             ending = limit.run(self._dags[work.dag_id], claimed.context, session, stand_in=stand_in)
+        if isinstance(ending, Finish) and ending.reason is not None:
+            ending = msgspec.structs.replace(ending, reason=masker.mask(ending.reason))
         self.ended = work.id
         self.logs[work.id] = self.logs.get(work.id, "") + log.getvalue()
         self.durations[work.id] = (ending.ended_at - ending.started_at).total_seconds()
@@ -239,7 +246,7 @@ class InlineEngine:
         if not self.triggers.keys:
             self.clock.advance(seconds)
             return
-        with captured(_ByWait(self.executor.logs)):
+        with captured(self.gateway.masker, _ByWait(self.executor.logs)):
             fired = self.triggers.run(seconds)
         self.gateway.fire(fired, _SUPERVISOR)
 
@@ -298,19 +305,24 @@ class _Given:
 
 
 class _Tee(StringIO):
-    """Keeps what is written, and passes it on, so that a debugger's prompt is still seen."""
+    """Keeps what is written, masked, and passes it on, so that a debugger's prompt is still seen."""
 
-    def __init__(self, log: StringIO, stream: TextIO) -> None:
+    def __init__(self, masker: Masker, log: StringIO, stream: TextIO | None = None) -> None:
         super().__init__()
+        self._masker = masker
         self._log = log
         self._stream = stream
 
     def write(self, text: str) -> int:
-        self._log.write(text)
-        return self._stream.write(text)
+        masked = self._masker.mask(text)
+        self._log.write(masked)
+        if self._stream is not None:
+            self._stream.write(masked)
+        return len(text)
 
     def flush(self) -> None:
-        self._stream.flush()
+        if self._stream is not None:
+            self._stream.flush()
 
 
 class _ByWait(StringIO):
@@ -329,17 +341,17 @@ class _ByWait(StringIO):
 
 
 @contextmanager
-def captured(log: StringIO | None = None) -> Iterator[StringIO]:
-    """Collect what is printed and logged during the block in ``log``, and show it as well."""
+def captured(masker: Masker, log: StringIO | None = None) -> Iterator[StringIO]:
+    """Collect what is printed and logged during the block in ``log``, masked write by write, and show it as well."""
     log = StringIO() if log is None else log
-    handler = logging.StreamHandler(log)
+    handler = logging.StreamHandler(_Tee(masker, log))
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     level = root.level
     root.addHandler(handler)
     root.setLevel(min(level, logging.INFO) or logging.INFO)
     try:
-        with redirect_stdout(_Tee(log, sys.stdout)), redirect_stderr(_Tee(log, sys.stderr)):
+        with redirect_stdout(_Tee(masker, log, sys.stdout)), redirect_stderr(_Tee(masker, log, sys.stderr)):
             yield log
     finally:
         root.setLevel(level)

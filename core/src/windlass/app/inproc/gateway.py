@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from windlass.app.inproc.asking import answer
-from windlass.app.inproc.memory import MemoryStore, Transition
+from windlass.app.inproc.memory import MemoryStore
+from windlass.app.inproc.rows import Transition
 from windlass.errors import Conflict, ConnectionNotDefined, UsageError, VariableNotDefined
 from windlass.planning.attempts import Resumption, attempt_context, log_path
 from windlass.planning.endings import ending_of
@@ -32,6 +33,7 @@ from windlass.protocol import (
     Defer,
     Finish,
     GetConnection,
+    Mask,
     Query,
     Reschedule,
     TriggerRun,
@@ -42,6 +44,7 @@ from windlass.protocol import (
     XComSet,
     XComValue,
 )
+from windlass.secrets.masking import Masker
 from windlass.states import Actor, RunType, TaskState
 
 #: Answers a connection's fields, or None where it knows none; and the same for the text of a variable.
@@ -65,6 +68,8 @@ class MemoryGateway:
         self._resumptions: dict[int, Resumption] = {}
         #: Variables that tasks have set (None: deleted), in front of the lookup.
         self.variables: dict[str, str | None] = {}
+        #: Hides what :func:`~windlass.hooks.mask_secret` was told, from then on and for all tasks.
+        self.masker = Masker()
 
     def claim(self, claims: Sequence[Claim], supervisor: str) -> list[Claimed | None]:
         """Grant the claims whose epoch and ticket hold."""
@@ -267,6 +272,9 @@ class MemoryGateway:
                 return self._get_connection(conn_id)
             case Variable():
                 return self._variable_verb(verb)
+            case Mask(values=secrets):
+                self.masker.add(*secrets)
+                return None
             case XComSet(key=key, value=value):
                 self._store.xcoms.setdefault(task.id, {})[key] = value
                 return None

@@ -153,7 +153,7 @@ def test_task(
     attempt = _attempt(dag, task_id, logical_date, conf, map_index, connections, variables, xcoms, clock)
     with attempt as (engine, first, session, task):
         seconds, limits = dag.to_spec().by_id[task_id].execution_timeout, engine.executor.limits
-        with captured() as log, clock_scope(engine.clock):
+        with captured(engine.gateway.masker) as log, clock_scope(engine.clock):
             context, ending = first, limits.of(seconds).run(dag, first, session)
             while not isinstance(ending, Finish):
                 if isinstance(ending, Reschedule):
@@ -162,7 +162,8 @@ def test_task(
                 else:
                     context = resumed(context, _waited(ending, session))
                 ending = limits.of(seconds).run(dag, context, session)
-        state, reason = _STATE[ending.outcome], ending.reason
+        state = _STATE[ending.outcome]
+        reason = None if ending.reason is None else engine.gateway.masker.mask(ending.reason)
         if callbacks:
             engine.callbacks.task_ended(msgspec.structs.replace(task, state=state), reason or "")
         return TaskTestResult(

@@ -19,7 +19,7 @@ from typing import Any
 from windlass.app.clocks import VirtualClock
 from windlass.errors import ContextUnavailable
 from windlass.ports import Fired, TaskSession, WaitKey, clock_scope
-from windlass.protocol import ArtifactCommit, ArtifactOpen, GetConnection, Query, Variable, Verb, XComValue
+from windlass.protocol import ArtifactCommit, ArtifactOpen, GetConnection, Mask, Query, Variable, Verb, XComValue
 from windlass.runtime.trigger_run import TriggerFailed, first_event
 from windlass.runtime.trigger_watch import current_wait
 
@@ -113,13 +113,19 @@ class WaitSession:
     def ask(self, verb: Verb) -> Any:
         """Answer ``verb``."""
         reads = isinstance(verb, Variable) and verb.op == "get"
-        if reads or isinstance(verb, GetConnection | Query | ArtifactOpen | ArtifactCommit):
+        if reads or isinstance(verb, GetConnection | Mask | Query | ArtifactOpen | ArtifactCommit):
             return self._session.ask(verb)
         raise ContextUnavailable(f"a trigger only watches: it cannot use `{verb.__struct_config__.tag}`")
 
     def tell(self, verb: Verb) -> None:
         """Ask and forget the answer."""
         self.ask(verb)
+
+    def hook_class(self, conn_type: str | None) -> Any:
+        """Return the hook class of a type of connection, from the manifests of what is installed here."""
+        from windlass.registry import registry
+
+        return registry().hook_class(conn_type)
 
 
 class InlineTriggers:

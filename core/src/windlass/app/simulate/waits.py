@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from windlass.app.inproc.memory import MemoryStore, Transition
+from windlass.app.inproc.memory import MemoryStore
+from windlass.app.inproc.rows import Transition
 from windlass.app.simulate.outcome import PoolUse, Wait
 from windlass.planning.queueing import Lane, Limit, Occupancy, lane_of
 from windlass.ports import RunFacts, TaskFacts

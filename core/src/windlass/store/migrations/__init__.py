@@ -16,9 +16,9 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
 from windlass.errors import StoreBusy
-from windlass.store.database import STAYED_LOCKED
 from windlass.store.dialect import dialect_of
 from windlass.store.migrating import SCHEMA
+from windlass.store.transaction import STAYED_LOCKED
 
 
 def upgrade(url: str, revision: str = "head") -> None:

@@ -8,16 +8,21 @@ import io
 import os
 import shutil
 import tempfile
+from collections import deque
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 from uuid import uuid4
 
 from windlass.errors import UsageError
 from windlass_aws.failures import explained
 from windlass_aws.s3.address import url
 from windlass_aws.s3.objects import S3Objects
+
+#: How many uploads of a folder are under way or wait for a thread.
+_AT_ONCE: Final = 100
 
 
 class S3Transfers(S3Objects):
@@ -132,11 +137,7 @@ class S3Transfers(S3Objects):
     ) -> None:
         self._refuse_existing(key, bucket_name, replace=replace)
         bucket, key = self._address(key, bucket_name)
-        extra = dict(self.extra_args)
-        if encrypt:
-            extra["ServerSideEncryption"] = "AES256"
-        if acl_policy:
-            extra["ACL"] = acl_policy
+        extra = self._upload_args(encrypt=encrypt, acl_policy=acl_policy)
         from boto3.s3.transfer import create_transfer_manager
 
         # A named file is read part by part from the disk; what is no file has its next parts in memory.
@@ -146,6 +147,74 @@ class S3Transfers(S3Objects):
             create_transfer_manager(self.conn, self._transfer_config()) as manager,
         ):
             manager.upload(content, bucket, key, extra_args=extra).result()
+
+    def _upload_args(self, *, encrypt: bool, acl_policy: str | None) -> dict[str, Any]:
+        extra = dict(self.extra_args)
+        if encrypt:
+            extra["ServerSideEncryption"] = "AES256"
+        if acl_policy:
+            extra["ACL"] = acl_policy
+        return extra
+
+    def sync_from_local_dir(
+        self,
+        local_dir: str | Path,
+        bucket_name: str | None = None,
+        s3_prefix: str = "",
+        delete_stale: bool = False,  # noqa: FBT001, FBT002 - as sync_to_local_dir
+        *,
+        encrypt: bool = False,
+        acl_policy: str | None = None,
+    ) -> list[str]:
+        """Make what lies below a prefix like a folder: upload files that are new, newer or of another size.
+
+        Files go several at a time. Links to files are read, links to folders are not followed.
+
+        Args:
+            local_dir: the folder, with those in it.
+            bucket_name: the bucket; the connection may name one.
+            s3_prefix: the folder in the bucket; a file's path below ``local_dir`` follows after a slash.
+            delete_stale: remove objects below the prefix that have no file.
+            encrypt: let S3 encrypt them with keys of its own (AES256).
+            acl_policy: a canned ACL such as ``private``.
+
+        Returns:
+            the keys that were uploaded.
+
+        :raises NotADirectoryError: if there is no such folder; nothing is removed then.
+        :raises UsageError: if a file's name cannot be a key, since it is no UTF-8.
+        """
+        folder = Path(local_dir)
+        if not folder.is_dir():
+            raise NotADirectoryError(f"there is no folder {folder}")
+        bucket, prefix = self._address(s3_prefix, bucket_name)
+        prefix = f"{prefix.rstrip('/')}/" if prefix.strip("/") else ""
+        there = {item["Key"]: item for item in self.iter_file_metadata(prefix, bucket)}
+        files = {f"{prefix}{name}": folder / name for name in sorted(_files_below(folder))}
+        changed = [key for key, path in files.items() if key not in there or _is_changed(path, there[key])]
+        extra = self._upload_args(encrypt=encrypt, acl_policy=acl_policy)
+        self._upload_all(((key, files[key]) for key in changed), bucket, extra)
+        if delete_stale:
+            self.delete_objects(bucket, (key for key in there if key not in files and not key.endswith("/")))
+        return changed
+
+    def _upload_all(self, files: Iterable[tuple[str, Path]], bucket: str, extra: dict[str, Any]) -> None:
+        from boto3.s3.transfer import create_transfer_manager
+
+        waiting: deque[tuple[str, Any]] = deque()
+
+        def finish() -> None:
+            key, upload = waiting.popleft()
+            with explained(self.identity, f"writing {url(bucket, key)}"):
+                upload.result()
+
+        with create_transfer_manager(self.conn, self._transfer_config()) as manager:  # left by an error it cancels
+            for key, path in files:
+                waiting.append((key, manager.upload(str(path), bucket, key, extra_args=extra)))
+                if len(waiting) >= _AT_ONCE:
+                    finish()
+            while waiting:
+                finish()
 
     # --- Down
 
@@ -246,6 +315,27 @@ class S3Transfers(S3Objects):
             os.utime(target, (modified, modified))
         if delete_stale:
             _remove_all_but(root, wanted)
+
+
+def _files_below(folder: Path) -> Iterator[str]:
+    """Yield the paths of the files below a folder, with slashes."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = Path(parent, name)
+            if not path.is_file():  # a pipe, or a link that leads nowhere
+                continue
+            below = path.relative_to(folder).as_posix()
+            try:
+                below.encode()
+            except UnicodeEncodeError:
+                raise UsageError(f"the file {below!r} in {folder} has a name that is no UTF-8; rename it") from None
+            yield below
+
+
+def _is_changed(path: Path, item: dict[str, Any]) -> bool:
+    here = path.stat()
+    # S3 cuts its times to seconds, so a file that was written in the second of its upload counts as newer, once.
+    return bool(here.st_size != item["Size"] or here.st_mtime > item["LastModified"].timestamp())
 
 
 class _LeftOpen:

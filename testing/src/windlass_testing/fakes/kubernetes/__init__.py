@@ -2,11 +2,13 @@
 
 :class:`FakeKubernetes` is the cluster. The official Python client, kubectl and a browser can all talk to it: it has
 discovery, lists in pages, watches with bookmarks and versions that are too old, the four kinds of patch, logs that can
-be followed, and ``exec`` over a WebSocket. Pods really run, as local processes (:mod:`.kubelet` says how far that is
-like a container, :mod:`.mounts` what becomes of volumes). Jobs and deployments have their controllers. Its errors are
-``Status`` objects with Kubernetes' own words, and a test can inject faults (:mod:`.faults`).
+be followed, ``exec`` over a WebSocket, and the proxy to services. Pods really run, as local processes (:mod:`.kubelet`
+says how far that is like a container, :mod:`.mounts` what becomes of volumes, :mod:`.network` how pods are reached).
+Jobs and deployments have their controllers. Its errors are ``Status`` objects with Kubernetes' own words, and a test
+can inject faults (:mod:`.faults`).
 
-What it is not: there is no authorization (a fault can forbid), no admission plug-in, no network between pods, no image.
+What it is not: there is no authorization (a fault can forbid), no admission plug-in, no image, and of the network
+only what :mod:`.network` says.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from windlass_testing.fakes.kubernetes import problems, reading, resources
+from windlass_testing.fakes.kubernetes import network, problems, reading, resources
 from windlass_testing.fakes.kubernetes.faults import Faults
 from windlass_testing.fakes.kubernetes.kubelet import Kubelet
 from windlass_testing.fakes.kubernetes.openapi import document, index
@@ -92,9 +92,7 @@ class Api:
             raise problems.no_such_path()
         match verb:
             case "get":
-                if to.subresource == "scale":
-                    return Answer(self.writer.scale_of(to))
-                return Answer(self.store.get(resource, to.namespace, to.name))
+                return Answer(self._get(to))
             case "list":
                 return Answer(reading.list_objects(self.store, request, to))
             case "watch":
@@ -113,8 +111,17 @@ class Api:
                 pod = self.store.get(resource, to.namespace, to.name)
                 log = self.kubelet.log(pod, self.container_of(pod, request), previous=request.flag("previous"))
                 return reading.read_log(log, request, fault)
+            case "proxy":
+                return network.ask_service(self.store, request, to)
             case _:
                 raise problems.bad_request("Upgrade request required")
+
+    def _get(self, to: Target) -> Json:
+        return (
+            self.writer.scale_of(to)
+            if to.subresource == "scale"
+            else self.store.get(to.resource, to.namespace, to.name)
+        )
 
     def container_of(self, pod: Json, request: Request) -> str:
         """Return the container that a request means.

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from windlass_testing.fakes.kubernetes.mounts import ConfigMissing, expand, relocate
+from windlass_testing.fakes.kubernetes.network import answers
 from windlass_testing.fakes.kubernetes.processes import Log, Process, stamp
 from windlass_testing.fakes.kubernetes.store import now
 
@@ -162,20 +163,26 @@ class Container:
         return True
 
     def _probe(self, host: PodRun, process: Process) -> None:
-        """Ask a container whether it is ready; only ``exec`` probes are really asked."""
+        """Ask a container whether it is ready, again and again; a ``grpc`` probe counts as answered."""
         probe = self.spec["readinessProbe"]
         if host.ending.wait(probe.get("initialDelaySeconds", 0)):
             return
-        command = [relocate(part, self.paths) for part in (probe.get("exec") or {}).get("command") or ["true"]]
         while self.process is process and "running" in self.state and not host.ending.is_set():
-            done = subprocess.run(command, env=self.env, cwd=self.home, capture_output=True, check=False)
+            is_ready = self._answers(probe, host.address)
             with host.lock:
-                changed = self.is_ready is not (done.returncode == 0)
-                self.is_ready = done.returncode == 0 and "running" in self.state
+                changed = self.is_ready is not is_ready
+                self.is_ready = is_ready and "running" in self.state
             if changed:
                 host.report()
             if host.ending.wait(probe.get("periodSeconds", 10) if self.is_ready else 0.05):
                 return
+
+    def _answers(self, probe: Json, address: str) -> bool:
+        if "httpGet" in probe or "tcpSocket" in probe:
+            return answers(probe, self.spec, address)
+        command = [relocate(part, self.paths) for part in (probe.get("exec") or {}).get("command") or ["true"]]
+        done = subprocess.run(command, env=self.env, cwd=self.home, capture_output=True, check=False)
+        return done.returncode == 0
 
     def _await(self, host: PodRun) -> int:
         """Wait for the end of a container, or end it when the pod is to end; return its exit code."""

@@ -24,7 +24,8 @@ class Fault:
 
     A fault with a ``status`` refuses the request. One without cuts the connection, at once or after ``after`` events
     of a watch or lines of a log; a write has happened by then, only its answer is lost. ``verb`` is one of Kubernetes'
-    (get, list, watch, create, update, patch, delete, deletecollection) or ``log`` or ``exec``; None stands for any.
+    (get, list, watch, create, update, patch, delete, deletecollection) or ``log``, ``exec`` or ``proxy``; None
+    stands for any.
     """
 
     verb: str | None = None

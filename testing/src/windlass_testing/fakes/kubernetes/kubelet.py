@@ -1,10 +1,11 @@
 """The kubelet and the scheduler: every pod is assigned to the one node, and its containers run as local processes.
 
 What is like a real node: the phases and container states, init containers, restarts with a back-off, the active
-deadline, the grace period of a deletion, memory limits (a container above its limit is OOMKilled), secrets and config
-maps, events, node selectors and requests that no node can meet. What is not: there are no images. An image is a name;
-one whose registry is ``something.invalid`` cannot be pulled, any other is there, and a container without a command and
-arguments does what its image is registered to do (``images=``), else it sleeps. :mod:`.mounts` says how volumes work.
+deadline, readiness probes, the grace period of a deletion, memory limits (a container above its limit is OOMKilled),
+secrets and config maps, events, node selectors and requests that no node can meet. What is not: there are no images. An
+image is a name; one whose registry is ``something.invalid`` cannot be pulled, any other is there, and a container
+without a command and arguments does what its image is registered to do (``images=``), else it sleeps. Liveness and
+startup probes are not asked. :mod:`.mounts` says how volumes work, :mod:`.network` how pods are reached.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import uuid
 from pathlib import Path
 from typing import Any, Final
 
+from windlass_testing.fakes.kubernetes.network import NODE_ADDRESS, Addresses
 from windlass_testing.fakes.kubernetes.pods import PodRun
 from windlass_testing.fakes.kubernetes.problems import Problem
 from windlass_testing.fakes.kubernetes.processes import Log, Process
@@ -48,6 +50,7 @@ class Kubelet:
         self.store = store
         self.folder = folder
         self.images = images
+        self.addresses = Addresses()
         #: Seconds from a failed pull, and from a crash, to the next attempt.
         self.backoff = 0.2
         self._pods: dict[str, PodRun] = {}
@@ -59,7 +62,7 @@ class Kubelet:
 
     def start(self) -> None:
         """Register the node and look after pods from now on."""
-        addresses = [{"type": "InternalIP", "address": "127.0.0.1"}, {"type": "Hostname", "address": NODE}]
+        addresses = [{"type": "InternalIP", "address": NODE_ADDRESS}, {"type": "Hostname", "address": NODE}]
         ready = {"type": "Ready", "status": "True", "reason": "KubeletReady", "lastTransitionTime": now()}
         labels = {"kubernetes.io/hostname": NODE, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}
         status = {"capacity": _ALLOCATABLE, "allocatable": _ALLOCATABLE, "conditions": [ready], "addresses": addresses}

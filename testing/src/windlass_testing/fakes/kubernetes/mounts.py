@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from windlass_testing.fakes.kubernetes.network import NODE_ADDRESS
 from windlass_testing.fakes.kubernetes.resources import named
 from windlass_testing.fakes.kubernetes.store import Store
 
@@ -34,12 +35,13 @@ class ConfigMissing(Exception):
 class Mounts:
     """The folders behind the volumes of one pod."""
 
-    def __init__(self, store: Store, pod: Json, folder: Path, claims: Path) -> None:
+    def __init__(self, store: Store, pod: Json, folder: Path, claims: Path, address: str) -> None:
         self.store = store
         self.pod = pod
         self.namespace = pod["metadata"]["namespace"]
         self.folder = folder
         self._claims = claims
+        self._address = address
 
     def prepare(self, container: Json) -> tuple[Path, dict[str, str]]:
         """Return the folder in which a container runs, and which path of its own stands for which real one.
@@ -134,7 +136,7 @@ class Mounts:
     def _field(self, path: str) -> str:
         if match := re.fullmatch(r"metadata\.(labels|annotations)\['(.*)'\]", path):
             return str((self.pod["metadata"].get(match[1]) or {}).get(match[2], ""))
-        value: Any = {**self.pod, "status": {"podIP": "127.0.0.1", "hostIP": "127.0.0.1"}}
+        value: Any = {**self.pod, "status": {"podIP": self._address, "hostIP": NODE_ADDRESS}}
         value["spec"] = {**value["spec"], "nodeName": "node1"}
         for name in path.split("."):
             value = value.get(name, "") if isinstance(value, dict) else ""

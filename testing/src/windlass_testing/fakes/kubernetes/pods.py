@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from windlass_testing.fakes.kubernetes.containers import Container
 from windlass_testing.fakes.kubernetes.mounts import Mounts
+from windlass_testing.fakes.kubernetes.network import NODE_ADDRESS
 from windlass_testing.fakes.kubernetes.problems import Problem, bad_request
 from windlass_testing.fakes.kubernetes.processes import Log, Process
 from windlass_testing.fakes.kubernetes.resources import named
@@ -31,9 +32,9 @@ class PodRun(threading.Thread):
         if self.init:
             for one in self.main:
                 one.state = {"waiting": {"reason": "PodInitializing"}}
-        self.mounts = Mounts(
-            kubelet.store, pod, kubelet.folder / "pods" / pod["metadata"]["uid"], kubelet.claims()
-        )  # fmt: skip
+        self.address = kubelet.addresses.next_for(pod)
+        folder = kubelet.folder / "pods" / pod["metadata"]["uid"]
+        self.mounts = Mounts(kubelet.store, pod, folder, kubelet.claims(), self.address)
         self.lock = threading.RLock()
         self._leaving = threading.Event()  # it is being deleted
         self.ending = threading.Event()  # its containers are to end, for this or another reason
@@ -196,7 +197,8 @@ class PodRun(threading.Thread):
                 self._scheduled,
             ]
             if self._began is not None:
-                status |= {"startTime": self._began, "hostIP": "127.0.0.1", "podIP": "127.0.0.1"}
+                status |= {"startTime": self._began, "hostIP": NODE_ADDRESS, "podIP": self.address}
+                status["podIPs"] = [{"ip": self.address}]
                 status["containerStatuses"] = [one.status() for one in self.main]
                 if self.init:
                     status["initContainerStatuses"] = [one.status() for one in self.init]

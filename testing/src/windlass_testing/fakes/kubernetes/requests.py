@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -13,6 +14,7 @@ from windlass_testing.fakes.kubernetes.resources import Resource, named, resourc
 
 Json = dict[str, Any]
 
+_PROXY: Final = re.compile(r"(/api/v1/namespaces/[^/]+/services/[^/]+/proxy)/(.*)", re.DOTALL)
 _WRITES: Final = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 
 
@@ -101,10 +103,12 @@ class Target:
     namespace: str
     name: str
     subresource: str
+    #: What follows ``proxy/``, which is the path that a service is asked for.
+    rest: str = ""
 
     def verb(self, request: Request) -> str:
-        """Return the verb as Kubernetes calls it, and ``log`` and ``exec`` for these."""
-        if self.subresource in {"log", "exec"}:
+        """Return the verb as Kubernetes calls it, and ``log``, ``exec`` and ``proxy`` for these."""
+        if self.subresource in {"log", "exec", "proxy"}:
             return self.subresource
         if request.method == "GET":
             return "get" if self.name else "watch" if request.flag("watch") else "list"
@@ -120,6 +124,9 @@ def target(path: str) -> Target:
 
     :raises Problem: 404 if there is no such resource.
     """
+    below = ""
+    if match := _PROXY.fullmatch(path):
+        path, below = match[1], match[2]
     parts = [part for part in path.split("/") if part]
     if parts[:1] == ["api"] and len(parts) > 2:
         group, version, rest = "", parts[1], parts[2:]
@@ -136,4 +143,4 @@ def target(path: str) -> Target:
         raise no_such_path()
     if found.namespaced and not namespace and len(rest) > 1:
         raise no_such_path()
-    return Target(found, namespace, rest[1] if len(rest) > 1 else "", subresource)
+    return Target(found, namespace, rest[1] if len(rest) > 1 else "", subresource, below)

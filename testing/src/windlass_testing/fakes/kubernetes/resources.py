@@ -45,7 +45,7 @@ RESOURCES: Final = (
     _resource(
         "", "v1", "pods", "Pod", short=("po",), subresources=("status", "log", "exec", "eviction"), categories=("all",)
     ),
-    _resource("", "v1", "services", "Service", short=("svc",), subresources=("status",), categories=("all",)),
+    _resource("", "v1", "services", "Service", short=("svc",), subresources=("status", "proxy"), categories=("all",)),
     _resource("", "v1", "configmaps", "ConfigMap", short=("cm",)),
     _resource("", "v1", "secrets", "Secret"),
     _resource("", "v1", "serviceaccounts", "ServiceAccount", short=("sa",)),
@@ -133,6 +133,7 @@ def _subresource(of: Resource, name: str) -> Json:
         "exec": ("PodExecOptions", ["create", "get"]),
         "log": ("Pod", ["get"]),
         "eviction": ("Eviction", ["create"]),
+        "proxy": ("ServiceProxyOptions", ["create", "delete", "get", "patch", "update"]),
     }
     kind, verbs = kinds.get(name, ("Scale" if name == "scale" else of.kind, ["get", "patch", "update"]))
     document = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import ExitStack
 
 from windlass.store import changes
-from windlass.store.database import Savepoint
 from windlass.store.room import Room
+from windlass.store.transaction import Savepoint
 from windlass_testing.simulation.bugs.planting import bug, replace, without
 
 
@@ -17,7 +17,7 @@ def _move_any_state(stack: ExitStack) -> None:
 
 @bug("a step is written although the run was cleared, marked or taken over since")
 def _ignore_generation(stack: ExitStack) -> None:
-    replace(stack, changes, "_outdated", lambda _transaction, _generations: set())
+    replace(stack, changes, "_outdated", lambda _transaction, _generations: set)
 
 
 @bug("pools and limits are believed to have room, as the scheduler remembers it, instead of counting rows")
@@ -34,11 +34,6 @@ def _keep_epoch(stack: ExitStack) -> None:
 @bug("a conflict leaves half of a run's changes behind")
 def _half_conflict(stack: ExitStack) -> None:
     replace(stack, Savepoint, "undo", lambda _self: None)
-    replace(stack, changes, "_Mismatch", _Unnoticed)
-
-
-class _Unnoticed(Exception):
-    """Raised instead of a mismatch; nobody catches the step's savepoint for it."""
 
 
 @bug("a step deletes every signal, also what came after it had read the inbox")
