@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
+from windlass.backends import Statement
 from windlass.errors import ConfigError, Conflict, StoreBusy, StoreError
 from windlass.store.database import Transaction
 from windlass.store.dialect import dialect_of
@@ -335,8 +336,8 @@ def test_a_commit_whose_answer_is_lost_is_an_error_that_says_so(
 ) -> None:
     commit = MySqlDialect.commit
 
-    def breaks(dialect: MySqlDialect, connection: Session, *, ring: bool) -> None:
-        commit(dialect, connection, ring=ring)
+    def breaks(dialect: MySqlDialect, connection: Session, *, ring: bool, after: Sequence[Statement] = ()) -> None:
+        commit(dialect, connection, ring=ring, after=after)
         kill_sessions(url)
         connection.run("SELECT 1")
 
