@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
+from windlass.backends import Statement
 from windlass.errors import ConfigError, Conflict, StoreBusy, StoreError
 from windlass.store.database import Transaction
 from windlass.store.dialect import dialect_of
@@ -127,6 +129,14 @@ def test_nothing_but_a_row_that_is_there_already_is_passed_over(store: Store) ->
     assert [pool.name for pool in store.pools.list()] == ["default_pool"]
 
 
+def test_a_wrong_row_is_found_among_any_number_that_are_there_already(store: Store) -> None:
+    insert = "INSERT INTO pool (name, slots, description) VALUES (:name, 1, '') ON CONFLICT (name) DO NOTHING"
+    rows = [{"name": "default_pool"}] * 2000
+    assert store.db.write(lambda transaction: transaction.many(insert, rows)) == 0
+    with pytest.raises(StoreError, match="Data truncated for column 'name'"):
+        store.db.write(lambda transaction: transaction.many(insert, [*rows, {"name": "n" * 251}]))
+
+
 def test_a_reference_to_nothing_is_not_passed_over_either(store: Store) -> None:
     sql = "INSERT INTO deadline_miss (run, position, due_at, missed_at) VALUES (9, 0, 0, 0) ON CONFLICT DO NOTHING"
     with pytest.raises(StoreError, match="a foreign key constraint fails") as caught:
@@ -200,6 +210,13 @@ def test_a_server_that_is_not_there_is_named_without_the_password() -> None:
     assert "s3cret" not in str(caught.value)
 
 
+def test_whoever_answers_and_never_greets_is_not_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"mysql://ada@127.0.0.1:{mute.getsockname()[1]}/flows?connect_timeout=1"
+        with pytest.raises(StoreError, match="timed out; check that the server runs"):
+            dialect_of(url).connect()
+
+
 def test_a_wrong_password_and_a_database_that_is_not_there_are_told_with_a_remedy(mysql_server: MysqlServer) -> None:
     with pytest.raises(
         StoreError, match=r"Access denied .*; check the user and the password in database\.sql"
@@ -222,8 +239,9 @@ def test_tls_is_used_and_the_server_checked_where_the_url_says_so(mysql_server: 
     checked = f"?ssl_ca={quote(str(mysql_server.certificate), safe='')}&ssl_verify_identity=true"
     with closing(open_bare(url + checked)) as database:
         assert database.rows("SHOW STATUS LIKE 'Ssl_cipher'")[0][1]
-    with closing(open_bare(f"{url}?ssl_disabled=true")) as database:
-        assert not database.rows("SHOW STATUS LIKE 'Ssl_cipher'")[0][1]
+    for own_machine in (url, f"{url}?ssl_disabled=true"):
+        with closing(open_bare(own_machine)) as database:
+            assert not database.rows("SHOW STATUS LIKE 'Ssl_cipher'")[0][1]
     with pytest.raises(StoreError, match="cannot connect"):
         dialect_of(f"{url}?ssl_verify_cert=true").connect()
 
@@ -318,8 +336,8 @@ def test_a_commit_whose_answer_is_lost_is_an_error_that_says_so(
 ) -> None:
     commit = MySqlDialect.commit
 
-    def breaks(dialect: MySqlDialect, connection: Session, *, ring: bool) -> None:
-        commit(dialect, connection, ring=ring)
+    def breaks(dialect: MySqlDialect, connection: Session, *, ring: bool, after: Sequence[Statement] = ()) -> None:
+        commit(dialect, connection, ring=ring, after=after)
         kill_sessions(url)
         connection.run("SELECT 1")
 

@@ -8,6 +8,10 @@ these words, which :meth:`Dialect.translate` turns into the database's own, once
 - ``FOR_UPDATE``, ``FOR_UPDATE OF t``, ``FOR_UPDATE SKIP_LOCKED``, ``FOR_SHARE OF t``: lock the rows read until the end
   of the transaction; nothing where writers exclude each other.
 - ``BYTES(column)``: the length of a text in bytes, encoded as UTF-8.
+- ``INSERT … ON CONFLICT … DO NOTHING`` and ``DO UPDATE SET … = excluded.…``, ``CAST(… AS BIGINT)`` and ``AS TEXT``, as
+  SQLite and PostgreSQL know them.
+
+No statement reads the table that it updates or deletes from, and none assigns a column and reads it further right.
 
 A provider names its :class:`Dialect` in the manifest's ``database_drivers``, and its :class:`Listener` in
 ``doorbells``, both under the scheme of the database's URL.

@@ -12,6 +12,7 @@ _SCHEMES: Final = frozenset({"mysql", "mariadb"})
 _LOOKS: Final = "mysql://user:password@host:3306/database"
 #: What a URL may say after its question mark. Its charset would be utf8mb4 anyway.
 _KNOWN: Final = (*(name for name in DRIVER if name.startswith("ssl_")), "unix_socket", "connect_timeout")
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _OPTIONS: Final = {"ssl_ca": "--ssl-ca", "ssl_cert": "--ssl-cert", "ssl_key": "--ssl-key", "unix_socket": "--socket"}
 #: Seconds until nobody answers.
 _CONNECT_TIMEOUT: Final = 5
@@ -48,6 +49,10 @@ class Address:
             "connect_timeout": _CONNECT_TIMEOUT,
             "program_name": "windlass",
         } | _given(parts.query)
+        local = self.arguments["host"] in _LOOPBACK or "unix_socket" in self.arguments
+        if local and not any(name.startswith("ssl_") for name in self.arguments):
+            # There is nothing to hide, and PyMySQL would load every authority's certificate for each connection.
+            self.arguments["ssl_disabled"] = True
 
     def __str__(self) -> str:
         """Return database and host for messages, without login and password."""

@@ -38,6 +38,8 @@ _SETTINGS: Final = (
     # A process that is stopped in the middle of a write must not stop all others, and what the session of a host that
     # vanished holds, such as the scheduler's seat, is free again soon. Who was idle connects again.
     " wait_timeout = 30"
+    # Of what IGNORE lets pass all is told, not the first few.
+    ", max_error_count = 65535"
     # A long list of numbers is a range of the index, not a table to join with.
     " /*M! , in_predicate_conversion_threshold = 0 */"
 )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import pymysql
-from pymysql.constants import CLIENT, ER, FIELD_TYPE
+from pymysql.constants import CLIENT, CR, ER, FIELD_TYPE
 from pymysql.converters import conversions, escape_string
 
 from windlass_mysql.words import EXCLUSION
@@ -155,15 +155,18 @@ class Session:
 def _socket(arguments: Mapping[str, Any]) -> socket.socket | None:
     """Return a connected socket that notices a host that vanished; None for a socket on this machine.
 
-    :raises pymysql.OperationalError: if nobody answers.
+    :raises pymysql.OperationalError: if nobody answers, or greets: PyMySQL would wait for that without end.
     """
     if arguments.get("unix_socket"):
         return None
-    address = (arguments["host"], arguments["port"])
+    made = None
     try:
-        made = socket.create_connection(address, arguments["connect_timeout"])
+        made = socket.create_connection((arguments["host"], arguments["port"]), arguments["connect_timeout"])
+        made.recv(1, socket.MSG_PEEK)
     except OSError as error:
-        raise pymysql.OperationalError(2003, error.strerror or str(error)) from None
+        if made is not None:
+            made.close()
+        raise pymysql.OperationalError(CR.CR_CONN_HOST_ERROR, error.strerror or str(error)) from None
     made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in _PROBES.items():
