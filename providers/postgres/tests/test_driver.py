@@ -275,18 +275,21 @@ def test_a_guard_that_finds_no_row_keeps_what_follows_from_running_and_the_commi
     assert [(pool.name, pool.slots) for pool in store.pools.list()] == [("default_pool", 129)]
 
 
-def test_a_statement_that_was_passed_over_when_it_was_new_can_be_run_afterwards(store: Store) -> None:
-    new = "UPDATE pool SET description = :name WHERE name = :name"
+def test_a_statement_that_was_passed_over_can_be_run_afterwards(url: str) -> None:
+    read = "SELECT slots FROM pool"
 
     def passed_over(transaction: Transaction) -> None:
         transaction.each(RAISE, [{"name": "nobody"}])
-        transaction.send(new, [DEFAULT])
+        transaction.ask(read)
 
-    for _ in range(4):
-        store.db.write(passed_over, lambda transaction: None)
-    for _ in range(4):
-        store.db.write(lambda transaction: transaction.send(new, [DEFAULT]))
-        assert store.db.rows("SELECT description FROM pool") == [("default_pool",)]
+    with closing(open_bare(url)) as database:
+        for _ in range(3):  # from here on psycopg no longer forgets what it has prepared when it rolls back
+            with pytest.raises(StoreError, match="does not exist"):
+                database.write(lambda transaction: transaction.run("DROP TABLE nothing"))
+        assert database.rows(read) == [(128,)]
+        with pytest.raises(Refused):
+            database.write(passed_over)
+        assert database.write(lambda transaction: transaction.rows(read)) == [(128,)]
 
 
 def test_statements_are_found_prepared_after_the_schema_was_changed_among_others(store: Store) -> None:
@@ -295,9 +298,11 @@ def test_statements_are_found_prepared_after_the_schema_was_changed_among_others
         transaction.send("CREATE TABLE passing (a int)", [{}])
         transaction.send("DROP TABLE passing", [{}])
 
-    for _ in range(4):
+    for _ in range(2):
         store.db.write(work)
-    assert store.pools.get("default_pool").slots == 132
+        for _ in range(2):
+            store.db.write(lambda transaction: transaction.send(RAISE, [DEFAULT]))
+    assert store.pools.get("default_pool").slots == 134
 
 
 def test_answers_can_be_read_when_the_write_is_over(store: Store) -> None:

@@ -168,13 +168,13 @@ class Database:
                 connection broke during the commit.
         """
         self.announce(self.dialect.begin, writing=False)
-        try:
-            with self._writing:
+        with self._writing:
+            try:
                 transaction, result = self._run(work)
-        except Refused:
-            if otherwise is None:
-                raise
-            return self.write(otherwise)
+            except Refused:
+                if otherwise is None:
+                    raise
+                transaction, result = self._run(otherwise)
         self.commits += 1
         if transaction.rings and self._doorbell is not None:
             self._doorbell.ring()
