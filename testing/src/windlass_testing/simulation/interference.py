@@ -133,6 +133,8 @@ class Watched:
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the port has
         method = getattr(self._target, name)
+        if not callable(method):
+            return method
         allowed = self._allowed
 
         def watched(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - passed on
