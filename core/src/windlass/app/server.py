@@ -203,11 +203,12 @@ class Server:
     def _open_executor(self) -> LocalExecutor:
         name = self._settings.core.executor
         kind = EXECUTORS.get(name, name)
+        code = self._settings.home / "code"
         if kind == "sequential":
-            return SequentialExecutor(self._socket, __version__, monotonic=time.monotonic)
+            return SequentialExecutor(self._socket, __version__, monotonic=time.monotonic, code=code)
         if kind == "local":
-            parallelism = self._settings.core.parallelism
-            return LocalExecutor(self._socket, __version__, parallelism=parallelism, monotonic=time.monotonic)
+            most = self._settings.core.parallelism
+            return LocalExecutor(self._socket, __version__, parallelism=most, monotonic=time.monotonic, code=code)
         known = ", ".join((*EXECUTORS, *registry().names("executors")))
         raise ConfigError(f"core.executor is {name!r}, which no installed provider brings; choose one of {known}")
 

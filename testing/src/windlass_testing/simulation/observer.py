@@ -228,7 +228,7 @@ class Observer:
             )
 
     def _check_step(self, old: Ti | None, ti: Ti, step: Step, what: str) -> None:
-        if step.actor in _DECIDERS:
+        if step.actor in _DECIDERS and step.before != "running":  # that is a report's to say, or the reaper's
             self.sharing.acts(self.runs[ti.run].dag_id, f"moved {what}")
         self._note_deferral(ti, step)
         if step.before == "running" and old is not None:

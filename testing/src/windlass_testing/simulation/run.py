@@ -171,6 +171,7 @@ class _Simulation:
             # Drawn apart, as seeds are known for what they do.
             apart = random.Random(f"sharing {self._seed}")  # noqa: S311 - repeatable
             self.faults.leave = apart.choice((0.0, 0.0, 0.01))
+            self.faults.oversleep = apart.choice((0.0, 0.02, 0.05))
         operator = Operator(world, self._store, self._rng, self.observer, self._specs, self._updates)
         if self.faults.operator:
             operator.start()
