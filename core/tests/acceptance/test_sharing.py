@@ -186,8 +186,7 @@ def test_when_a_host_dies_the_other_goes_on_with_its_runs_once_its_lease_has_lap
     first.write("dags.py", source(names))
     late = next(name for number in range(99) if holder_of(name := f"late_{number}", living(*homes)) == "two")
     first.write("late.py", source({}) + FAILS_FIRST.replace("NAME", late))
-    for home in homes:
-        server = home.start("scheduler", WINDLASS__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD="6")
+    _, server = [home.start("scheduler", WINDLASS__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD="6") for home in homes]
     first.wait(lambda: holders(store) == {**names, late: "two"}, "a fair share for both")
     run_id = first.trigger(late)
     waiting = "SELECT COUNT(*) FROM ti WHERE state = 'up_for_retry'"

@@ -14,9 +14,10 @@ import msgspec
 from windlass.planning.sharing import rebalance
 from windlass.ports import Clock, DagLeases
 
-#: Seconds between two looks, and between two that something calls for.
+#: Seconds between two looks, and after one that something has called for in vain.
 _LOOK_PAUSE: Final = 5.0
 _SHORTEST_PAUSE: Final = 0.25
+_TICK: Final = 0.001
 #: A lease is renewed often enough that two renewals may be missed.
 _RENEWALS: Final = 3
 
@@ -44,8 +45,10 @@ class Share:
         self._renewal_pause = lease / _RENEWALS
         self._look_pause = min(_LOOK_PAUSE, self._renewal_pause)
         self._held: set[str] = set()
-        self._looked_at = 0.0
         self._next_look = 0.0
+        #: Whether something calls for a look, and until when that must wait, since the last such look was in vain.
+        self._is_called = False
+        self._quiet_until = 0.0
         self._next_renewal = 0.0
         #: Whether anybody else was there at the last look.
         self.has_others = False
@@ -67,15 +70,25 @@ class Share:
     def look(self) -> Moved:
         """Renew the lease and come to a fair share, if it is time."""
         now = self._clock.monotonic()
-        if self._leases is None or now < self._next_look:
+        if self._leases is None or now < self._due():
             return Moved()
+        called, self._is_called = self._is_called, False
+        moved = self._look(self._leases, now)
+        if called and not moved.gained:
+            self._quiet_until = now + _SHORTEST_PAUSE
+        return moved
+
+    def _look(self, leases: DagLeases, now: float) -> Moved:
         lost: set[str] = set()
         if now >= self._next_renewal:
             self._next_renewal = now + self._renewal_pause
-            if not self._leases.renew():
+            if not leases.renew():
                 return Moved(lapsed=True)
-            lost = self._held - set(self._leases.held())
-        return self._rebalance(self._leases, lost)
+            lost = self._held - set(leases.held())
+        return self._rebalance(leases, lost)
+
+    def _due(self) -> float:
+        return min(self._next_look, self._quiet_until) if self._is_called else self._next_look
 
     def stay(self) -> None:
         """Renew the lease if it is time, in the middle of what may take long. The next look finds out if it is over."""
@@ -84,13 +97,13 @@ class Share:
             self._leases.renew()
 
     def look_soon(self) -> None:
-        """Look again at once, but for what a look costs: there is a DAG that nobody holds, or somebody took one."""
-        if self._leases is not None:
-            self._next_look = min(self._next_look, self._looked_at + _SHORTEST_PAUSE)
+        """Look as soon as looks are not in vain: there is a DAG that nobody holds, or somebody took one."""
+        self._is_called = True
 
     def pause(self) -> float:
-        """Return the seconds until the next look."""
-        return float("inf") if self._leases is None else max(0.0, self._next_look - self._clock.monotonic())
+        """Return the seconds until the next look, in no finer steps than any clock makes."""
+        pause = float("inf") if self._leases is None else self._due() - self._clock.monotonic()
+        return max(pause, _TICK) if pause > 0 else 0.0
 
     def leave(self) -> None:
         """Let others have everything at once."""
@@ -98,8 +111,7 @@ class Share:
             self._leases.leave()
 
     def _rebalance(self, leases: DagLeases, lost: set[str]) -> Moved:
-        self._looked_at = self._clock.monotonic()
-        self._next_look = self._looked_at + self._look_pause
+        self._next_look = self._clock.monotonic() + self._look_pause
         living, free = leases.living(), leases.free()
         if leases.owner not in living:
             return Moved(lapsed=True)

@@ -22,6 +22,7 @@ from windlass.store.outbox import Outbox
 from windlass.store.pools import Pools
 from windlass.store.queries import Queries
 from windlass.store.questions import Questions
+from windlass.store.schedulers import Schedulers
 from windlass.store.scheduling import SqlStore
 from windlass.store.sharing import Leases, SharedStore
 from windlass.store.specs import Specs
@@ -52,6 +53,7 @@ class Store:
         self.outbox = Outbox(database)
         self.cleaning = Cleaning(database)
         self.jobs = Jobs(database)
+        self.schedulers = Schedulers(database)
         self.waits = Waits(database)
         self.observations = Observations(database, self.outbox)
 

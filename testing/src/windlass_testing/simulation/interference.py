@@ -90,7 +90,8 @@ class Interference:
                 world.note("finds the database locked")
                 raise LockedOut("simulated: the database stayed locked")
             if is_scheduler and world.chance(faults.oversleep):
-                actor.freeze(world.random.uniform(LEASE, 2.5 * LEASE))
+                # Often until a rival has just begun with what it took.
+                actor.freeze(world.random.uniform(0.7 * LEASE, 1.7 * LEASE))
             # What was read may have changed before it is written; a reaper writes only what it has just seen dead.
             if is_scheduler and world.chance(faults.linger * _lingering(self._last)):
                 if "lease_until <" in self._last:

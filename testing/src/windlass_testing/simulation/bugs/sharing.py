@@ -101,4 +101,11 @@ def _never_look(stack: ExitStack) -> None:
 
 @bug("a pool that has changed is read by the scheduler that was told alone")
 def _pools_unread(stack: ExitStack) -> None:
-    replace(stack, Share, "has_others", property(lambda _self: False, lambda _self, _value: None))
+    original = Share.look
+
+    def look(self: Share) -> Moved:
+        moved = original(self)
+        self.has_others = False
+        return moved
+
+    replace(stack, Share, "look", look)
