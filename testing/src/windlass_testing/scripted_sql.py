@@ -89,8 +89,9 @@ class SqlScriptedEngine(ScriptedEngine):
     """
 
     def __init__(self, url: str | None = None, *, schedulers: int = 1) -> None:
-        self._schedulers = schedulers
+        self._schedulers = 1
         super().__init__()
+        self._schedulers = schedulers
         if url is None:
             services = Store.memory(self.clock, self.rng)
         else:
@@ -105,7 +106,7 @@ class SqlScriptedEngine(ScriptedEngine):
 
     def new_scheduler(self) -> Scheduler:
         """Return a scheduler that knows nothing yet, or as many as there are, as after a restart."""
-        if self._schedulers == 1 or not isinstance(self.store, SqlScriptedStore):
+        if self._schedulers == 1:
             return super().new_scheduler()
         return _InTurns([self._one_of_several(f"home {number}") for number in range(self._schedulers)])  # type: ignore[return-value]
 

@@ -29,9 +29,10 @@ class Host:
         self.executor = ScriptedExecutor(pair.store.gateway, pair.clock)
         self.leases = Leases(pair.store.db, home)
         view = pair.store.scheduler_with(self.leases)
-        self.scheduler = Scheduler(
-            view, self.executor, pair.clock, SeededRng(home == "b"), SchedulerSettings(), self.leases
-        )
+        rng = SeededRng(ord(home))
+        # What is queued is not to be offered again by the reaper meanwhile.
+        settings = SchedulerSettings(queued_timeout=600.0)
+        self.scheduler = Scheduler(view, self.executor, pair.clock, rng, settings, self.leases)
 
 
 class Pair:

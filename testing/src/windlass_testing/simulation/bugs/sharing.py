@@ -42,11 +42,6 @@ def _take_quietly(stack: ExitStack) -> None:
     without(stack, sharing, "_RAISE", " + 1")
 
 
-@bug("a scheduler reads runs of DAGs that it does not hold as its own")
-def _own_all(stack: ExitStack) -> None:
-    replace(stack, SharedStore, "own", SqlStore.own)
-
-
 @bug("a scheduler creates runs of DAGs that it does not hold any more")
 def _create_for_others(stack: ExitStack) -> None:
     replace(stack, Leases, "holds", lambda _self, _transaction, _dag_id: True)
@@ -79,18 +74,6 @@ def _lapse_unnoticed(stack: ExitStack) -> None:
 @bug("what is taken is not read")
 def _take_unread(stack: ExitStack) -> None:
     replace(stack, Scheduler, "_take_over", lambda _self, _dags: None)
-
-
-@bug("what was queued by the holder before is not sent again")
-def _queued_forgotten(stack: ExitStack) -> None:
-    original = Scheduler._take_over  # noqa: SLF001 - what is patched
-
-    def take_over(self: Scheduler, dags: Any) -> None:  # noqa: ANN401 - a set
-        resubmit, self._resubmit = self._resubmit, lambda: None  # type: ignore[method-assign]
-        original(self, dags)
-        self._resubmit = resubmit  # type: ignore[method-assign]
-
-    replace(stack, Scheduler, "_take_over", take_over)
 
 
 @bug("nobody looks for what is free")
