@@ -65,7 +65,6 @@ CREATE TABLE dag (
     owner TEXT COLLATE "C",
     CONSTRAINT pk_dag PRIMARY KEY (dag_id)
 );
-CREATE INDEX ix_dag_free ON dag (dag_id) WHERE owner IS NULL;
 CREATE TABLE dag_version (
     dag_id TEXT COLLATE "C" NOT NULL,
     spec_version TEXT COLLATE "C" NOT NULL,

@@ -64,7 +64,6 @@ CREATE TABLE dag (
     owner VARCHAR(64),
     CONSTRAINT pk_dag PRIMARY KEY (dag_id)
 );
-CREATE INDEX ix_dag_free ON dag (dag_id) WHERE owner IS NULL;
 CREATE TABLE dag_version (
     dag_id VARCHAR(250) NOT NULL,
     spec_version VARCHAR(64) NOT NULL,

@@ -27,12 +27,10 @@ def upgrade() -> None:
         sa.Column("lease_until", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("owner", name="pk_scheduler"),
     )
-    with op.batch_alter_table("dag") as batch:
-        batch.add_column(sa.Column("owner", _string(64), nullable=True))
+    op.add_column("dag", sa.Column("owner", _string(64), nullable=True))
 
 
 def downgrade() -> None:
     """Take them away again."""
-    with op.batch_alter_table("dag") as batch:
-        batch.drop_column("owner")
+    op.drop_column("dag", "owner")
     op.drop_table("scheduler")
