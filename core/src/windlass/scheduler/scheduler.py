@@ -102,8 +102,9 @@ class Scheduler:
         self._owned = OwnedRuns()
         self._calendar: Calendar
         self._pools: dict[str, int] = {}
-        #: Runs with tasks that wait for an earlier run, by DAG.
+        #: Runs with tasks that wait for an earlier run, by DAG; and the DAGs of which this step ends tasks or runs.
         self._for_past: dict[str, set[int]] = {}
+        self._ending: set[str] = set()
         #: Decisions, by run, that had to wait for the commit of an expansion; none of a run overtakes another.
         self._postponed: dict[int, list[Move]] = {}
         self._loaded = False
@@ -166,7 +167,7 @@ class Scheduler:
 
     def _load(self) -> None:
         """Read everything anew: DAGs, pools, the runs that can be owned; then submit what is queued once more."""
-        self._owned, self._for_past, self._postponed = OwnedRuns(), {}, {}
+        self._owned, self._for_past, self._ending, self._postponed = OwnedRuns(), {}, set(), {}
         self._share.begin()
         self._calendar = Calendar(self._store, self._owned, self._executor, self._share)
         self._load_pools()
@@ -470,6 +471,8 @@ class Scheduler:
         changes.task_moves.append(tracked.task_move(task, to, self._rng.token(), reason, actor))
         changes.generations[tracked.facts.id] = tracked.facts.generation
         self._owned.put(tracked, task, tracked.moved(task, to))
+        if to.is_terminal:
+            self._ending.add(tracked.facts.dag_id)
         if not planned:
             tracked.plan.update(task.task_id, task.map_index, to)
             self._owned.dirty[tracked.facts.id] = None
@@ -532,7 +535,7 @@ class Scheduler:
         changes.generations[facts.id] = facts.generation
         self._owned.forget(facts.id)
         self._calendar.run_ended(facts)
-        self._wake_past(facts.dag_id)
+        self._ending.add(facts.dag_id)
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
@@ -556,6 +559,10 @@ class Scheduler:
     def _commit(self, changes: Changes) -> None:
         """Write the step, correct memory by what was refused, and hand out the work."""
         committed = self._store.commit(changes)
+        # Now, and not before: whoever waits for the past asks the store.
+        ending, self._ending = self._ending, set()
+        for dag_id in ending:
+            self._wake_past(dag_id)
         if committed.conflicts:
             for run in committed.conflicts:
                 self._postponed.pop(run, None)

@@ -256,6 +256,18 @@ def test_fail_fast_skips_what_waits(world: ScriptedEngine) -> None:
     assert world.state(run) == "failed"
 
 
+def test_a_run_that_waits_for_the_past_goes_on_when_that_ends_in_one_step(world: ScriptedEngine) -> None:
+    first = task("a", depends_on_past=True, wait_for_downstream=True)
+    skipped = TaskSpec(task_id="b", upstream=("a",), trigger_rule=TriggerRule.ONE_FAILED)
+    world.add(DagSpec(dag_id="d", tasks=(first, skipped)))
+    runs = []
+    for _ in range(3):
+        runs.append(world.trigger("d"))
+        world.clock.advance(1)
+    world.settle()
+    assert [world.state(run) for run in runs] == ["success"] * 3
+
+
 def test_depends_on_past_waits_for_the_run_before(world: ScriptedEngine) -> None:
     world.add(DagSpec(dag_id="d", tasks=(task("a", depends_on_past=True),)))
     outcomes = [Outcome.FAIL, Outcome.SUCCESS]

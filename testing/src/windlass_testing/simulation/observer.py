@@ -167,7 +167,9 @@ class Observer:
             if old is not None and old.state == run.state:
                 continue
             self._world.note(f"run {run.id} ({run.dag_id}): {'created' if old is None else old.state} -> {run.state}")
-            self.time.moved(run, self.runs)
+            # What a person cancels with its backfill before it has started has not failed.
+            if run.state != "failed" or old is None or old.state != "queued" or run.backfill_id is None:
+                self.time.moved(run, self.runs)
             self.sharing.acts(run.dag_id, f"let run {run.id} be {run.state}")
             if run.state == "running":
                 active = self.active(run.dag_id)
