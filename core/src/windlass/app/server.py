@@ -105,7 +105,7 @@ class Server:
                 self._shipping = LogShipping(self._settings, self._store)
                 stack.callback(self._shipping.close)
             observers = PluginModules(registry(), "observers")
-            name = f"server:{os.getpid()}"
+            name = f"server:{socket.gethostname()}:{os.getpid()}"
             self._observers = Observers(self._store.observations, observers, by=name)
             errands = self._open_executor()  # another line to the supervisor: this one is another thread's
             stack.callback(errands.close)

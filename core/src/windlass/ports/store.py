@@ -2,8 +2,8 @@
 
 Reads happen in autocommit; every write is one :class:`Changes`, applied in one short transaction of guarded
 statements. A change carries the state it expects to find and, per run, the ``generation`` of the run it was decided
-on: a clear, a mark or another owner raises the generation, so a decision made on states that no longer hold is
-refused as a whole run's conflict and made again. All ids are the store's integers; ``op_id`` makes a repeated commit
+on: a clear, a mark or another holder of its DAG raises the generation, so a decision made on states that no longer hold
+is refused as a whole run's conflict and made again. All ids are the store's integers; ``op_id`` makes a repeated commit
 (the answer to the first was lost) harmless.
 """
 
