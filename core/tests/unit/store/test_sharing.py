@@ -258,3 +258,21 @@ def test_only_the_holder_goes_on_with_a_backfill(engine: HandDriven, enter: Ente
     assert not view(engine, two).advance_backfill(step)
     assert engine.count("run") == 0
     assert view(engine, one).advance_backfill(step)
+
+
+# --- What people see
+
+
+def test_people_see_who_lives_and_how_many_dags_each_holds(
+    engine: HandDriven, enter: Enter, clock: VirtualClock
+) -> None:
+    for name in "def":
+        engine.dag("a", dag_id=name, file=f"{name}.py")
+    enter("one", "d", "e")
+    clock.advance(1)
+    two = enter("two", "f")
+    rows = engine.store.schedulers.living()
+    assert [(row.home, row.hostname, row.pid, row.dags) for row in rows] == [("one", "h", 1, 2), ("two", "h", 1, 1)]
+    clock.advance(59.5)
+    two.renew()
+    assert [row.home for row in engine.store.schedulers.living()] == ["two"], "the other has lapsed, ended or not"
