@@ -110,7 +110,7 @@ def _change_ms(store: Store) -> float:
     """Take one wide run to its end and return the milliseconds that each change of state took."""
     clock = VirtualClock(datetime.now(UTC))
     executor = ScriptedExecutor(store.gateway, clock, parallelism=_WIDTH)
-    scheduler = Scheduler(store.scheduler, executor, clock, SystemRng(), SchedulerSettings(owner="benchmark"))
+    scheduler = Scheduler(store.scheduler, executor, clock, SystemRng(), SchedulerSettings())
     scheduler.step()
     now = clock.now()
     run = store.scheduler.create_run(

@@ -64,7 +64,7 @@ def _expansion_seconds(folder: Path) -> float:
         executor = ScriptedExecutor(
             store.gateway, clock, script=lambda _work, _try_number: Result(Outcome.SUCCESS, _MAPPED)
         )
-        scheduler = Scheduler(store.scheduler, executor, clock, SystemRng(), SchedulerSettings(owner="benchmark"))
+        scheduler = Scheduler(store.scheduler, executor, clock, SystemRng(), SchedulerSettings())
         now = clock.now()
         run = store.scheduler.create_run(
             NewRun(

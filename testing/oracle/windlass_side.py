@@ -87,9 +87,7 @@ class Engine:
         self.store = MemoryStore(clock)
         gateway = MemoryGateway(self.store, rng, lambda _: None, lambda _: None)
         self.executor = InlineExecutor(dags, gateway, clock, artifacts)  # type: ignore[arg-type] # it is only kept
-        settings = SchedulerSettings(
-            owner="oracle", executor="inproc", poll_interval=timedelta(days=3650).total_seconds()
-        )
+        settings = SchedulerSettings(executor="inproc", poll_interval=timedelta(days=3650).total_seconds())
         self.scheduler = Scheduler(self.store, self.executor, clock, rng, settings)
         self.reader = InlineSession(gateway, "", artifacts, clock)  # type: ignore[arg-type] # it is only kept
         for dag in dags.values():

@@ -1,21 +1,18 @@
-"""What only a database that several hosts reach can show: whose scheduler works on it, and what becomes of its restart.
+"""What only a database that is a server can show: what becomes of its restart.
 
 A ledger outside the database tells what really ran.
 """
 
 from __future__ import annotations
 
-import os
-import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from windlass_testing.databases import emptied
 from windlass_testing.live import LiveInstallation
-from windlass_testing.stores import URL_FIXTURES, emptied_url
+from windlass_testing.stores import URL_FIXTURES
 
 pytestmark = [pytest.mark.processes, pytest.mark.services, pytest.mark.timeout(180)]
 
@@ -46,43 +43,6 @@ EVERYTHING_ONCE = [[word, f"t{number}"] for number in range(4) for word in ("sta
 def kind(request: pytest.FixtureRequest) -> str:
     """The kind of database."""
     return str(request.param)
-
-
-@pytest.fixture
-def homes(
-    tmp_path: Path, kind: str, request: pytest.FixtureRequest
-) -> Iterator[tuple[LiveInstallation, LiveInstallation]]:
-    """Two homes, as on two hosts that have the same DAG folder, over one database."""
-    url = emptied_url(kind, request)
-    first, second = (LiveInstallation(tmp_path, database=url, home=name) for name in ("one", "two"))
-    second.environ["WINDLASS__CORE__DAGS_FOLDER"] = str(first.dags)
-    yield first, second
-    for home in (first, second):
-        home.close()
-
-
-def test_a_second_scheduler_of_a_database_refuses_and_names_the_first(
-    homes: tuple[LiveInstallation, LiveInstallation],
-) -> None:
-    first, second = homes
-    server = first.start("scheduler")
-    message = second.windlass("scheduler", code=1)
-    assert f"(pid {server.pid}) already works on this database" in message
-    assert second.processes() == {}, "the refused one leaves no supervisor behind"
-
-
-def test_the_seat_of_a_killed_scheduler_is_free_at_once(homes: tuple[LiveInstallation, LiveInstallation]) -> None:
-    first, second = homes
-    first.write("slow.py", SLOW)
-    server = first.start("scheduler")
-    first.wait_for_dag("slow")
-    os.kill(server.pid, signal.SIGKILL)
-    os.kill(first.supervisor(), signal.SIGKILL)
-    server.wait()
-    second.start("scheduler")
-    run_id = second.trigger("slow")
-    assert second.wait_for_run("slow", run_id)["state"] == "success"
-    assert second.ledger() == EVERYTHING_ONCE
 
 
 def test_a_database_that_crashes_and_comes_back_costs_no_task_and_runs_none_twice(

@@ -43,9 +43,7 @@ class Installation:
         self.store: Store = open_store(url, clock=self.clock, rng=rng, keys=[KEY])
         self.control = Control(self.store, clock=self.clock, home=self.home, logs=self.home / "logs")
         self.executor = ScriptedExecutor(self.store.gateway, self.clock)
-        self.scheduler = Scheduler(
-            self.store.scheduler, self.executor, self.clock, rng, SchedulerSettings(owner="test")
-        )
+        self.scheduler = Scheduler(self.store.scheduler, self.executor, self.clock, rng, SchedulerSettings())
 
     @property
     def environ(self) -> dict[str, str]:

@@ -221,7 +221,7 @@ class ScriptedEngine:
 
     def new_scheduler(self) -> Scheduler:
         """Return a scheduler that knows nothing yet, as after a restart."""
-        return Scheduler(self.store, self.executor, self.clock, self.rng, SchedulerSettings(owner="test"))
+        return Scheduler(self.store, self.executor, self.clock, self.rng, SchedulerSettings())
 
     def add(self, spec: DagSpec, *, paused: bool = False) -> None:
         """Store a DAG."""

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
 from windlass.ports import BackfillFacts, NewBackfill, PoolFacts, RunFacts
 from windlass.protocol import AssetEvent
+from windlass.scheduler import Scheduler, SchedulerSettings
 from windlass.spec import DagSpec
 from windlass.store import Database, ParsedFile, SqlStore, Store, invariant_violations, open_store
+from windlass.store.sharing import Leases
 from windlass_testing.scripted import ScriptedEngine, ScriptedExecutor
 from windlass_testing.stores import new_store
+
+#: Seconds; whoever lets days pass is not to watch leases being renewed.
+_LONG: Final = 1e9
 
 
 class SqlScriptedStore(SqlStore):
@@ -75,17 +83,45 @@ class InvariantsAtCommit:
             raise AssertionError(f"invariants broken: {broken}")
 
 
-class SqlScriptedEngine(ScriptedEngine):
-    """The scripted engine over a fresh store, or over the database at ``url``, which is current and empty."""
+class _InTurns:
+    """Several schedulers, each of which takes a step when one is asked for."""
 
-    def __init__(self, url: str | None = None) -> None:
+    def __init__(self, schedulers: Sequence[Scheduler]) -> None:
+        self._schedulers = schedulers
+
+    def step(self) -> float:
+        """Let each take a step; return when the first wants another."""
+        return min(scheduler.step() for scheduler in self._schedulers)
+
+
+class SqlScriptedEngine(ScriptedEngine):
+    """The scripted engine over a fresh store, or over the database at ``url``, which is current and empty.
+
+    With ``schedulers`` that many share the DAGs, and what a test calls the scheduler are all of them, one step after
+    the other.
+    """
+
+    def __init__(self, url: str | None = None, *, schedulers: int = 1) -> None:
+        self._schedulers = 1
         super().__init__()
+        self._schedulers = schedulers
         services = new_store(self.clock, self.rng) if url is None else open_store(url, clock=self.clock, rng=self.rng)
         self.services = services
         self._invariants = InvariantsAtCommit(services.db)
         self.store = SqlScriptedStore(services)  # type: ignore[assignment]
         self.executor = ScriptedExecutor(services.gateway, self.clock)
         self.scheduler = self.new_scheduler()
+
+    def new_scheduler(self) -> Scheduler:
+        """Return a scheduler that knows nothing yet, or as many as there are, as after a restart."""
+        if self._schedulers == 1:
+            return super().new_scheduler()
+        return _InTurns([self._one_of_several(f"home {number}") for number in range(self._schedulers)])  # type: ignore[return-value]
+
+    def _one_of_several(self, home: str) -> Scheduler:
+        leases = Leases(self.services.db, home, lease=_LONG)
+        view = self.services.scheduler_with(leases)
+        return Scheduler(view, self.executor, self.clock, self.rng, SchedulerSettings(lease=_LONG), leases)
 
     def close(self) -> None:
         """Close the database."""

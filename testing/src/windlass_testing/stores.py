@@ -134,7 +134,7 @@ def on_server() -> bool:
     return _chosen is not None
 
 
-def over_each_kind(metafunc: pytest.Metafunc, argument: str, *others: str) -> None:
+def over_each_kind(metafunc: pytest.Metafunc, argument: str, *others: object) -> None:
     """Run a test that uses the fixture ``argument`` over ``others`` and each kind of database, or only the chosen kind.
 
     A test of SQLite itself runs there alone. One that gives the argument itself is left as it is.

@@ -28,6 +28,7 @@ from windlass.scheduler import Scheduler, SchedulerSettings
 from windlass.secrets.resolver import open_resolver
 from windlass.spec import encode_spec
 from windlass.store import ParsedFile, xcoms
+from windlass.store.sharing import Leases
 from windlass_testing.scripted_sql import InvariantsAtCommit
 from windlass_testing.stores import new_store
 from windlass_testing.virtual_worker import Decoding, VirtualWorker
@@ -62,7 +63,7 @@ class VirtualInstallation:
         resolver = open_resolver(settings, StoredSecrets(self.store), environ=self.environ)
         self.worker = VirtualWorker(self._code, self.store.gateway, resolver, self.clock, folder / "artifacts")
         self._callbacks = Callbacks(self.store.outbox, self.worker, by="virtual")
-        self.schedulers = {"virtual": self._new_scheduler("virtual")}
+        self.schedulers = {"virtual": self._new_scheduler()}
 
     def close(self) -> None:
         """End what waits, and close the store."""
@@ -72,14 +73,20 @@ class VirtualInstallation:
 
     # --- Schedulers
 
-    def _new_scheduler(self, owner: str) -> Scheduler:
+    def _new_scheduler(self, leases: Leases | None = None) -> Scheduler:
         # Signals are seen at once and timers are known, so nothing needs to be looked at just because time passes.
-        settings = SchedulerSettings(owner=owner, poll_interval=timedelta(days=1).total_seconds())
-        return Scheduler(self.store.scheduler, self.worker, self.clock, self._rng, settings)
+        settings = SchedulerSettings(poll_interval=timedelta(days=1).total_seconds())
+        view = self.store.scheduler if leases is None else self.store.scheduler_with(leases)
+        return Scheduler(view, self.worker, self.clock, self._rng, settings, leases)
 
-    def restart_scheduler(self, owner: str = "virtual") -> None:
-        """Let a scheduler forget everything, as a kill -9 and a new start do; or start one more."""
-        self.schedulers[owner] = self._new_scheduler(owner)
+    def restart_scheduler(self) -> None:
+        """Let the scheduler forget everything, as a kill -9 and a new start do."""
+        self.schedulers["virtual"] = self._new_scheduler()
+
+    def share(self, *homes: str) -> None:
+        """Let several schedulers work from now on, one in each of these homes."""
+        self.schedulers = {home: self._new_scheduler(Leases(self.store.db, home)) for home in homes}
+        self.settle()
 
     # --- DAGs
 

@@ -210,19 +210,17 @@ def test_an_edit_of_its_dag_never_changes_a_run_in_flight(windlass: VirtualInsta
     assert windlass.states(run) == {"good": "success", "old": "success"}
 
 
-def test_several_schedulers_each_own_runs_and_do_nothing_twice(windlass: VirtualInstallation) -> None:
-    windlass.restart_scheduler("second")
-    with DAG("d", schedule=None) as dag:
-        good() >> [bad(), good.override(task_id="end")()]
+def test_several_schedulers_each_hold_some_dags_and_do_nothing_twice(windlass: VirtualInstallation) -> None:
+    windlass.share("first", "second")
     windlass.worker.takes("good", timedelta(minutes=1))
-    windlass.add(dag)
-    runs = []
-    for day in range(6):
-        # Whoever looks first takes the run.
-        windlass.schedulers = dict(reversed(windlass.schedulers.items()))
-        runs.append(windlass.start("d", logical_date=MONDAY + timedelta(days=day)))
-    owners = windlass.store.db.rows("SELECT owner, COUNT(*) FROM run GROUP BY owner ORDER BY owner")
-    assert owners == [("second", 3), ("virtual", 3)]
+    for number in range(6):
+        with DAG(f"d{number}", schedule=None) as dag:
+            good() >> [bad(), good.override(task_id="end")()]
+        windlass.add(dag)
+    runs = [windlass.start(f"d{number}") for number in range(6)]
+    windlass.pass_time(timedelta(seconds=1))
+    held = "SELECT s.home, COUNT(*) FROM dag d JOIN scheduler s ON s.owner = d.owner GROUP BY s.home ORDER BY s.home"
+    assert dict(windlass.store.db.rows(held)) == {"first": 2, "second": 4}
     windlass.pass_time(timedelta(minutes=5))
     assert [str(windlass.now(run).state) for run in runs] == ["failed"] * 6
     assert len(windlass.started()) == 18

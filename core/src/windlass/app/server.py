@@ -29,7 +29,7 @@ from windlass.config import Settings
 from windlass.control.alive import Alive
 from windlass.control.database import database_url
 from windlass.dagfiles import DagFiles
-from windlass.errors import ConfigError, WindlassError
+from windlass.errors import ConfigError, StoreError, WindlassError
 from windlass.events import Callbacks, Observers, Trimming
 from windlass.executors.local import LocalExecutor
 from windlass.executors.names import EXECUTORS
@@ -39,7 +39,7 @@ from windlass.scheduler import Scheduler, SchedulerSettings
 from windlass.secrets.policies import ConnectionPolicies, PolicedSecrets
 from windlass.secrets.resolver import open_resolver
 from windlass.store.doorbell import DatagramBell, JoinedBell, listening_bell
-from windlass.store.seat import Seat
+from windlass.store.sharing import Leases
 from windlass.supervisor import lock
 from windlass.supervisor.client import SupervisorClient
 from windlass.version import __version__
@@ -73,7 +73,7 @@ class Server:
     def __enter__(self) -> Self:
         """Take the home's lock and open everything.
 
-        :raises AlreadyRunning: if another scheduler serves this home or works on its database; the message names it.
+        :raises AlreadyRunning: if another scheduler serves this home; the message names it.
         :raises ConfigError, PluginError: if the configured artifact or log store cannot be used.
         """
         with ExitStack() as stack:
@@ -88,8 +88,6 @@ class Server:
             stack.callback(bell.close)
             self._store = open_services(self._settings, checkpoints=True)
             stack.callback(self._store.close)
-            self._seat = Seat(self._store.db.dialect, self._store.jobs)
-            stack.callback(self._seat.leave)
             self._ensure_supervisor()
             self._executor = self._open_executor()
             stack.callback(self._executor.close)
@@ -107,20 +105,22 @@ class Server:
                 self._shipping = LogShipping(self._settings, self._store)
                 stack.callback(self._shipping.close)
             observers = PluginModules(registry(), "observers")
-            name = f"server:{os.getpid()}"
+            name = f"server:{socket.gethostname()}:{os.getpid()}"
             self._observers = Observers(self._store.observations, observers, by=name)
             errands = self._open_executor()  # another line to the supervisor: this one is another thread's
             stack.callback(errands.close)
             self._callbacks = Callbacks(self._store.outbox, errands, by=name)
+            leases = self._leases()
             self._scheduler = Scheduler(
-                self._store.scheduler,
+                self._store.scheduler if leases is None else self._store.scheduler_with(leases),
                 self._executor,
                 SystemClock(),
                 SystemRng(),
                 SchedulerSettings(
-                    owner=self._owner(),
                     queued_timeout=self._settings.scheduler.task_queued_timeout,
+                    lease=self._settings.scheduler.scheduler_health_check_threshold,
                 ),
+                leases,
             )
             job = self._store.jobs.start("scheduler", socket.gethostname(), os.getpid())
             stack.callback(self._store.jobs.end, job)
@@ -150,10 +150,10 @@ class Server:
         try:
             while not self._signals:
                 self._ensure_supervisor()
-                self._seat.keep()
                 pause = self._scheduler.step()
                 if pause > 0 and self._bell is not None:
                     self._bell.wait(pause)
+            self._leave()
         finally:
             self._stopping.set()
             for thread in threads:
@@ -183,22 +183,32 @@ class Server:
                 self._supervisor.wait(timeout=seconds)
         return self._supervisor is None or self._supervisor.poll() is not None
 
-    def _owner(self) -> str:
-        """Return the scheduler's name in the leases of runs: a successor in this home goes on at once."""
-        # Of a database that other hosts reach too, a scheduler in a home of the same path might be somebody else.
-        host = f"{socket.gethostname()}:" if self._store.db.dialect.shared else ""
-        return f"scheduler:{host}{self._settings.home}"
+    def _leases(self) -> Leases | None:
+        """Return what the scheduler shares the database with others by; None where the home's lock admits one only."""
+        if not self._store.db.dialect.shared:
+            return None
+        host = socket.gethostname()
+        lease = self._settings.scheduler.scheduler_health_check_threshold
+        return Leases(self._store.db, f"{host}:{self._settings.home}", hostname=host, pid=os.getpid(), lease=lease)
+
+    def _leave(self) -> None:
+        """Have other schedulers take over what this one is leaving."""
+        try:
+            self._scheduler.leave()
+        except StoreError as error:
+            log.warning("other schedulers take over late, since they cannot be told: %s", error)
 
     # -- parts ------------------------------------------------------------------------------------------------------
 
     def _open_executor(self) -> LocalExecutor:
         name = self._settings.core.executor
         kind = EXECUTORS.get(name, name)
+        code = self._settings.home / "code"
         if kind == "sequential":
-            return SequentialExecutor(self._socket, __version__, monotonic=time.monotonic)
+            return SequentialExecutor(self._socket, __version__, monotonic=time.monotonic, code=code)
         if kind == "local":
-            parallelism = self._settings.core.parallelism
-            return LocalExecutor(self._socket, __version__, parallelism=parallelism, monotonic=time.monotonic)
+            most = self._settings.core.parallelism
+            return LocalExecutor(self._socket, __version__, parallelism=most, monotonic=time.monotonic, code=code)
         known = ", ".join((*EXECUTORS, *registry().names("executors")))
         raise ConfigError(f"core.executor is {name!r}, which no installed provider brings; choose one of {known}")
 

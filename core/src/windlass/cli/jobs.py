@@ -1,4 +1,4 @@
-"""``windlass jobs``: the long-lived processes of this home, those that run and those that did."""
+"""``windlass jobs``: the long-lived processes on the database, those that run and those that did."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from windlass.cli.failing import FAILED, OK
 from windlass.cli.output import Format, emit, output_option, say
 from windlass.cli.session import Session, pass_session
 
-_COLUMNS = ("kind", "state", "hostname", "pid", "started_at", "ended_at")
+_COLUMNS = ("kind", "state", "hostname", "pid", "dags", "started_at", "ended_at")
 _KINDS = click.Choice(["scheduler", "supervisor"])
 
 
@@ -18,7 +18,7 @@ _KINDS = click.Choice(["scheduler", "supervisor"])
 @output_option
 @pass_session
 def list_jobs(session: Session, kind: str | None, limit: int, output: Format) -> None:
-    """List the schedulers and supervisors of this home, newest first."""
+    """List the schedulers and supervisors that work on the database, newest first, and how many DAGs each holds."""
     emit(session.control.jobs.list(kind=kind, limit=limit), _COLUMNS, output)
 
 
@@ -27,9 +27,9 @@ def list_jobs(session: Session, kind: str | None, limit: int, output: Format) ->
 @output_option
 @pass_session
 def check(session: Session, kind: str | None, output: Format) -> int:
-    """Check that a scheduler and a supervisor run."""
+    """Check that a scheduler and a supervisor of this home run."""
     wanted = ("scheduler", "supervisor") if kind is None else (kind,)
-    rows = [job for job in session.control.jobs.list(limit=1000) if job.state == "running" and job.kind in wanted]
+    rows = [job for job in session.control.jobs.list(limit=1000) if job.here and job.kind in wanted]
     emit(rows, _COLUMNS, output)
     missing = [name for name in wanted if name not in {job.kind for job in rows}]
     if missing:

@@ -141,8 +141,8 @@ _DB: Final = {
 }
 
 _JOBS: Final = {
-    "list": Entry("windlass.cli.jobs:list_jobs", "List the schedulers and supervisors of this home, newest first."),
-    "check": Entry("windlass.cli.jobs:check", "Check that a scheduler and a supervisor run."),
+    "list": Entry("windlass.cli.jobs:list_jobs", "List the schedulers and supervisors on the database, newest first."),
+    "check": Entry("windlass.cli.jobs:check", "Check that a scheduler and a supervisor of this home run."),
 }
 
 COMMANDS: Final = {
@@ -167,7 +167,7 @@ COMMANDS: Final = {
     "rotate-fernet-key": Entry(
         "windlass.cli.database:rotate", "Encrypt the stored connections and variables anew, with the first key."
     ),
-    "jobs": Entry(_JOBS, "List the processes of this home, and check that they run."),
+    "jobs": Entry(_JOBS, "List the processes on the database, and check that they run."),
     "info": Entry("windlass.cli.health:info", "Print versions, paths and settings, for a bug report."),
     "doctor": Entry("windlass.cli.health:doctor", "Check the installation and the database for trouble."),
     "completion": Entry("windlass.cli.completion:completion", "Print the completion script of a shell."),

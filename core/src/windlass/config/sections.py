@@ -90,6 +90,9 @@ class Scheduler(Section):
 
     title = "scheduler"
     task_queued_timeout: float = _option(60.0, "How long a task may be queued before it is offered again.", minimum=1)
+    scheduler_health_check_threshold: float = _option(
+        60.0, "How long a scheduler may say nothing before others on its database take its DAGs.", minimum=5
+    )
 
 
 class DagProcessor(Section):

@@ -9,6 +9,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -20,7 +21,9 @@ from windlass.errors import WindlassError
 from windlass.secrets.files import secret_files
 from windlass.store import SchemaState, Store, invariant_violations
 from windlass.store.dialect import dialect_of
+from windlass.store.migrating import open_bare
 from windlass.store.outbox import MOST_FAILURES
+from windlass.store.schedulers import Schedulers
 
 #: Releases in which two connections that checkpoint at once can corrupt a WAL database.
 _WAL_BUG = (3, 7, 0), (3, 51, 2)
@@ -81,6 +84,7 @@ def checks(settings: Settings) -> Iterator[Check]:
         "secrets": _secret_files,
         "database": _database,
         "processes": _processes,
+        "schedulers": _schedulers,
         "plugins": _plugins,
     }
     for name, step in steps.items():
@@ -173,6 +177,20 @@ def _processes(settings: Settings) -> Iterator[Check]:
     for owner in Alive(settings.home / "run").owners():
         finding = "is not running" if owner.pid is None else f"is process {owner.pid}"
         yield Check(name="processes", ok=True, finding=f"{owner.name} {finding}")
+
+
+def _schedulers(settings: Settings) -> Iterator[Check]:
+    """The schedulers that share a database, on whatever host; without leases there is one at most, a process above."""
+    url = database.database_url(settings)
+    if not dialect_of(url).shared or database.check(settings).state is not SchemaState.CURRENT:
+        return
+    with closing(open_bare(url)) as opened:
+        living = Schedulers(opened).living()
+    for row in living:
+        finding = f"the scheduler of {row.home} (pid {row.pid}) holds {row.dags} DAGs"
+        yield Check(name="schedulers", ok=True, finding=finding)
+    if not living:
+        yield Check(name="schedulers", ok=True, finding="no scheduler works on the database")
 
 
 def _plugins(_settings: Settings) -> Iterator[Check]:

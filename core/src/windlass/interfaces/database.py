@@ -118,8 +118,6 @@ class Dialect(ABC):
     #: Takes ``:name`` for this transaction alone, with 0 as answer if another kept it too long; None where writes
     #: exclude each other anyhow.
     exclusion: str | None = None
-    #: Takes ``:name`` for the life of the connection, with 1 as answer, or 0 if another has it; None: not needed.
-    session_lock: str | None = None
     #: Returns the database's clock in microseconds since 1970; None where that is the machine's own.
     clock: str | None = None
     #: Returns a row if there is a table called ``:name``.

@@ -39,6 +39,7 @@ from windlass.ports.gateway import Wait as Wait
 from windlass.ports.gateway import WaitChanges as WaitChanges
 from windlass.ports.gateway import WaitKey as WaitKey
 from windlass.ports.gateway import WorkloadKind as WorkloadKind
+from windlass.ports.sharing import DagLeases as DagLeases
 from windlass.ports.store import Admission as Admission
 from windlass.ports.store import AssetName as AssetName
 from windlass.ports.store import BackfillStep as BackfillStep

@@ -2,8 +2,8 @@
 
 Reads happen in autocommit; every write is one :class:`Changes`, applied in one short transaction of guarded
 statements. A change carries the state it expects to find and, per run, the ``generation`` of the run it was decided
-on: a clear, a mark or another owner raises the generation, so a decision made on states that no longer hold is
-refused as a whole run's conflict and made again. All ids are the store's integers; ``op_id`` makes a repeated commit
+on: a clear, a mark or another holder of its DAG raises the generation, so a decision made on states that no longer hold
+is refused as a whole run's conflict and made again. All ids are the store's integers; ``op_id`` makes a repeated commit
 (the answer to the first was lost) harmless.
 """
 
@@ -36,13 +36,17 @@ class SignalKind(StrEnum):
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True):
-    """A row of the inbox; deleted in the transaction that acts on it, so none is lost."""
+    """A row of the inbox; deleted in the transaction that acts on it, so none is lost.
+
+    One that is ``unheld`` is about a DAG that no scheduler holds; it is left for whoever takes the DAG.
+    """
 
     id: int
     kind: SignalKind
     dag_id: str = ""
     run: int = 0
     task: int = 0
+    unheld: bool = False
 
 
 class DagFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,7 +114,7 @@ class NewRun(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """A run. ``generation`` counts clears, marks and changes of owner; decisions are guarded by it."""
+    """A run. ``generation`` counts clears, marks and changes of its DAG's holder; decisions are guarded by it."""
 
     id: int
     dag_id: str
@@ -327,7 +331,11 @@ class BackfillStep(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StorePort(Protocol):
-    """The scheduler's view of the database."""
+    """The scheduler's view of the database.
+
+    Where several schedulers share it, each has a view of its own, which shows the signals and runs of the DAGs that it
+    holds, and refuses what is decided about others (:class:`~windlass.ports.DagLeases`).
+    """
 
     def signals(self, limit: int = 1000) -> list[Signal]:
         """Return the oldest rows of the inbox; they stay until a :class:`Changes` names them."""
@@ -359,8 +367,8 @@ class StorePort(Protocol):
     def create_run(self, new: NewRun) -> RunFacts | None:
         """Create a run with its task instances (a mapped task gets one placeholder, map index -1) and signal it.
 
-        Return None when the DAG already has a run of that id or logical date, or when one of the ``asset_events`` does
-        not wait any more.
+        Return None when the DAG already has a run of that id or logical date, when one of the ``asset_events`` does not
+        wait any more, or when another scheduler holds the DAG by now.
         """
         ...
 
@@ -380,10 +388,10 @@ class StorePort(Protocol):
         """Return one run."""
         ...
 
-    def adopt(self, runs: Sequence[int], owner: str, lease: float) -> list[int]:
-        """Take or renew, by compare-and-set, the ownership of ``runs`` for ``lease`` seconds of database time.
+    def own(self, runs: Sequence[int]) -> list[RunFacts]:
+        """Return these runs as they are now; those that are gone, or whose DAG another scheduler holds, are left out.
 
-        Return the ones now owned: those that nobody else holds.
+        What is decided by them is refused once another scheduler has taken their DAG, by their generation.
         """
         ...
 

@@ -2,7 +2,7 @@
 
 A backfill is looked at when something happened to it: it was created or cancelled, a run of it ended, its DAG changed.
 Its row says how far it has come and how many of its runs are open, and is read anew at each look, so that nothing here
-can be wrong for long. No scheduler owns a backfill: whoever looks may make the next step, and its guard lets one win.
+can be wrong for long. It goes with its DAG: the scheduler that holds that makes the next step.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from windlass.planning import backfill as planning
 from windlass.planning.calendar import is_asked
 from windlass.planning.runs import BackfillLimit
 from windlass.ports import BackfillFacts, DagFacts, RunFacts, StorePort
+from windlass.scheduler.sharing import Share
 from windlass.scheduler.timetables import Timetables
 from windlass.spec import DagSpec
 
@@ -34,11 +35,13 @@ class Backfills:
         spec: Callable[[str, str], DagSpec | None],
         dag: Callable[[str], DagFacts | None],
         timetables: Timetables,
+        share: Share,
     ) -> None:
         self._store = store
         self._spec = spec
         self._dag = dag
         self._timetables = timetables
+        self._share = share
         self._known: dict[int, BackfillFacts] = {}
         self._due: dict[int, None] = {}
         self.reload()
@@ -49,10 +52,11 @@ class Backfills:
         return not self._due
 
     def reload(self) -> None:
-        """Look at every open backfill: there is a new one, or another scheduler may have left one behind."""
+        """Look at every open backfill in the share: there is a new one, or a DAG that came with some."""
         for facts in self._store.backfills():
-            self._known[facts.id] = facts
-            self.look_at(facts.id)
+            if self._share.holds(facts.dag_id):
+                self._known[facts.id] = facts
+                self.look_at(facts.id)
 
     def dag_changed(self, dag_id: str) -> None:
         """Look at the backfills of a DAG: it may have come back."""
@@ -80,7 +84,7 @@ class Backfills:
         due, self._due = list(self._due), {}
         for backfill in due:
             facts = self._store.backfill(backfill)
-            if facts is None or facts.completed_at is not None:
+            if facts is None or facts.completed_at is not None or not self._share.holds(facts.dag_id):
                 self._known.pop(backfill, None)
                 continue
             self._known[backfill] = facts

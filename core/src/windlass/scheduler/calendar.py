@@ -9,6 +9,7 @@ the events of an asset-triggered one are consumed.
 from __future__ import annotations
 
 import logging
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 
 import msgspec
@@ -21,6 +22,7 @@ from windlass.planning.runs import DagLimit, choose_runs
 from windlass.ports import DagFacts, ExecutorPort, NewRun, RunFacts, StorePort
 from windlass.scheduler.backfills import Backfills
 from windlass.scheduler.owned import OwnedRuns
+from windlass.scheduler.sharing import Share
 from windlass.scheduler.timetables import Timetables
 from windlass.spec import DagSpec
 from windlass.states import RunType, TaskState
@@ -29,18 +31,18 @@ log = logging.getLogger(__name__)
 
 
 class Calendar:
-    """A cache over the store, made anew with the runs that are ``owned``."""
+    """A cache over the store, made anew with the runs that are ``owned``; of the DAGs in the scheduler's ``share``."""
 
-    def __init__(self, store: StorePort, owned: OwnedRuns, executor: ExecutorPort) -> None:
+    def __init__(self, store: StorePort, owned: OwnedRuns, executor: ExecutorPort, share: Share) -> None:
         self._store = store
         self._owned = owned
         self._timetables = Timetables(store, executor, owned)
-        self._dags = {dag.dag_id: dag for dag in store.dags()}
+        self._dags = {dag.dag_id: dag for dag in store.dags() if share.holds(dag.dag_id)}
         #: DAGs whose next run must be looked at.
         self._due = dict.fromkeys(self._dags)
         #: DAGs with as many open runs of a kind as they may have: only the end of a run brings them on.
         self._full: set[str] = set()
-        self.backfills = Backfills(store, self.spec, self._dags.get, self._timetables)
+        self.backfills = Backfills(store, self.spec, self._dags.get, self._timetables, share)
         #: Whether anything has happened that may let a queued run start.
         self.may_start = True
 
@@ -62,12 +64,27 @@ class Calendar:
         dag = self._store.dag(dag_id)
         self.may_start = True
         if dag is None or dag.stale:
-            self._dags.pop(dag_id, None)
-            self._owned.timers.cancel(("dag", dag_id))
+            self.forget(dag_id)
         else:
             self._dags[dag_id] = _with_later_interval(dag, self._dags.get(dag_id))
             self.look_at(dag_id)
         self.backfills.dag_changed(dag_id)
+
+    def add(self, dag_ids: AbstractSet[str]) -> None:
+        """Read DAGs that have come into the share."""
+        self.may_start = True
+        for dag in self._store.dags():
+            if dag.dag_id in dag_ids:
+                self._dags[dag.dag_id] = dag
+                self.look_at(dag.dag_id)
+        self.backfills.reload()
+
+    def forget(self, dag_id: str) -> None:
+        """Drop what is remembered of a DAG."""
+        self._dags.pop(dag_id, None)
+        self._due.pop(dag_id, None)
+        self._full.discard(dag_id)
+        self._owned.timers.cancel(("dag", dag_id))
 
     def look_at(self, dag_id: str) -> None:
         """Let the next run of a DAG be looked at in this step or the next."""

@@ -1,6 +1,7 @@
 """One step of the scheduler: read the inbox, decide, write once, hand out work.
 
-The scheduler owns runs (by a lease in the store) and keeps a plan of each in memory. A step
+The scheduler owns the runs of the DAGs that it holds, which are all where there is no other, and keeps a plan of each
+in memory. A step
 
 1. reads the inbox and the timers, and brings the touched plans up to date,
 2. creates the scheduled runs that are due and starts queued ones,
@@ -9,7 +10,7 @@ The scheduler owns runs (by a lease in the store) and keeps a plan of each in me
 5. submits the admitted workloads.
 
 Its cost is that of what changed; it never walks over all runs or tasks. Memory is a cache, changed as the step decides:
-when the store refuses a run's changes (somebody cleared it, another scheduler took it) that run is read again, and
+when the store refuses a run's changes (somebody cleared it, another scheduler took its DAG) that run is read again, and
 after an error of the database everything is. A crash at any point loses nothing: what was not committed is decided
 again, what was committed but not submitted is found ``queued`` at the next start, and a second submission is refused
 by its ticket.
@@ -21,6 +22,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 
 import msgspec
@@ -33,6 +35,7 @@ from windlass.planning.queueing import Lane
 from windlass.ports import (
     Changes,
     Clock,
+    DagLeases,
     ExecutorPort,
     Rng,
     RunFacts,
@@ -46,6 +49,7 @@ from windlass.ports import (
 )
 from windlass.scheduler.calendar import Calendar
 from windlass.scheduler.owned import WAITING_FOR_TIME, OwnedRuns
+from windlass.scheduler.sharing import Share
 from windlass.scheduler.tracked import TrackedRun
 from windlass.states import OCCUPYING_STATES, Actor, RunState, RunType, TaskState
 
@@ -64,41 +68,49 @@ _TIME_IS_UP = {
 class SchedulerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How often the scheduler looks by itself, in seconds. Everything else it does when it is woken.
 
-    ``owner`` names it in the leases of its runs. Where an OS lock admits one scheduler only, the name is the same
-    after every start, so that a successor goes on at once.
+    ``lease`` is how long the others, where there are any, wait for one that says nothing before they take its DAGs.
     """
 
-    owner: str
     executor: str = "local"
     poll_interval: float = 1.0
     reap_interval: float = 5.0
-    run_lease: float = 60.0
+    lease: float = 60.0
     queued_timeout: float = 60.0
     error_pause: float = 1.0
 
 
 class Scheduler:
-    """Drives every run it owns, one :meth:`step` at a time. One thread calls it."""
+    """Drives every run it owns, one :meth:`step` at a time. One thread calls it.
+
+    ``leases`` are for one of several schedulers of a database, with a ``store`` that sees it with its eyes.
+    """
 
     def __init__(
-        self, store: StorePort, executor: ExecutorPort, clock: Clock, rng: Rng, settings: SchedulerSettings
+        self,
+        store: StorePort,
+        executor: ExecutorPort,
+        clock: Clock,
+        rng: Rng,
+        settings: SchedulerSettings,
+        leases: DagLeases | None = None,
     ) -> None:
         self._store = store
         self._executor = executor
         self._clock = clock
         self._rng = rng
         self._settings = settings
+        self._share = Share(leases, clock, settings.lease)
         self._owned = OwnedRuns()
         self._calendar: Calendar
         self._pools: dict[str, int] = {}
-        #: Runs with tasks that wait for an earlier run, by DAG.
+        #: Runs with tasks that wait for an earlier run, by DAG; and the DAGs of which this step ends tasks or runs.
         self._for_past: dict[str, set[int]] = {}
+        self._ending: set[str] = set()
         #: Decisions, by run, that had to wait for the commit of an expansion; none of a run overtakes another.
         self._postponed: dict[int, list[Move]] = {}
         self._pace = Pace()
         self._loaded = False
         self._next_reap = 0.0
-        self._next_renewal = 0.0
 
     # -- the step ---------------------------------------------------------------------------------------------------
 
@@ -118,17 +130,24 @@ class Scheduler:
         self._loaded = False
         return self._settings.error_pause
 
+    def leave(self) -> None:
+        """Have other schedulers take over at once, where there are any; there is no step after this.
+
+        :raises StoreError: if they cannot be told; they take over when the lease has lapsed.
+        """
+        self._share.leave()
+
     def _step(self) -> float:
         now = self._clock.now()
         changes = Changes()
         self._keep_house()
-        signals = self._store.signals(_INBOX)
+        signals = self._signals()
         self._read(signals, changes)
         self._fire_timers(now, changes)
         if self._calendar.create_due(now) and len(signals) < _INBOX:
             # The new runs start in this very step; whatever else has come meanwhile is as welcome.
             known = {signal.id for signal in signals}
-            self._read([signal for signal in self._store.signals(_INBOX) if signal.id not in known], changes)
+            self._read([signal for signal in self._signals() if signal.id not in known], changes)
         self._calendar.backfills.advance(now)
         self._start_runs(now, changes)
         self._plan(changes)
@@ -143,20 +162,19 @@ class Scheduler:
         return self._pause()
 
     def _pause(self) -> float:
+        pause = min(self._settings.poll_interval, self._share.pause())
         due = self._owned.timers.next()
-        if due is None:
-            return self._settings.poll_interval
-        return min(self._settings.poll_interval, max(0.0, (due - self._clock.now()).total_seconds()))
+        return pause if due is None else min(pause, max(0.0, (due - self._clock.now()).total_seconds()))
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
     def _load(self) -> None:
         """Read everything anew: DAGs, pools, the runs that can be owned; then submit what is queued once more."""
-        self._owned, self._for_past, self._postponed = OwnedRuns(), {}, {}
-        self._calendar = Calendar(self._store, self._owned, self._executor)
+        self._owned, self._for_past, self._ending, self._postponed = OwnedRuns(), {}, set(), {}
+        self._share.begin()
+        self._calendar = Calendar(self._store, self._owned, self._executor, self._share)
         self._load_pools()
-        self._next_renewal = self._clock.monotonic() + self._settings.run_lease / 3
-        self._adopt([run.id for run in self._store.open_runs()])
+        self._adopt([run.id for run in self._store.open_runs() if self._share.holds(run.dag_id)])
         self._loaded = True
         self._resubmit()
 
@@ -166,32 +184,45 @@ class Scheduler:
         self._owned.count_deferred_in(frozenset(pool.name for pool in pools if pool.include_deferred))
 
     def _keep_house(self) -> None:
-        """Reap what is dead, renew what is owned, and submit again what a restarted supervisor has lost."""
+        """Reap what is dead, keep to the share, and submit again what a restarted supervisor has lost."""
         now = self._clock.monotonic()
         if now >= self._next_reap:
             self._next_reap = now + self._settings.reap_interval
             self._store.reap(queued_timeout=self._settings.queued_timeout)
-        if now >= self._next_renewal:
-            lapsed = now >= self._next_renewal + self._settings.run_lease * 2 / 3
-            self._next_renewal = now + self._settings.run_lease / 3
-            self._renew(lapsed=lapsed)
-            self._calendar.may_start = True
-            self._calendar.backfills.reload()
-            # The run before may belong to another scheduler, which tells nobody.
-            for dag_id in list(self._for_past):
-                self._wake_past(dag_id)
+            if self._share.has_others:  # one of them may have been told that a pool has changed
+                self._load_pools()
+        moved = self._share.look()
+        if moved.lapsed:
+            log.warning("others took this scheduler for dead; it reads everything again, and goes on with its share")
+            self._load()
+        else:
+            self._let_go(moved.lost)
+            self._take_over(moved.gained)
         if self._executor.lost_contact():
             self._resubmit()
             self._calendar.ask_again()
 
-    def _renew(self, *, lapsed: bool) -> None:
-        """Keep what is owned; after a lapse somebody else may have owned it meanwhile, so everything is read again."""
-        mine = self._owned.ids()
-        if lapsed:
-            self._adopt(mine)
+    def _let_go(self, dags: AbstractSet[str]) -> None:
+        """Forget DAGs that are another scheduler's, or nobody's, from now on."""
+        if not dags:
             return
-        for lost in set(mine) - set(self._store.adopt(mine, self._settings.owner, self._settings.run_lease)):
-            self._owned.forget(lost)
+        for run in [facts.id for facts in self._owned.facts() if facts.dag_id in dags]:
+            self._forget(run)
+        for dag_id in dags:
+            self._for_past.pop(dag_id, None)
+            self._calendar.forget(dag_id)
+
+    def _take_over(self, dags: AbstractSet[str]) -> None:
+        """Read DAGs as a whole that were nobody's; what is queued may have died with its scheduler's supervisor."""
+        if not dags:
+            return
+        self._calendar.add(dags)
+        self._adopt([run.id for run in self._store.open_runs() if run.dag_id in dags])
+        self._resubmit()
+
+    def _forget(self, run: int) -> None:
+        self._owned.forget(run)
+        self._postponed.pop(run, None)
 
     def _resubmit(self) -> None:
         running = self._owned.running
@@ -202,6 +233,14 @@ class Scheduler:
                 if task.run in running
             ]
         )
+
+    def _signals(self) -> list[Signal]:
+        """Return the inbox without what is to be taken first."""
+        signals = self._store.signals(_INBOX)
+        mine = [signal for signal in signals if not signal.unheld]
+        if len(mine) < len(signals):
+            self._share.look_soon()
+        return mine
 
     def _read(self, signals: Sequence[Signal], changes: Changes) -> None:
         """Bring memory up to date with the inbox, whose rows go with this step's transaction.
@@ -235,21 +274,23 @@ class Scheduler:
             self._pace.ended(ended, self._clock.monotonic())
 
     def _adopt(self, runs: Sequence[int]) -> set[int]:
-        """Take the ownership of ``runs`` and read them anew; return those that somebody else owns.
+        """Read ``runs`` anew that this scheduler is to decide about; return those that are another's.
 
         These are forgotten, as is what has ended.
         """
-        adopted = self._store.adopt(runs, self._settings.owner, self._settings.run_lease) if runs else []
-        if runs:
-            self._calendar.may_start = True
         foreign: set[int] = set()
+        if not runs:
+            return foreign
+        self._calendar.may_start = True
+        own = {facts.id: facts for facts in self._store.own(runs)}
         for run in runs:
-            facts = self._store.run(run)
-            if facts is not None and run not in adopted:
-                foreign.add(run)
-                self._owned.forget(run)
-            elif facts is None:
-                self._owned.forget(run)
+            self._share.stay()
+            facts = own.get(run)
+            if facts is None:
+                self._forget(run)
+                if self._store.run(run) is not None:
+                    foreign.add(run)
+                    self._share.look_soon()
             elif facts.state.is_terminal:
                 self._owned.forget(run)
                 self._calendar.run_ended(facts)  # by somebody else: a mark
@@ -377,8 +418,7 @@ class Scheduler:
 
     def _set_aside(self, run: int, changes: Changes) -> None:
         """Let a run that cannot be decided about stand still, and harm no other: none of its changes are written."""
-        self._owned.forget(run)
-        self._postponed.pop(run, None)
+        self._forget(run)
         changes.generations.pop(run, None)
         changes.run_moves = [move for move in changes.run_moves if move.run != run]
         changes.expansions = [expansion for expansion in changes.expansions if expansion.run != run]
@@ -436,6 +476,8 @@ class Scheduler:
         changes.task_moves.append(tracked.task_move(task, to, self._rng.token(), reason, actor))
         changes.generations[tracked.facts.id] = tracked.facts.generation
         self._owned.put(tracked, task, tracked.moved(task, to))
+        if to.is_terminal:
+            self._ending.add(tracked.facts.dag_id)
         if not planned:
             tracked.plan.update(task.task_id, task.map_index, to)
             self._owned.dirty[tracked.facts.id] = None
@@ -498,7 +540,7 @@ class Scheduler:
         changes.generations[facts.id] = facts.generation
         self._owned.forget(facts.id)
         self._calendar.run_ended(facts)
-        self._wake_past(facts.dag_id)
+        self._ending.add(facts.dag_id)
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
@@ -542,6 +584,10 @@ class Scheduler:
     def _commit(self, changes: Changes) -> None:
         """Write the step, correct memory by what was refused, and hand out the work."""
         committed = self._store.commit(changes)
+        # Now, and not before: whoever waits for the past asks the store.
+        ending, self._ending = self._ending, set()
+        for dag_id in ending:
+            self._wake_past(dag_id)
         if committed.conflicts:
             for run in committed.conflicts:
                 self._postponed.pop(run, None)

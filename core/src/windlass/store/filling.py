@@ -84,6 +84,9 @@ class Filling:
                     raise _Outdated
             for reuse in step.reused:
                 self._reuse(transaction, step, reuse)
+            # Last, as locks go: runs before DAGs.
+            if not self._may_decide(transaction, step.backfill.dag_id):
+                raise _Outdated
 
         try:
             self._database.write(work)
@@ -101,6 +104,10 @@ class Filling:
             return transaction.run(COMPLETE, values) == 1
 
         return self._database.write(work)
+
+    def _may_decide(self, transaction: Transaction, dag_id: str) -> bool:
+        """Return whether the scheduler may write what it has decided about a DAG: always, where it is the only one."""
+        return True
 
     def _reuse(self, transaction: Transaction, step: BackfillStep, reuse: Reuse) -> None:
         """Make an ended run a run of the backfill, of its version, and let its tasks run again."""

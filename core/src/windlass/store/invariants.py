@@ -261,6 +261,12 @@ INVARIANTS: Final[dict[str, Invariant]] = {
         " (SELECT 1 FROM asset_listener l WHERE l.dag_id = w.dag_id"
         " AND ((l.is_alias = 0 AND l.name = a.uri) OR (l.is_alias = 1 AND l.name = w.alias)))",
     ),
+    "24 lapsed": Invariant(
+        promise="a scheduler that has said nothing for longer than its lease is taken for dead by another that lives",
+        sql="SELECT owner, home FROM scheduler WHERE lease_until < :now - 2 * :grace"
+        " AND EXISTS (SELECT 1 FROM scheduler s WHERE s.lease_until >= :now AND s.started_at < :now - 2 * :grace)",
+        liveness=True,
+    ),
 }
 
 

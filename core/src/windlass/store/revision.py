@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 #: The newest revision in ``migrations/versions``.
-HEAD: Final = "0006"
+HEAD: Final = "0007"
 #: What a new database holds besides its tables.
 FIRST_ROWS: Final = (
     "INSERT INTO pool (name, slots, description, include_deferred) "

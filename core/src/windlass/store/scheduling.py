@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from windlass.ports import (
@@ -42,7 +42,6 @@ from windlass.store.facts import (
     to_json,
 )
 from windlass.store.filling import Filling
-from windlass.store.instants import SECOND
 from windlass.store.questions import Questions
 from windlass.store.reaping import Reaper
 from windlass.store.specs import Specs
@@ -62,12 +61,7 @@ _OCCUPIED: Final = (
 )
 _OPEN_RUNS: Final = f"SELECT {RUN_COLUMNS} FROM run WHERE state IN ('queued','running') ORDER BY run_after, id"
 _RUN: Final = f"SELECT {RUN_COLUMNS} FROM run WHERE id = :id"
-_ADOPT: Final = (
-    "UPDATE run SET generation = generation + CASE WHEN owner = :owner THEN 0 ELSE 1 END,"
-    " owner = :owner, owner_until = :until"
-    " WHERE id IN IDS(:ids) AND (owner IS NULL OR owner = :owner OR owner_until < :now)"
-)
-_OWNED: Final = "SELECT id FROM run WHERE id IN IDS(:ids) AND owner = :owner"
+_OWN: Final = f"SELECT {RUN_COLUMNS} FROM run WHERE id IN IDS(:ids) ORDER BY id"
 _TASKS_OF: Final = f"SELECT {TASK_COLUMNS} FROM ti WHERE run = :run ORDER BY task_id, map_index"
 _TASKS: Final = f"SELECT {TASK_COLUMNS} FROM ti WHERE id IN IDS(:ids)"
 _QUEUED: Final = f"SELECT {TASK_COLUMNS} FROM ti WHERE state = 'queued' ORDER BY queued_at, id"
@@ -137,6 +131,10 @@ class SqlStore(Filling):
         row = self._database.row(_RUN, {"id": run})
         return None if row is None else run_facts(row)
 
+    def own(self, runs: Sequence[int]) -> list[RunFacts]:
+        """Return these runs as they are now; those that are gone are left out."""
+        return [run_facts(row) for row in self._database.rows(_OWN, {"ids": to_json(list(runs))})] if runs else []
+
     def tasks_of(self, run: int) -> list[TaskFacts]:
         """Return the task instances of a run."""
         return [task_facts(row) for row in self._database.rows(_TASKS_OF, {"run": run})]
@@ -176,7 +174,12 @@ class SqlStore(Filling):
 
     def create_run(self, new: NewRun) -> RunFacts | None:
         """Create a run with its task instances and signal it; None when its id, logical date or events are taken."""
-        return self._database.write(Creation(self._database, self._specs, new).write)
+        creation = Creation(self._database, self._specs, new)
+
+        def work(transaction: Transaction) -> RunFacts | None:
+            return creation.write(transaction) if self._may_decide(transaction, new.dag_id) else None
+
+        return self._database.write(work)
 
     def updated_assets(self, dag_id: str) -> list[AssetName]:
         """Return which of the assets and aliases that a DAG listens to have a waiting event that counts."""
@@ -185,20 +188,6 @@ class SqlStore(Filling):
     def waiting_events(self, dag_id: str) -> list[WaitingEvent]:
         """Return the events that wait for the next asset-triggered run of a DAG, oldest first."""
         return assets.waiting_events(self._database, dag_id)
-
-    def adopt(self, runs: Sequence[int], owner: str, lease: float) -> list[int]:
-        """Take or renew the ownership of ``runs``; return the ones now owned."""
-        if not runs:
-            return []
-        now = self._database.now()
-        values = {"ids": to_json(list(runs)), "owner": owner, "until": now + int(lease * SECOND), "now": now}
-
-        def work(transaction: Transaction) -> Callable[[], list[Row]]:
-            transaction.send(_ADOPT, [values])
-            return transaction.ask(_OWNED, {"ids": values["ids"], "owner": owner})
-
-        owned = {row[0] for row in self._database.write(work)()}
-        return [run for run in runs if run in owned]
 
     def asked(self, dag_id: str, run: int = 0) -> Asked | None:
         """Return the question to a plugin's timetable about a DAG's next run, or about a manual run."""

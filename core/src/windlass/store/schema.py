@@ -121,6 +121,8 @@ dag = Table(
     # Who paused it last, and why where that was not a person's wish.
     _name("paused_by", null=True),
     _text("paused_reason", null=True),
+    # The scheduler that decides about it, where there may be several. Free if there is no such scheduler (any more).
+    _token("owner", null=True),
 )
 dag_version = Table(
     "dag_version",
@@ -185,6 +187,7 @@ run = Table(
     _name("bundle"),
     _text("file"),
     _number("generation"),
+    # What schedulers owned runs by before 0007; a later release takes the two away.
     _name("owner", null=True),
     _moment("owner_until"),
     _text("conf"),
@@ -524,6 +527,18 @@ backfill = Table(
     sqlite_autoincrement=True,
 )
 _partial("ix_backfill_open", backfill, ("id",), "completed_at IS NULL")
+# The schedulers that share the database: one that is not here, or no more, holds no DAG.
+scheduler = Table(
+    "scheduler",
+    metadata,
+    Column("owner", _TOKEN, primary_key=True),
+    # The host and the folder, whose lock admits one scheduler: a new one proves that the one before has ended.
+    _text("home"),
+    _name("hostname"),
+    _number("pid"),
+    _moment("started_at", null=False),
+    _moment("lease_until", null=False),
+)
 job = Table(
     "job",
     metadata,

@@ -22,7 +22,9 @@ from windlass.store.outbox import Outbox
 from windlass.store.pools import Pools
 from windlass.store.queries import Queries
 from windlass.store.questions import Questions
+from windlass.store.schedulers import Schedulers
 from windlass.store.scheduling import SqlStore
+from windlass.store.sharing import Leases, SharedStore
 from windlass.store.specs import Specs
 from windlass.store.waits import Waits
 
@@ -38,6 +40,7 @@ class Store:
         self._on_close: list[Callable[[], None]] = []
         self.credentials = Credentials(database, keys)
         self.scheduler = SqlStore(database, specs)
+        self._specs = specs
         self.gateway = SqlGateway(database, specs, self.credentials)
         self.runs = RunCommands(database, specs)
         self.backfills = Backfills(database)
@@ -50,6 +53,7 @@ class Store:
         self.outbox = Outbox(database)
         self.cleaning = Cleaning(database)
         self.jobs = Jobs(database)
+        self.schedulers = Schedulers(database)
         self.waits = Waits(database)
         self.observations = Observations(database, self.outbox)
 
@@ -57,6 +61,10 @@ class Store:
     def memory(cls, clock: Clock, rng: Rng, doorbell: Doorbell | None = None, *, keys: Keys = ()) -> Self:
         """Return a fresh store in memory."""
         return cls(Database.memory(clock, rng, doorbell), keys=keys)
+
+    def scheduler_with(self, leases: Leases) -> SqlStore:
+        """Return what one of several schedulers sees and may write."""
+        return SharedStore(self.db, leases, self._specs)
 
     def on_close(self, callback: Callable[[], None]) -> None:
         """Have ``callback`` called when the store has been closed."""

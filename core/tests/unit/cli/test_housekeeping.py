@@ -23,6 +23,7 @@ from windlass.config import Settings
 from windlass.spec import DagSpec, TaskSpec
 from windlass.store.migrating import open_bare
 from windlass.store.revision import HEAD
+from windlass.store.sharing import Leases
 from windlass.supervisor import lock
 from windlass_testing.installation import KEY, Installation
 from windlass_testing.stores import url_of
@@ -173,6 +174,18 @@ def test_a_value_of_a_lost_key_stops_the_rotation_and_is_named(here: Installatio
 
 
 # -- jobs -------------------------------------------------------------------------------------------------------------
+
+
+def test_jobs_show_the_schedulers_of_other_hosts_and_what_they_hold(here: Installation, windlass: Windlass) -> None:
+    here.store.jobs.start("scheduler", "elsewhere", 4711)
+    here.store.jobs.start("scheduler", "nowhere", 4711)
+    leases = Leases(here.store.db, "elsewhere:/home", hostname="elsewhere", pid=4711)
+    leases.register()
+    held = leases.take([dag.dag_id for dag in here.store.scheduler.dags()])
+    rows = windlass("jobs", "list", "--json").data
+    found = [(row["hostname"], row["state"], row["here"], row["dags"]) for row in rows]
+    assert found == [("nowhere", "killed", False, None), ("elsewhere", "running", False, len(held))]
+    assert windlass("jobs", "check", "--kind", "scheduler").code == 1, "it is none of this home's"
 
 
 def test_jobs_tell_running_ended_and_killed_apart(here: Installation, windlass: Windlass) -> None:

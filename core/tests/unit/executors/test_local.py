@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from windlass.executors.local import LocalExecutor
@@ -136,3 +137,26 @@ def test_a_supervisor_of_another_version_is_not_used(path: Path, executor: Local
 def test_sequential_runs_one_at_a_time(path: Path, clock: Clock) -> None:
     assert SequentialExecutor(path, "1", monotonic=clock).parallelism == 1
     assert LocalExecutor(path, "1", parallelism=8, monotonic=clock).parallelism == 8
+
+
+def test_work_whose_code_is_not_here_yet_waits_for_it(
+    path: Path, clock: Clock, tmp_path: Path, listener: FrontDoor
+) -> None:
+    executor = LocalExecutor(path, "1", parallelism=8, monotonic=clock, code=tmp_path)
+    (tmp_path / "versions").mkdir()
+    without_code = msgspec.structs.replace(workload(2), code_version="")
+    executor.prepare([("b", "f", "c")])
+    executor.submit([workload(1), without_code])
+    assert not executor.lost_contact()
+    (tmp_path / "versions" / "c.json").touch()
+    assert executor.lost_contact()
+    assert not executor.lost_contact()
+    executor.prepare([("b", "f", "c")])
+    executor.submit([workload(1)])
+    wait_for(lambda: len(listener.orders) == 3)
+    assert listener.orders == [
+        wire.Submit(workloads=[without_code]),
+        wire.Prepare(code=[("b", "f", "c")]),
+        wire.Submit(workloads=[workload(1)]),
+    ]
+    executor.close()

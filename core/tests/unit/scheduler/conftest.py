@@ -6,20 +6,26 @@ import pytest
 
 from windlass_testing.scripted import ScriptedEngine
 from windlass_testing.scripted_sql import SqlScriptedEngine
-from windlass_testing.stores import SQLITE, emptied_url, over_each_kind
+from windlass_testing.stores import URL_FIXTURES, emptied_url, over_each_kind
+
+#: Two schedulers share the DAGs there.
+_TWO = ["sqlite, two schedulers", pytest.param("postgresql, two schedulers", marks=pytest.mark.services)]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run what asks for ``world`` over each store."""
-    over_each_kind(metafunc, "world", "memory")
+    """What holds over one store holds over the others, and of two schedulers as of one unless a test looks into it."""
+    two = [] if metafunc.definition.get_closest_marker("one_scheduler") is not None else _TWO
+    over_each_kind(metafunc, "world", "memory", *two)
 
 
 @pytest.fixture
 def world(request: pytest.FixtureRequest) -> Iterator[ScriptedEngine]:
-    """Return an engine; what holds over one store holds over the others."""
+    """Return an engine over a store, with one scheduler or two."""
     if request.param == "memory":
         yield ScriptedEngine()
         return
-    engine = SqlScriptedEngine(None if request.param == SQLITE else emptied_url(request.param, request))
+    kind, _, several = request.param.partition(", ")
+    url = emptied_url(kind, request) if kind in URL_FIXTURES else None
+    engine = SqlScriptedEngine(url, schedulers=2 if several else 1)
     yield engine
     engine.close()

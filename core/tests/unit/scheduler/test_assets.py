@@ -235,6 +235,7 @@ def test_an_event_that_somebody_else_has_consumed_makes_no_second_run(world: Scr
     assert len(world.runs_of("consumer")) == 1
 
 
+@pytest.mark.one_scheduler
 def test_an_asset_that_is_never_joined_by_the_other_costs_no_reading_of_its_events(
     world: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

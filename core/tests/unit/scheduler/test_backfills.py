@@ -94,6 +94,7 @@ def test_every_interval_gets_one_run_whatever_catchup_says_and_while_the_dag_is_
     assert read(world, backfill).completed_at is not None
 
 
+@pytest.mark.one_scheduler
 def test_its_runs_are_made_few_at_a_time(world: ScriptedEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[BackfillStep] = []
     real = world.store.advance_backfill

@@ -155,6 +155,7 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
+@pytest.mark.one_scheduler
 def test_a_due_run_starts_in_the_step_that_makes_it_and_its_end_asks_for_no_other(
     world: ScriptedEngine, looks: list[str]
 ) -> None:
@@ -171,6 +172,7 @@ def test_a_due_run_starts_in_the_step_that_makes_it_and_its_end_asks_for_no_othe
     assert len(looks) == 2  # the run that was due, and when the one after it is
 
 
+@pytest.mark.one_scheduler
 def test_a_step_looks_at_the_dags_that_are_due_and_at_no_other(world: ScriptedEngine, looks: list[str]) -> None:
     for number in range(30):
         schedule = CronIntervalSpec(expression=f"{number} * * * *")
@@ -254,6 +256,18 @@ def test_fail_fast_skips_what_waits(world: ScriptedEngine) -> None:
     assert world.state(run) == "failed"
 
 
+def test_a_run_that_waits_for_the_past_goes_on_when_that_ends_in_one_step(world: ScriptedEngine) -> None:
+    first = task("a", depends_on_past=True, wait_for_downstream=True)
+    skipped = TaskSpec(task_id="b", upstream=("a",), trigger_rule=TriggerRule.ONE_FAILED)
+    world.add(DagSpec(dag_id="d", tasks=(first, skipped)))
+    runs = []
+    for _ in range(3):
+        runs.append(world.trigger("d"))
+        world.clock.advance(1)
+    world.settle()
+    assert [world.state(run) for run in runs] == ["success"] * 3
+
+
 def test_depends_on_past_waits_for_the_run_before(world: ScriptedEngine) -> None:
     world.add(DagSpec(dag_id="d", tasks=(task("a", depends_on_past=True),)))
     outcomes = [Outcome.FAIL, Outcome.SUCCESS]
@@ -322,6 +336,7 @@ def test_a_retry_of_a_task_that_the_newest_version_lacks_is_removed() -> None:
     world.close()
 
 
+@pytest.mark.one_scheduler
 def test_a_run_that_cannot_be_decided_about_stands_still_and_harms_no_other(
     world: ScriptedEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -338,6 +353,7 @@ def test_a_run_that_cannot_be_decided_about_stands_still_and_harms_no_other(
     assert "of DAG bad cannot go on" in caplog.text
 
 
+@pytest.mark.one_scheduler
 def test_no_error_ends_the_scheduler(world: ScriptedEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     world.add(chain(1))
     run = world.trigger("chain")

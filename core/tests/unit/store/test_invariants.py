@@ -64,6 +64,8 @@ PLANTED = {
     "23 consumer": "UPDATE run SET dag_id = 'other' WHERE run_type = 'asset_triggered'",
     "23 asset-run": "UPDATE asset_delivery SET run = NULL",
     "23 waits-for": "DELETE FROM asset_listener",
+    "24 lapsed": "INSERT INTO scheduler (owner, home, hostname, started_at, lease_until) "
+    "VALUES ('dead', 'a', 'h', 0, 0), ('alive', 'b', 'h', 0, 9000000000000000)",
     "19 deferred": "UPDATE trigger_wait SET live = 0 WHERE live = 1",
     "19 resumed": "UPDATE ti SET continues = 0 WHERE id = :resumed",
     "18 deadline-outbox": "INSERT INTO deadline_miss (run, position, due_at, missed_at) SELECT id, 0, 0, 0 FROM run",

@@ -16,10 +16,11 @@ import pytest
 
 from windlass.app.clocks import SystemRng
 from windlass.errors import Conflict
-from windlass.ports import Changes, NewBackfill, RunMove
+from windlass.ports import Changes, NewBackfill, NewRun, RunMove
 from windlass.spec import AssetCondition, AssetScheduleSpec, DagSpec, TaskSpec
 from windlass.states import Actor, RunState, RunType, TaskState
 from windlass.store import ParsedFile, open_store
+from windlass.store.sharing import Leases
 from windlass_testing.hand_driven import HandDriven
 
 _PATIENCE = 0.4
@@ -84,6 +85,14 @@ def at_once(engines: tuple[HandDriven, HandDriven], meeting: Meeting, *works: Ca
     return outcomes
 
 
+NEW = NewRun(
+    dag_id="d",
+    run_type=RunType.SCHEDULED,
+    logical_date=datetime(2026, 3, 1, tzinfo=UTC),
+    data_interval_start=datetime(2026, 3, 1, tzinfo=UTC),
+    data_interval_end=datetime(2026, 3, 2, tzinfo=UTC),
+    run_after=datetime(2026, 3, 2, tzinfo=UTC),
+)
 MOVES_TASKS = "UPDATE ti SET state = :to, epoch"
 
 
@@ -266,3 +275,71 @@ def test_a_key_used_twice_at_once_has_one_effect(engines: tuple[HandDriven, Hand
     )
     assert outcomes == [outcomes[0]] * 2
     assert first.count("asset_event") == 1
+
+
+# --- Two schedulers
+
+
+def enter(engine: HandDriven, home: str) -> Leases:
+    leases = Leases(engine.store.db, home)
+    leases.register()
+    return leases
+
+
+def test_of_two_that_take_a_dag_one_holds_it(engines: tuple[HandDriven, HandDriven]) -> None:
+    first, second = engines
+    first.dag()
+    one, two = enter(first, "one"), enter(second, "two")
+    took = at_once(engines, Meeting("UPDATE dag SET owner"), lambda: one.take(["d"]), lambda: two.take(["d"]))
+    assert took == [["d"], []]
+    assert (one.held(), two.held()) == (["d"], [])
+
+
+def test_a_run_that_is_created_while_its_dag_is_taken_is_the_new_holders_or_is_not(
+    engines: tuple[HandDriven, HandDriven],
+) -> None:
+    first, second = engines
+    first.dag()
+    one, two = enter(first, "one"), enter(second, "two")
+    one.take(["d"])
+    first.store.db.write(lambda t: t.run("DELETE FROM scheduler WHERE owner = :owner", {"owner": one.owner}))
+    at_once(
+        engines,
+        Meeting("INSERT INTO run", "UPDATE run SET generation"),
+        lambda: first.store.scheduler_with(one).create_run(NEW),
+        lambda: two.take(["d"]),
+    )
+    assert two.held() == ["d"]
+    [run] = second.scheduler.open_runs()
+    assert run.generation == 1, "the one that took it has seen the run"
+
+
+def test_who_reads_a_run_while_its_dag_is_taken_does_not_own_it(engines: tuple[HandDriven, HandDriven]) -> None:
+    first, second = engines
+    first.dag()
+    one, two = enter(first, "one"), enter(second, "two")
+    two.take(["d"])
+    run = first.new_run()
+    first.store.db.write(lambda t: t.run("DELETE FROM scheduler WHERE owner = :owner", {"owner": two.owner}))
+    took, read = at_once(
+        engines,
+        Meeting("UPDATE run SET generation", "SELECT dag_id FROM dag WHERE owner"),
+        lambda: one.take(["d"]),
+        lambda: second.store.scheduler_with(two).own([run.id]),
+    )
+    assert (took, read) == (["d"], [])
+
+
+def test_a_lease_is_either_renewed_or_ended(engines: tuple[HandDriven, HandDriven]) -> None:
+    first, second = engines
+    one, two = enter(first, "one"), enter(second, "two")
+    first.store.db.write(lambda t: t.run("UPDATE scheduler SET lease_until = 0 WHERE owner = :o", {"o": one.owner}))
+    two.living()
+    renewed, living = at_once(
+        engines,
+        Meeting("UPDATE scheduler", "DELETE FROM scheduler"),
+        one.renew,
+        two.living,
+    )
+    assert isinstance(living, dict)
+    assert renewed is (one.owner in living)

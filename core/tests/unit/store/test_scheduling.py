@@ -6,19 +6,12 @@ import pytest
 
 from windlass.app.clocks import VirtualClock
 from windlass.errors import DagNotFound
-from windlass.ports import RunFacts
 from windlass.protocol import Outcome
 from windlass.spec import TaskSpec
 from windlass.states import RunType, TaskState
 from windlass_testing.hand_driven import HandDriven
 
 S = TaskState
-
-
-def generation(engine: HandDriven, run: RunFacts) -> int:
-    facts = engine.scheduler.run(run.id)
-    assert facts is not None
-    return facts.generation
 
 
 def test_a_run_has_a_row_per_task_and_a_placeholder_per_mapped_one(engine: HandDriven) -> None:
@@ -53,20 +46,6 @@ def test_an_unknown_version_is_an_error(engine: HandDriven) -> None:
     with pytest.raises(DagNotFound, match="no stored version 'x'"):
         engine.scheduler.spec("d", "x")
     assert engine.scheduler.dag("e") is None
-
-
-def test_a_run_belongs_to_one_owner_until_the_lease_ends(engine: HandDriven, clock: VirtualClock) -> None:
-    engine.dag("a")
-    run = engine.new_run()
-    assert engine.scheduler.adopt([run.id], "one", 30.0) == [run.id]
-    taken = generation(engine, run)
-    assert engine.scheduler.adopt([run.id], "two", 30.0) == []
-    clock.advance(20)
-    assert engine.scheduler.adopt([run.id], "one", 30.0) == [run.id]
-    assert generation(engine, run) == taken
-    clock.advance(31)
-    assert engine.scheduler.adopt([run.id], "two", 30.0) == [run.id]
-    assert generation(engine, run) == taken + 1
 
 
 def test_the_run_before_is_found_by_logical_date(engine: HandDriven) -> None:

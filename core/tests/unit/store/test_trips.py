@@ -74,7 +74,7 @@ def test_a_run_is_created_in_three_trips_and_owned_in_one(engine: HandDriven, tr
     run = engine.new_run(day=2)
     assert trips.count - before == 4, "one of them reads the DAG"
     before = trips.count
-    assert engine.scheduler.adopt([run.id], "me", 30.0) == [run.id]
+    assert [facts.id for facts in engine.scheduler.own([run.id])] == [run.id]
     assert trips.count - before == 1
 
 

@@ -36,7 +36,7 @@ _SETTINGS: Final = (
     " collation_connection = /*M! utf8mb4_nopad_bin */ /*!80017 utf8mb4_0900_bin */,"
     " foreign_key_checks = 1, unique_checks = 1, innodb_lock_wait_timeout = 10, lock_wait_timeout = 10,"
     # A process that is stopped in the middle of a write must not stop all others, and what the session of a host that
-    # vanished holds, such as the scheduler's seat, is free again soon. Who was idle connects again.
+    # vanished holds is free again soon. Who was idle connects again.
     " wait_timeout = 30"
     # Of what IGNORE lets pass all is told, not the first few.
     ", max_error_count = 65535"
@@ -84,7 +84,6 @@ class MySqlDialect(Dialect):
     shared = True
     commits_definitions = True
     exclusion = words.EXCLUDE
-    session_lock = words.SEAT
     clock = "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))"
     has_table = "SELECT 1 FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = :name"
     engine_url = "mysql+pymysql://"

@@ -24,9 +24,7 @@ _INSERT: Final = re.compile(r"\AINSERT INTO\b")
 _LOCKS: Final = {"UPDATE": "FOR UPDATE", "SHARE": "LOCK IN SHARE MODE"}
 _TYPES: Final = {"BIGINT": "AS SIGNED)", "TEXT": "AS CHAR)"}
 #: A name of the server's, of at most 64 characters, for one of this database's.
-_LOCK_NAME: Final = "CONCAT('windlass {kind} ', SHA1(CONCAT(DATABASE(), ' ', :name)))"
-SEAT: Final = f"SELECT GET_LOCK({_LOCK_NAME.format(kind='seat')}, 0)"
-EXCLUDE: Final = f"SELECT GET_LOCK({_LOCK_NAME.format(kind='name')}, 10)"
+EXCLUDE: Final = "SELECT GET_LOCK(CONCAT('windlass ', SHA1(CONCAT(DATABASE(), ' ', :name))), 10)"
 
 
 def translate(sql: str) -> str:

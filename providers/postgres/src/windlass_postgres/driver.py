@@ -47,7 +47,7 @@ _SESSION: Final = (
     # A process that is stopped in the middle of a write must not stop all others.
     "SET idle_in_transaction_session_timeout = '30s'",
     "SET client_min_messages = 'warning'",
-    # What the session of a host that vanished holds, such as the scheduler's seat, is free again soon.
+    # What the session of a host that vanished holds is free again soon.
     "SET tcp_keepalives_idle = 10",
     "SET tcp_keepalives_interval = 5",
     "SET tcp_keepalives_count = 3",
@@ -101,7 +101,6 @@ class PostgresDialect(Dialect):
     rings = True
     gathers = True
     exclusion = "SELECT pg_advisory_xact_lock(hashtextextended('windlass ' || :name, 0))"
-    session_lock = "SELECT pg_try_advisory_lock(hashtextextended('windlass ' || :name, 0))::int"
     clock = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
     has_table = "SELECT 1 FROM pg_catalog.pg_tables WHERE schemaname = current_schema() AND tablename = :name"
     engine_url = "postgresql+psycopg://"

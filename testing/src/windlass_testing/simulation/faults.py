@@ -32,6 +32,10 @@ class Faults:
     kill_trigger_host: float = 0.7
     late_event: float = 0.3
     repeat_event: float = 0.6
+    #: Of several schedulers: that one is stopped by a person, per step, and that one sleeps through the end of its
+    #: lease between a decision and its write. Drawn with their number.
+    leave: float = 0.0
+    oversleep: float = 0.0
 
     @classmethod
     def drawn(cls, source: random.Random) -> Faults:
@@ -39,6 +43,8 @@ class Faults:
         share = source.choice((0.0, 0.15, 0.35, 0.35, 0.6))
         faults = cls()
         for field in fields(cls):
+            if field.name in {"leave", "oversleep"}:
+                continue
             if source.random() >= share:
                 setattr(faults, field.name, 0.0)
         return faults

@@ -168,7 +168,6 @@ class FillingChecks:
         self._world = world
         self._database = database
         self._specs = specs
-        self.one_scheduler = True
         self.backfills: dict[int, BackfillRow] = {}
         self._runs: dict[int, RunRow] = {}
         self._rows: tuple[list[tuple[object, ...]], list[tuple[object, ...]]] = ([], [])
@@ -215,8 +214,6 @@ class FillingChecks:
             raise InvariantBroken("backfill", f"{now.id} is completed after {now.dealt} of {now.intervals} intervals")
 
     def _check_active(self, before: dict[int, RunRow]) -> None:
-        if not self.one_scheduler:
-            return
         for run in self._runs.values():
             old = before.get(run.id)
             if run.backfill_id is None or run.state != "running" or (old is not None and old.state == "running"):

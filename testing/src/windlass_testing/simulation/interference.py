@@ -97,6 +97,9 @@ class Interference:
             if world.chance(faults.busy):
                 world.note("finds the database locked")
                 raise LockedOut("simulated: the database stayed locked")
+            if is_scheduler and world.chance(faults.oversleep):
+                # Often until a rival has just begun with what it took.
+                actor.freeze(world.random.uniform(0.7 * LEASE, 1.7 * LEASE))
             # What was read may have changed before it is written; a reaper writes only what it has just seen dead.
             if is_scheduler and world.chance(faults.linger * _lingering(self._last)):
                 if "lease_until <" in self._last:
@@ -156,6 +159,8 @@ class Watched:
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the port has
         method = getattr(self._target, name)
+        if not callable(method):
+            return method
         allowed = self._allowed
 
         def watched(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - passed on

@@ -23,6 +23,7 @@ from windlass_testing.simulation import evaluator
 from windlass_testing.simulation.assets import AssetWatch
 from windlass_testing.simulation.filling import FillingChecks
 from windlass_testing.simulation.processes import Register, read_mark
+from windlass_testing.simulation.sharing import ShareWatch
 from windlass_testing.simulation.time_watch import TimeWatch
 from windlass_testing.simulation.world import InvariantBroken, World
 
@@ -87,11 +88,16 @@ _TERMINAL: Final = frozenset(state.value for state in TERMINAL_TASK_STATES)
 _RUN_TERMINAL: Final = frozenset(state.value for state in TERMINAL_RUN_STATES)
 _STOPPED: Final = {"clear": "none", "mark_success": "success", "mark_failed": "failed"}
 _OCCUPYING: Final = ("queued", "running")
+#: Those as whom a run's scheduler writes.
+_DECIDERS: Final = (Who.SCHEDULER, Who.TIMEOUT)
 _TASK_TABLES: Final = frozenset({"ti", "attempt", "transition"})
 _ASSET_TABLES: Final = frozenset({"asset_event", "asset_delivery"})
 _FILLING_TABLES: Final = frozenset({"run", "backfill"})
+_SHARING_TABLES: Final = frozenset({"dag", "scheduler", "signal"})
 #: All that is looked at.
-_TABLES: Final = frozenset({"run", "timetable_question"}) | _TASK_TABLES | _ASSET_TABLES | _FILLING_TABLES
+_TABLES: Final = (
+    frozenset({"run", "timetable_question"}) | _TASK_TABLES | _ASSET_TABLES | _FILLING_TABLES | _SHARING_TABLES
+)
 #: Commits between two rounds of all tables and queries.
 _ALL_EVERY: Final = 50
 
@@ -100,8 +106,6 @@ class Observer:
     """What the database held after the last commit, and the checks."""
 
     def __init__(self, world: World, database: Database, register: Register, specs: dict[str, DagSpec]) -> None:
-        #: Whether one scheduler starts all runs; several do not know of each other's.
-        self.one_scheduler = True
         #: Whether a queued instance has no excuse to wait for its timeout.
         self.nothing_gets_lost = False
         self._world = world
@@ -109,6 +113,7 @@ class Observer:
         self._register = register
         self._specs = specs
         self.assets = AssetWatch(world, database, specs)
+        self.sharing = ShareWatch(world, database)
         self._rows: list[tuple[object, ...]] = []
         self._tis: dict[int, Ti] = {}
         self._open: dict[str, tuple[int, int]] = {}
@@ -142,6 +147,8 @@ class Observer:
             self._look_at(_TABLES.intersection(written))
 
     def _look_at(self, tables: frozenset[str]) -> None:
+        if tables & _SHARING_TABLES:
+            self.sharing.look()
         if "run" in tables:
             self._look_at_runs()
         if tables & _ASSET_TABLES:
@@ -171,8 +178,11 @@ class Observer:
             if old is not None and old.state == run.state:
                 continue
             self._world.note(f"run {run.id} ({run.dag_id}): {'created' if old is None else old.state} -> {run.state}")
-            self.time.moved(run, self.runs)
-            if run.state == "running" and self.one_scheduler:
+            # What a person cancels with its backfill before it has started has not failed.
+            if run.state != "failed" or old is None or old.state != "queued" or run.backfill_id is None:
+                self.time.moved(run, self.runs)
+            self.sharing.acts(run.dag_id, f"let run {run.id} be {run.state}")
+            if run.state == "running":
                 active = self.active(run.dag_id)
                 if run.backfill_id is None and active > self._specs[run.dag_id].max_active_runs:
                     raise InvariantBroken("12 max_active_runs", f"{active} runs of {run.dag_id} are running")
@@ -243,6 +253,8 @@ class Observer:
             )
 
     def _check_step(self, old: Ti | None, ti: Ti, step: Step, what: str) -> None:
+        if step.actor in _DECIDERS and step.before != "running":  # that is a report's to say, or the reaper's
+            self.sharing.acts(self.runs[ti.run].dag_id, f"moved {what}")
         self._note_deferral(ti, step)
         if step.before == "running" and old is not None:
             self._check_end(old, ti, step, what)

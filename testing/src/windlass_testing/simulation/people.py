@@ -56,9 +56,7 @@ class Operator:
         )
         if updates.any_at_all:
             self._commands += (self._update, self._update, self._update)
-        if observer.one_scheduler:
-            # Of several, only the one that reads the signal learns of these.
-            self._commands += (self._pause, self._pool)
+        self._commands += (self._pause, self._pool)
 
     def start(self) -> None:
         """Go to work."""

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-import msgspec
-
 from windlass.app.clocks import SeededRng
 from windlass.planning.calendar import is_asked
 from windlass.ports import NewRun, Workload, WorkloadKind
@@ -154,22 +152,26 @@ class _Simulation:
         self.observer.nothing_gets_lost = self.faults.harmless_to_queued and len(names) == 1
         parallelism = source.choice((2, 8, 32))
         poll = source.choice((1.0, 5.0))
-        owners = ("a", "b") if source.random() < 0.3 else ("a",)
-        self.observer.one_scheduler = len(owners) == 1
-        if not self.observer.one_scheduler:
-            self._lift_failure_limits()
-        self.observer.one_scheduler = self.observer.filling.one_scheduler = len(owners) == 1
-        for owner in owners:
-            settings = SchedulerSettings(owner=owner, poll_interval=poll)
+        homes = ("a", "b") if source.random() < 0.3 else ("a",)
+        for home in homes:
             host = SchedulerHost(
                 world,
-                settings,
+                home,
+                SchedulerSettings(poll_interval=poll),
                 self._database,
                 specs,
                 self._rng,
                 lambda: LossyExecutor(world, self.faults, hosts, parallelism, self._on_submit),
+                shares=len(homes) > 1,
+                leaves=lambda: world.chance(self.faults.leave),
             )
             self._bells.hosts.append(host)
+        if len(homes) > 1:
+            self.observer.sharing.owner_of = self._bells.owner_of
+            # Drawn apart, as seeds are known for what they do.
+            apart = random.Random(f"sharing {self._seed}")  # noqa: S311 - repeatable
+            self.faults.leave = apart.choice((0.0, 0.0, 0.01))
+            self.faults.oversleep = apart.choice((0.0, 0.02, 0.05))
         operator = Operator(world, self._store, self._rng, self.observer, self._specs, self._updates)
         if self.faults.operator:
             operator.start()
@@ -193,19 +195,13 @@ class _Simulation:
         with self._probe.muted():
             self.observer.check_all(liveness=True)
             self.observer.time.check_end()
+            self.observer.sharing.check_end()
 
     def close(self) -> None:
         """End everybody and the database."""
         self._database.probe = None
         self._world.stop()
         self._database.close()
-
-    def _lift_failure_limits(self) -> None:
-        """Let no DAG pause itself: of several schedulers, only the one that reads the signal would learn of it."""
-        for dag_id, spec in self._specs.items():
-            if spec.max_consecutive_failed_dag_runs:
-                self._specs[dag_id] = msgspec.structs.replace(spec, max_consecutive_failed_dag_runs=0)
-        self._store_dags()
 
     def _store_dags(self) -> None:
         files = [

@@ -183,7 +183,7 @@ class InlineEngine:
         self.triggers = InlineTriggers(self.clock)
         self.callbacks = InlineCallbacks(self, {dag.dag_id: dag for dag in dags})
         # Nobody else changes anything here, so there is nothing to look for by itself.
-        settings = SchedulerSettings(owner=_SUPERVISOR, executor=_SUPERVISOR, poll_interval=_LONG)
+        settings = SchedulerSettings(executor=_SUPERVISOR, poll_interval=_LONG)
         self._scheduler = Scheduler(self.store, self.executor, self.clock, rng, settings)
         for dag in dags:
             spec = dag.to_spec()

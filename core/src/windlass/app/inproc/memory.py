@@ -61,7 +61,6 @@ class MemoryStore:
         self.assets = MemoryAssets()
         self.questions = MemoryQuestions(clock, self._tell)
         self._rows = MemoryRows()
-        self._owners: dict[int, str] = {}
         self._creation = MemoryCreation(self._rows, clock, self.assets)
         self._backfills = MemoryBackfills(self._rows, clock, self._creation, self.questions)
         self._changes = MemoryChanges(self._rows, clock, self.questions)
@@ -211,6 +210,10 @@ class MemoryStore:
         """Return one run."""
         return self._rows.runs.get(run)
 
+    def own(self, runs: Sequence[int]) -> list[RunFacts]:
+        """Return these runs; there is one scheduler."""
+        return [self._rows.runs[run] for run in runs if run in self._rows.runs]
+
     def tasks_of(self, run: int) -> list[TaskFacts]:
         """Return the instances of a run."""
         return self._rows.tasks_of(run)
@@ -290,10 +293,6 @@ class MemoryStore:
     def complete_backfill(self, backfill: int) -> bool:
         """Note that a backfill has nothing left to do, if that is so."""
         return self._backfills.complete(backfill)
-
-    def adopt(self, runs: Sequence[int], owner: str, lease: float) -> list[int]:
-        """Take the runs that nobody else owns; a lease never ends here."""
-        return [run for run in runs if run in self._rows.runs and self._owners.setdefault(run, owner) == owner]
 
     def asked(self, dag_id: str, run: int = 0) -> Asked | None:
         """Return the question about a DAG's next run, or about a manual run."""

@@ -112,11 +112,9 @@ class _World:
         gateway = MemoryGateway(self._store, rng, _know_nothing, _know_nothing)
         self._executor = SimulatedExecutor(self._store, gateway, self._clock, behaviours, parallelism)
         settings = SchedulerSettings(
-            owner="simulation",
             executor="simulation",
             poll_interval=_FOREVER,
             reap_interval=_FOREVER,
-            run_lease=_FOREVER,
             queued_timeout=_FOREVER,
         )
         self._scheduler = Scheduler(self._store, self._executor, self._clock, rng, settings)

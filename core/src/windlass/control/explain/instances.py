@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from datetime import datetime
 from typing import Final
 
@@ -125,11 +126,12 @@ class Instances:
         attempt = attempts[-1]
         since = _when(attempt.started_at or attempt.claimed_at)
         process = f"process {attempt.pid} on {attempt.hostname}"
-        if self._alive.supervisor() and attempt.lease_until >= self._clock.now():
+        is_elsewhere = self._store.db.dialect.shared and attempt.hostname != socket.gethostname()
+        if (is_elsewhere or self._alive.supervisor()) and attempt.lease_until >= self._clock.now():
             remedy = of_task("logs", snapshot.run, task)
             return Cause(fact=f"{process} runs it since {since}", kind="running", remedy=remedy)
         until = _when(attempt.lease_until)
-        if self._alive.supervisor():
+        if is_elsewhere or self._alive.supervisor():
             fact = f"its lease ended at {until} and {process} has not renewed it: it is about to be closed as lost"
             return Cause(fact=fact, kind="dead_lease")
         fact = (
@@ -146,7 +148,8 @@ class Instances:
         return [Cause(fact=fact, kind="deferred", causes=tuple(self._no_supervisor()))]
 
     def _no_supervisor(self) -> list[Cause]:
-        if self._alive.supervisor():
+        here = socket.gethostname()
+        if self._alive.supervisor() or any(row.hostname != here for row in self._store.schedulers.living()):
             return []
         if self._alive.scheduler():
             fact = "no supervisor is running; the server starts another one, and run/supervisor.log says what ended it"

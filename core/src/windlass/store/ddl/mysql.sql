@@ -63,6 +63,7 @@ CREATE TABLE dag (
     updated_at BIGINT NOT NULL,
     paused_by VARCHAR(250),
     paused_reason LONGTEXT,
+    owner VARCHAR(64),
     CONSTRAINT pk_dag PRIMARY KEY (dag_id)
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 /*M! COLLATE=utf8mb4_nopad_bin */ /*!80017 COLLATE=utf8mb4_0900_bin */;
 CREATE TABLE dag_version (
@@ -160,6 +161,15 @@ CREATE INDEX ix_run_backfill ON run (backfill_id, logical_date);
 CREATE INDEX ix_run_backfill_open ON run (backfill_id, state);
 CREATE INDEX ix_run_open ON run (state, run_after, id);
 CREATE INDEX ix_run_scheduled ON run (run_type, dag_id, logical_date);
+CREATE TABLE scheduler (
+    owner VARCHAR(64) NOT NULL,
+    home LONGTEXT NOT NULL,
+    hostname VARCHAR(250) NOT NULL,
+    pid BIGINT NOT NULL DEFAULT 0,
+    started_at BIGINT NOT NULL,
+    lease_until BIGINT NOT NULL,
+    CONSTRAINT pk_scheduler PRIMARY KEY (owner)
+) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 /*M! COLLATE=utf8mb4_nopad_bin */ /*!80017 COLLATE=utf8mb4_0900_bin */;
 CREATE TABLE `signal` (
     id BIGINT NOT NULL AUTO_INCREMENT,
     kind VARCHAR(32) NOT NULL,
@@ -383,4 +393,4 @@ CREATE TABLE xcom (
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 /*M! COLLATE=utf8mb4_nopad_bin */ /*!80017 COLLATE=utf8mb4_0900_bin */;
 CREATE INDEX ix_xcom_artifact ON xcom (artifact);
 INSERT INTO pool (name, slots, description, include_deferred) VALUES ('default_pool', 128, 'Every task that names no other pool', 0);
-INSERT INTO alembic_version (version_num) VALUES ('0006');
+INSERT INTO alembic_version (version_num) VALUES ('0007');

@@ -63,6 +63,7 @@ CREATE TABLE dag (
     updated_at BIGINT NOT NULL,
     paused_by TEXT COLLATE "C",
     paused_reason TEXT,
+    owner TEXT COLLATE "C",
     CONSTRAINT pk_dag PRIMARY KEY (dag_id)
 );
 CREATE TABLE dag_version (
@@ -160,6 +161,15 @@ CREATE INDEX ix_run_backfill ON run (backfill_id, logical_date) WHERE backfill_i
 CREATE INDEX ix_run_backfill_open ON run (backfill_id, state) WHERE backfill_id IS NOT NULL AND state IN ('queued','running');
 CREATE INDEX ix_run_open ON run (run_after, id) WHERE state IN ('queued','running');
 CREATE INDEX ix_run_scheduled ON run (dag_id, logical_date) WHERE run_type = 'scheduled';
+CREATE TABLE scheduler (
+    owner TEXT COLLATE "C" NOT NULL,
+    home TEXT NOT NULL,
+    hostname TEXT COLLATE "C" NOT NULL,
+    pid BIGINT DEFAULT 0 NOT NULL,
+    started_at BIGINT NOT NULL,
+    lease_until BIGINT NOT NULL,
+    CONSTRAINT pk_scheduler PRIMARY KEY (owner)
+);
 CREATE TABLE signal (
     id BIGSERIAL NOT NULL,
     kind TEXT COLLATE "C" NOT NULL,
@@ -383,4 +393,4 @@ CREATE TABLE xcom (
 );
 CREATE INDEX ix_xcom_artifact ON xcom (artifact);
 INSERT INTO pool (name, slots, description, include_deferred) VALUES ('default_pool', 128, 'Every task that names no other pool', 0);
-INSERT INTO alembic_version (version_num) VALUES ('0006');
+INSERT INTO alembic_version (version_num) VALUES ('0007');

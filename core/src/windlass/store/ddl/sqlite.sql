@@ -62,6 +62,7 @@ CREATE TABLE dag (
     updated_at BIGINT NOT NULL,
     paused_by VARCHAR(250),
     paused_reason TEXT,
+    owner VARCHAR(64),
     CONSTRAINT pk_dag PRIMARY KEY (dag_id)
 );
 CREATE TABLE dag_version (
@@ -158,6 +159,15 @@ CREATE INDEX ix_run_backfill ON run (backfill_id, logical_date) WHERE backfill_i
 CREATE INDEX ix_run_backfill_open ON run (backfill_id, state) WHERE backfill_id IS NOT NULL AND state IN ('queued','running');
 CREATE INDEX ix_run_open ON run (run_after, id) WHERE state IN ('queued','running');
 CREATE INDEX ix_run_scheduled ON run (dag_id, logical_date) WHERE run_type = 'scheduled';
+CREATE TABLE scheduler (
+    owner VARCHAR(64) NOT NULL,
+    home TEXT NOT NULL,
+    hostname VARCHAR(250) NOT NULL,
+    pid BIGINT DEFAULT 0 NOT NULL,
+    started_at BIGINT NOT NULL,
+    lease_until BIGINT NOT NULL,
+    CONSTRAINT pk_scheduler PRIMARY KEY (owner)
+);
 CREATE TABLE signal (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     kind VARCHAR(32) NOT NULL,
@@ -376,4 +386,4 @@ CREATE TABLE xcom (
 );
 CREATE INDEX ix_xcom_artifact ON xcom (artifact);
 INSERT INTO pool (name, slots, description, include_deferred) VALUES ('default_pool', 128, 'Every task that names no other pool', 0);
-INSERT INTO alembic_version (version_num) VALUES ('0006');
+INSERT INTO alembic_version (version_num) VALUES ('0007');

@@ -15,6 +15,7 @@ from windlass_testing.simulation.bugs import (  # noqa: F401 - each registers it
     events,
     leases,
     memory,
+    sharing,
     steps,
 )
 from windlass_testing.simulation.bugs.planting import BUGS, Bug

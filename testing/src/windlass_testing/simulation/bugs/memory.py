@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -31,16 +30,6 @@ def _send_then_commit(stack: ExitStack) -> None:
         original(self, step)
 
     replace(stack, Scheduler, "_commit", commit)
-
-
-@bug("a scheduler whose leases had lapsed believes that nobody else owned its runs meanwhile")
-def _lapse_unnoticed(stack: ExitStack) -> None:
-    original = Scheduler._renew  # noqa: SLF001 - what is patched
-
-    def renew(self: Scheduler, *, lapsed: bool) -> None:  # noqa: ARG001 - what it should look at
-        original(self, lapsed=False)
-
-    replace(stack, Scheduler, "_renew", renew)
 
 
 @bug("what an expansion returns unlearns what the same step has decided")
@@ -116,17 +105,6 @@ def _keep_postponed(stack: ExitStack) -> None:
         return done
 
     replace(stack, Scheduler, "_track", track)
-
-
-@bug("a scheduler takes away the signals of another one's runs")
-def _take_foreign_signals(stack: ExitStack) -> None:
-    original = Scheduler._adopt  # noqa: SLF001 - what is patched
-
-    def adopt(self: Scheduler, runs: Sequence[int]) -> set[int]:
-        original(self, runs)
-        return set()
-
-    replace(stack, Scheduler, "_adopt", adopt)
 
 
 @bug("any number of a DAG's runs may be active")
