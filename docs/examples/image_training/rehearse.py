@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import json
 import logging
+import os
 import subprocess
 import sys
 import tempfile
@@ -176,6 +177,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Run the example on two days, against fakes.")
     parser.add_argument("--count", type=int, default=100, help="images of each shape (default: %(default)s)")
     chosen = parser.parse_args()
+    # The `python` of the pods' image is this one: it has the library.
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     # Not below a long path: the sockets of a home have short names.
     with tempfile.TemporaryDirectory(prefix="windlass-example-") as folder:
         rows = rehearse(Path(folder), chosen.count)
