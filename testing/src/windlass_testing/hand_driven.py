@@ -109,8 +109,11 @@ class HandDriven:
     # --- What the supervisor does
 
     def claim(self, ti: TaskFacts, *, pid: int = 100, supervisor: str = "s1") -> Claimed | None:
-        """Claim ``ti``, which is read again for its ticket."""
-        [now] = self.scheduler.tasks([ti.id])
+        """Claim ``ti``, read again for its ticket; None if that is refused, or its run was deleted meanwhile."""
+        found = self.scheduler.tasks([ti.id])
+        if not found:
+            return None
+        now = found[0]
         claim = Claim(task=ti.id, epoch=now.epoch, ticket=now.ticket or "", pid=pid, hostname="host")
         return self.gateway.claim([claim], supervisor)[0]
 

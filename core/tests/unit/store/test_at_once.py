@@ -28,7 +28,7 @@ S = TaskState
 SLOTS = 2
 SECONDS = 2.0
 #: How often everybody acts at least, and how many seconds more there are for that.
-ENOUGH = 5
+ENOUGH = 15
 PATIENCE = 40.0
 RUNS = 4
 OCCUPIED = "SELECT COUNT(*) FROM ti WHERE pool = 'two' AND state IN ('queued','running')"
