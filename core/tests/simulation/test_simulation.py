@@ -21,15 +21,14 @@ FIRST = 1000
 #: Where to look first for bugs that few seeds notice; a seed that has lost its point costs only time.
 NOTICES = {
     "any-lease-answers": 541,
-    "any-place": 2781,
     "cancelled-goes-on": 763,
     "consume-unseen": 964,
+    "create-for-others": 35,
     "count-while-paused": 1003,
     "dead-host": 99,
     "event-forgotten": 616,
-    "ignore-generation": 915,
+    "ignore-generation": 35,
     "keep-postponed": 67,
-    "lapse-unnoticed": 85,
     "lose-the-place": 126,
     "no-resubmission": 781,
     "no-second-look": 2412,
@@ -37,8 +36,9 @@ NOTICES = {
     "overtaken": 599,
     "recover-all": 349,
     "stays-completed": 140,
+    "take-quietly": 35,
     "unlearn-expansion": 2058,
-    "waits-left-behind": 74,
+    "waits-left-behind": 31,
 }
 
 
