@@ -23,12 +23,13 @@ CHUNKS = 20
 FIRST = 1000
 #: Where to look first for bugs that few seeds notice; a seed that has lost its point costs only time.
 NOTICES = {
-    "any-lease-answers": 327,
+    "any-lease-answers": 541,
     "any-place": 2781,
     "any-ticket-asks": 205,
     "cancelled-goes-on": 763,
     "consume-unseen": 964,
     "count-while-paused": 1003,
+    "create-for-others": 35,
     "credulous-pages": 52,
     "dead-host": 128,
     "event-forgotten": 616,
@@ -44,6 +45,7 @@ NOTICES = {
     "overtaken": 626,
     "recover-all": 969,
     "stays-completed": 140,
+    "take-quietly": 35,
     "unlearn-expansion": 2058,
     "waits-left-behind": 265,
 }

@@ -13,11 +13,6 @@ from windlass.store import backfills, commands, filling
 from windlass_testing.simulation.bugs.planting import bug, replace, without
 
 
-@bug("a step of a backfill is written wherever it stands by now")
-def _any_place(stack: ExitStack) -> None:
-    without(stack, filling, "_ADVANCE", " AND dealt = :before")
-
-
 @bug("a backfill does not keep its place")
 def _lose_the_place(stack: ExitStack) -> None:
     without(stack, filling, "_ADVANCE", ", reached = :reached")
