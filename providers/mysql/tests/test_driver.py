@@ -31,9 +31,19 @@ from windlass_testing.servers import MysqlServer
 pytestmark = pytest.mark.services
 
 
+@pytest.fixture(scope="module")
+def database(mysql_url: str) -> Iterator[str]:
+    """A database of this file's own: the other tests drop whatever they find in theirs."""
+    with closing(dialect_of(mysql_url).connect()) as session:
+        name = f"{Address(mysql_url).arguments['database']}_store"
+        session.run(f"CREATE DATABASE {name}")
+        yield f"{mysql_url}_store"
+        session.run(f"DROP DATABASE {name}")
+
+
 @pytest.fixture
-def url(mysql_url: str) -> str:
-    return emptied(mysql_url)
+def url(database: str) -> str:
+    return emptied(database)
 
 
 @pytest.fixture
