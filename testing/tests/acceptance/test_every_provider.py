@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 
+from windlass_testing.databases import contents
 from windlass_testing.live import LiveInstallation
+from windlass_testing.stores import on_server, url_of
 
 EXAMPLE = Path(__file__).parents[3] / "docs" / "examples" / "every_provider"
 
@@ -119,7 +121,9 @@ def test_two_days_of_orders_go_through_every_provider_and_can_go_again(
     assert there.summaries()[1] == ("2026-11-21", 0, 0, None)
 
     written = {path: path.read_bytes() for path in installation.home.rglob("*") if path.is_file()}
-    assert any(path.name == "windlass.db" for path in written)
+    assert on_server() or any(path.name == "windlass.db" for path in written)
+    tables = repr(contents(url_of(installation.home)))
     for name, secret in there.secrets.items():
         holders = [path for path, content in written.items() if secret.encode() in content]
         assert not holders, f"the secret {name} lies in {holders}"
+        assert secret not in tables, f"the secret {name} lies in a table"

@@ -15,8 +15,8 @@ from windlass.spec import CronIntervalSpec, DagSpec, TaskSpec
 from windlass.states import RunType
 from windlass.store import ParsedFile, Store, open_store
 from windlass.store.sharing import Leases
-from windlass_testing.databases import emptied
 from windlass_testing.scripted import ScriptedExecutor
+from windlass_testing.stores import SQLITE, emptied_url, over_each_kind
 
 START = datetime(2026, 3, 1, 6, tzinfo=UTC)
 
@@ -97,9 +97,13 @@ class Pair:
         return str(found.state)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.services)])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    over_each_kind(metafunc, "pair")
+
+
+@pytest.fixture
 def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
-    url = emptied(request.getfixturevalue("postgres_url")) if request.param == "postgresql" else None
+    url = None if request.param == SQLITE else emptied_url(request.param, request)
     pair = Pair(url)
     yield pair
     pair.store.close()
