@@ -17,6 +17,7 @@ from windlass.control.database import shown
 from windlass.interfaces.provider import Provider
 from windlass.registry import BrokenPlugin, Catalog, Registry
 from windlass.store.database import Transaction
+from windlass.store.dialect import dialect_of
 from windlass.store.migrating import open_bare
 from windlass_testing.installation import Installation
 from windlass_testing.servers import MysqlServer
@@ -322,8 +323,14 @@ def test_the_doctor_finds_secrets_that_everybody_may_read(windlass: Windlass, he
 def test_the_doctor_tells_of_a_server_that_loses_what_was_committed(
     windlass: Windlass, here: Installation, monkeypatch: pytest.MonkeyPatch, mysql_server: MysqlServer
 ) -> None:
-    monkeypatch.setenv("WINDLASS__DATABASE__SQL_ALCHEMY_CONN", mysql_server.new_database())
-    checks = [check for check in windlass("doctor", "--json").data if check["name"] == "mysql"]
+    url = mysql_server.new_database()
+    monkeypatch.setenv("WINDLASS__DATABASE__SQL_ALCHEMY_CONN", url)
+    with closing(dialect_of(url).connect()) as session:
+        session.run("SET GLOBAL innodb_flush_log_at_trx_commit = 2")
+        try:
+            checks = [check for check in windlass("doctor", "--json").data if check["name"] == "mysql"]
+        finally:
+            session.run("SET GLOBAL innodb_flush_log_at_trx_commit = 1")
     assert [check["ok"] for check in checks] == [True, False]
     assert checks[0]["finding"].startswith("MariaDB ")
     assert "a crash of its host loses transitions" in checks[1]["finding"]

@@ -87,7 +87,7 @@ class MysqlServer:
             self._server, "--no-defaults", f"--datadir={self._data}", f"--bind-address={self.host}",
             f"--port={self.port}", f"--socket={folder}/socket", f"--pid-file={folder}/pid",
             f"--init-file={folder}/init.sql", f"--ssl-cert={self.certificate}", f"--ssl-key={folder}/server.key",
-            "--local-infile=1", "--skip-log-bin", "--innodb-flush-log-at-trx-commit=2", *self._as,
+            "--local-infile=1", "--skip-log-bin", "--innodb-flush-method=nosync", *self._as,
         ]  # fmt: skip
         self._process.start(command, None, lambda: _execute(self.url, "SELECT 1"))
 
