@@ -36,4 +36,5 @@ def hook(made_hook: MakeHook) -> Iterator[MySqlHook]:
         yield made
     finally:
         tables = made.get_records("show tables")
-        made.run(f"drop table {', '.join(made.quote_table([table[0]]) for table in tables)}")
+        names = ", ".join(made.quote_table([table[0]]) for table in tables)
+        made.run(["set foreign_key_checks = 0", f"drop table {names}"])
