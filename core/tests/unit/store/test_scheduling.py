@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from windlass.app.clocks import VirtualClock
@@ -101,6 +103,39 @@ def test_an_expired_lease_is_lost_and_the_run_signalled(engine: HandDriven, cloc
     assert engine.state(run) is S.UP_FOR_RETRY
     assert engine.scheduler.signals()[-1].task == engine.ti(run).id
     assert engine.scheduler.reap(queued_timeout=600) == 0
+
+
+class RenewsInBetween:
+    """Renews a lease when the reaper has seen that it lapsed, and has not ended it yet."""
+
+    def __init__(self, renew: Callable[[], object]) -> None:
+        self._renew = renew
+        self._seen = False
+
+    def statement(self, sql: str, *, writing: bool) -> None:
+        if self._seen and not writing:
+            self._seen = False
+            self._renew()
+        self._seen = self._seen or sql.startswith(
+            "SELECT lease_id FROM attempt WHERE ended_at IS NULL AND lease_until <"
+        )
+
+    def committed(self) -> None:
+        pass
+
+
+def test_a_lease_that_is_renewed_while_the_reaper_looks_lives_on(engine: HandDriven, clock: VirtualClock) -> None:
+    engine.dag("a")
+    run = engine.new_run()
+    claimed = engine.run(engine.ti(run))
+    for seconds in (0, 29, 30):
+        clock.advance(seconds)
+        assert engine.scheduler.reap(queued_timeout=600) == 0
+    clock.advance(2)
+    engine.store.db.probe = RenewsInBetween(lambda: engine.gateway.heartbeat([claimed.lease_id], "s1"))
+    assert engine.scheduler.reap(queued_timeout=600) == 0
+    engine.store.db.probe = None
+    assert engine.state(run) is S.RUNNING
 
 
 def test_what_nobody_picked_up_is_scheduled_again_without_a_charge(engine: HandDriven, clock: VirtualClock) -> None:

@@ -17,11 +17,6 @@ from windlass.store.database import Transaction
 from windlass_testing.simulation.bugs.planting import bug, replace, without
 
 
-@bug("an answer to a timetable's question is taken from anybody")
-def _any_lease_answers(stack: ExitStack) -> None:
-    without(stack, questions, "_ANSWER", " AND lease_id = :lease", " AND answered_at IS NULL")
-
-
 @bug("a question is claimed whichever ticket is shown")
 def _any_ticket_asks(stack: ExitStack) -> None:
     without(stack, questions, "_CLAIM", " AND ticket = :ticket")
