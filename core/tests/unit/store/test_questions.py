@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from windlass.ports import Claim, Claimed, Report, WorkloadKind
-from windlass.ports.store import Asked
+from windlass.ports import Asked, Claim, Claimed, Report, WorkloadKind
 from windlass.protocol import Finish, Outcome, TimetableQuestion, XComSet, XComValue
 from windlass.protocol.timetables import encode_answer
 from windlass_testing.hand_driven import HandDriven
