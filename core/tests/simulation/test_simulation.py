@@ -48,6 +48,7 @@ NOTICES = {
     "overtaken": 1305,
     "pools-unread": 2379,
     "recover-all": 969,
+    "report-any-lease": 1392,
     "stays-completed": 140,
     "take-quietly": 35,
     "unlearn-expansion": 2058,

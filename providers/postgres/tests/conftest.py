@@ -36,4 +36,4 @@ def hook(made_hook: MakeHook) -> Iterator[PostgresHook]:
     try:
         yield made
     finally:
-        made.run("drop schema public cascade; create schema public")
+        made.run("drop schema public cascade; create schema public; grant usage on schema public to public")

@@ -84,9 +84,9 @@ def test_whose_fixture_forgets(shared): ...
 """
 NOTHING_INSTALLED = """
 import shutil
-from windlass_testing.servers import mariadb
+from windlass_testing.servers import databases
 
-mariadb.listens = lambda _port: False
+databases.listens = lambda _port: False
 shutil.which = lambda *_args, **_named: None
 """
 

@@ -18,7 +18,7 @@ _KINDS = click.Choice(["scheduler", "supervisor"])
 @output_option
 @pass_session
 def list_jobs(session: Session, kind: str | None, limit: int, output: Format) -> None:
-    """List the schedulers and supervisors that work on the database, newest first, and how many DAGs each holds."""
+    """List schedulers and supervisors, and who holds how many DAGs."""
     emit(session.control.jobs.list(kind=kind, limit=limit), _COLUMNS, output)
 
 

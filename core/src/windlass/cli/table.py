@@ -141,7 +141,10 @@ _DB: Final = {
 }
 
 _JOBS: Final = {
-    "list": Entry("windlass.cli.jobs:list_jobs", "List the schedulers and supervisors on the database, newest first."),
+    "list": Entry(
+        "windlass.cli.jobs:list_jobs",
+        "List schedulers and supervisors, and who holds how many DAGs.",
+    ),
     "check": Entry("windlass.cli.jobs:check", "Check that a scheduler and a supervisor of this home run."),
 }
 

@@ -155,8 +155,8 @@ def test_work_whose_code_is_not_here_yet_waits_for_it(
     executor.submit([workload(1)])
     wait_for(lambda: len(listener.orders) == 3)
     assert listener.orders == [
-        wire.Submit(workloads=[without_code]),
+        wire.Submit(workloads=[without_code], parallelism=8),
         wire.Prepare(code=[("b", "f", "c")]),
-        wire.Submit(workloads=[workload(1)]),
+        wire.Submit(workloads=[workload(1)], parallelism=8),
     ]
     executor.close()

@@ -10,12 +10,12 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 
 import pytest
 
 from windlass.app.clocks import SystemRng
-from windlass.errors import RunExists
+from windlass.errors import RunExists, RunNotFound
 from windlass.ports import Changes, NewRun
 from windlass.protocol import AssetEvent, Outcome
 from windlass.spec import AssetCondition, AssetScheduleSpec, TaskSpec
@@ -129,7 +129,10 @@ def command(engine: HandDriven, chance: random.Random) -> None:
             engine.store.runs.mark(some, chance.choice([S.SUCCESS, S.FAILED]), who="ann")
         case 2:
             run = chance.choice(engine.store.queries.runs("d").items)
-            engine.store.runs.mark_run("d", run.run_id, chance.choice([RunState.SUCCESS, RunState.FAILED]), who="ann")
+            with suppress(RunNotFound):  # cleaned away meanwhile
+                engine.store.runs.mark_run(
+                    "d", run.run_id, chance.choice([RunState.SUCCESS, RunState.FAILED]), who="ann"
+                )
         case 3:
             now = engine.clock.now()
             new = NewRun(

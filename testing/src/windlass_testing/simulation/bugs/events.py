@@ -14,12 +14,7 @@ from windlass.ports import RunFacts
 from windlass.scheduler import calendar
 from windlass.store import assets, creation
 from windlass.store.database import Transaction
-from windlass_testing.simulation.bugs.planting import bug, replace, without
-
-
-@bug("an event that a run has consumed is consumed once more by whoever read it before")
-def _consume_again(stack: ExitStack) -> None:
-    without(stack, assets, "_CONSUME", " AND run IS NULL")
+from windlass_testing.simulation.bugs.planting import bug, replace
 
 
 @bug("a run takes every event that waits, also one that came after it was decided on")
@@ -27,17 +22,6 @@ def _consume_unseen(stack: ExitStack) -> None:
     def consume(transaction: Transaction, dag_id: str, run: int, _events: Sequence[int]) -> bool:
         sql = "UPDATE asset_delivery SET run = :run WHERE dag_id = :dag_id AND run IS NULL"
         return transaction.run(sql, {"run": run, "dag_id": dag_id}) > 0
-
-    replace(stack, creation, "consume_events", consume)
-
-
-@bug("a run is created although its events are gone")
-def _events_unnoticed(stack: ExitStack) -> None:
-    original = assets.consume_events
-
-    def consume(transaction: Transaction, dag_id: str, run: int, events: Sequence[int]) -> bool:
-        original(transaction, dag_id, run, events)
-        return True
 
     replace(stack, creation, "consume_events", consume)
 
