@@ -26,7 +26,7 @@ from windlass.app.clocks import SystemClock, SystemRng
 from windlass.app.logs import LogShipping, log_store_of
 from windlass.app.services import StoredSecrets, bell_path, open_services, prepare_home
 from windlass.config import Settings
-from windlass.control.alive import Alive
+from windlass.control.alive import Alive, name_of
 from windlass.control.database import database_url
 from windlass.dagfiles import DagFiles
 from windlass.errors import ConfigError, StoreError, WindlassError
@@ -187,9 +187,9 @@ class Server:
         """Return what the scheduler shares the database with others by; None where the home's lock admits one only."""
         if not self._store.db.dialect.shared:
             return None
-        host = socket.gethostname()
         lease = self._settings.scheduler.scheduler_health_check_threshold
-        return Leases(self._store.db, f"{host}:{self._settings.home}", hostname=host, pid=os.getpid(), lease=lease)
+        name, host = name_of(self._settings.home), socket.gethostname()
+        return Leases(self._store.db, name, hostname=host, pid=os.getpid(), lease=lease)
 
     def _leave(self) -> None:
         """Have other schedulers take over what this one is leaving."""

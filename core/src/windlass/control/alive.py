@@ -8,9 +8,21 @@ process has the file open, so one that was given to another process since does n
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
+
+if TYPE_CHECKING:
+    from windlass.store.schedulers import SchedulerRow
+
+
+def name_of(home: Path) -> str:
+    """Return the name under which a home's scheduler shares a database with others: its host and its folder."""
+    import socket
+
+    return f"{socket.gethostname()}:{home}"
 
 
 class LockOwner(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +41,13 @@ class Alive:
     def scheduler(self) -> bool:
         """Return whether a scheduler runs."""
         return self._owner("scheduler") is not None
+
+    def of(self, schedulers: Iterable[SchedulerRow]) -> list[SchedulerRow]:
+        """Return the ``schedulers`` that live: one of this home is dead, whatever its lease, if nobody has its lock."""
+        if self.scheduler():
+            return list(schedulers)
+        mine = name_of(self._folder.parent)
+        return [row for row in schedulers if row.home != mine]
 
     def supervisor(self) -> bool:
         """Return whether a supervisor runs."""

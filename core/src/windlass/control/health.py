@@ -185,7 +185,7 @@ def _schedulers(settings: Settings) -> Iterator[Check]:
     if not dialect_of(url).shared or database.check(settings).state is not SchemaState.CURRENT:
         return
     with closing(open_bare(url)) as opened:
-        living = Schedulers(opened).living()
+        living = Alive(settings.home / "run").of(Schedulers(opened).living())
     for row in living:
         finding = f"the scheduler of {row.home} (pid {row.pid}) holds {row.dags} DAGs"
         yield Check(name="schedulers", ok=True, finding=finding)

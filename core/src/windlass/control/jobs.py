@@ -47,7 +47,9 @@ class Jobs:
 
         holders = {(owner.name, owner.pid) for owner in self._alive.owners()}
         host = socket.gethostname()
-        living = {("scheduler", row.hostname, row.pid): row.dags for row in self._store.schedulers.living()}
+        living = {
+            ("scheduler", row.hostname, row.pid): row.dags for row in self._alive.of(self._store.schedulers.living())
+        }
         found: list[JobView] = []
         for row in self._store.jobs.list(kind, limit=limit):
             # A pid is given again: the newest record of it is meant.

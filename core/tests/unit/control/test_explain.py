@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -138,15 +139,16 @@ def test_what_runs_is_said_to_run_and_a_lease_of_the_dead_is_told(explained: Exp
     explained.trigger()
     explained.step()
     work = here.executor.waiting[0]
-    claim = Claim(task=work.id, epoch=work.epoch, ticket=work.ticket, pid=77, hostname="host")
+    host = socket.gethostname()
+    claim = Claim(task=work.id, epoch=work.epoch, ticket=work.ticket, pid=77, hostname=host)
     assert here.store.gateway.claim([claim], "s1")[0] is not None
     running = find(explained.task("a"), "running")
-    assert running.fact == "process 77 on host runs it since 2026-03-01T12:00:00.000000+00:00"
+    assert running.fact == f"process 77 on {host} runs it since 2026-03-01T12:00:00.000000+00:00"
     assert running.remedy == "windlass tasks logs d a r"
     explained.die()
     dead = find(explained.task("a"), "dead_lease")
     assert dead.fact == (
-        "process 77 on host holds its lease until 2026-03-01T12:01:00.000000+00:00, "
+        f"process 77 on {host} holds its lease until 2026-03-01T12:01:00.000000+00:00, "
         "and the supervisor s1 that started it is dead"
     )
     assert dead.remedy == "windlass standalone"

@@ -106,7 +106,7 @@ class Explain:
         return [] if facts is None else [self._standing(facts, stale=self._store.queries.dag(run.dag_id).stale)]
 
     def _server(self) -> list[Cause]:
-        if self._alive.scheduler() or self._store.schedulers.living():
+        if self._alive.scheduler() or self._alive.of(self._store.schedulers.living()):
             return []
         return [Cause(fact="no scheduler is running", kind="no_scheduler", remedy=SERVE)]
 
