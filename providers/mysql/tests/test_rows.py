@@ -69,7 +69,8 @@ def test_every_batch_is_a_transaction(hook: MySqlHook) -> None:
     rows = [(number, "x") for number in (10, 11, 12, 13, 1)]
     with pytest.raises(InsertFailed) as caught:
         hook.insert_rows("items", rows, commit_every=2)
-    assert str(caught.value) == (
+    # MySQL names the key's table too.
+    assert str(caught.value).replace("'items.PRIMARY'", "'PRIMARY'") == (
         "rows 5 to 5 for table 'items' were refused on connection 'db': Duplicate entry '1' for key 'PRIMARY' [1062]; "
         "the 4 rows before are committed"
     )

@@ -23,8 +23,8 @@ _INSERT: Final = re.compile(r"\AINSERT INTO\b")
 #: MariaDB knows no other word for a shared lock, and neither locks the rows of one table only.
 _LOCKS: Final = {"UPDATE": "FOR UPDATE", "SHARE": "LOCK IN SHARE MODE"}
 _TYPES: Final = {"BIGINT": "AS SIGNED)", "TEXT": "AS CHAR)"}
-#: A name of the server's, of at most 64 characters, for one of this database's.
-EXCLUDE: Final = "SELECT GET_LOCK(CONCAT('windlass ', SHA1(CONCAT(DATABASE(), ' ', :name))), 10)"
+#: A name of the server's, of at most 64 characters, for one of this database's. MySQL 9.6 forgot SHA1 and MD5.
+EXCLUDE: Final = "SELECT GET_LOCK(CONCAT('windlass ', LEFT(SHA2(CONCAT(DATABASE(), ' ', :name), 256), 40)), 10)"
 
 
 def translate(sql: str) -> str:
