@@ -43,6 +43,7 @@ _LARGE = {
     "backfill": backfilling.backfill,
     "s3": s3_transfers.s3_transfers,
     "postgresql": stores.postgresql,
+    "mariadb": stores.mariadb,
 }
 _ALL = {**WORKLOADS, "cold": cold.cold, "install": cold.install, **_LARGE, **SIMULATIONS, **POSTGRES}
 _OPT_IN = OPT_IN | {"install", *_LARGE, *SIMULATIONS, *POSTGRES}

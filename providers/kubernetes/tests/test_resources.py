@@ -169,7 +169,7 @@ def test_a_service_is_asked_through_the_api_server_and_answers_as_its_newest_ver
 ) -> None:
     service = {
         "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},
-        "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}]},
+        "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080, "protocol": "TCP"}]},
     }  # fmt: skip
     python = cluster.python.get("python", "python3")
     for version in ("one", "two"):

@@ -43,8 +43,9 @@ class VirtualClock:
         return (self._now - self._start).total_seconds()
 
     def advance(self, seconds: float) -> None:
-        """Let ``seconds`` pass at once."""
-        self._now += timedelta(seconds=max(0.0, seconds))
+        """Let ``seconds`` pass at once, to the microsecond; what is more than nothing is at least one."""
+        if seconds > 0.0:  # else who waits for the rest of a microsecond would wait for ever
+            self._now += max(timedelta(seconds=seconds), timedelta.resolution)
 
     def travel_to(self, instant: datetime) -> None:
         """Let time pass until ``instant``, to the microsecond; what has passed stays passed."""

@@ -28,9 +28,7 @@ from datetime import datetime
 import msgspec
 
 from windlass.errors import StoreError
-from windlass.planning.decisions import Expand, Move
 from windlass.planning.pace import Pace
-from windlass.planning.past import past_allows
 from windlass.planning.queueing import Lane
 from windlass.ports import (
     Changes,
@@ -38,31 +36,21 @@ from windlass.ports import (
     DagLeases,
     ExecutorPort,
     Rng,
-    RunFacts,
-    RunMove,
     Signal,
     SignalKind,
-    StopKind,
-    StopRequest,
     StorePort,
     TaskFacts,
 )
 from windlass.scheduler.calendar import Calendar
-from windlass.scheduler.owned import WAITING_FOR_TIME, OwnedRuns
+from windlass.scheduler.owned import OwnedRuns
+from windlass.scheduler.progress import Progress
 from windlass.scheduler.sharing import Share
-from windlass.scheduler.tracked import TrackedRun
-from windlass.states import OCCUPYING_STATES, Actor, RunState, RunType, TaskState
+from windlass.states import Actor, RunState, TaskState
 
 log = logging.getLogger(__name__)
 
 #: How many rows of the inbox one step takes.
 _INBOX = 1000
-#: Why a task instance goes on.
-_TIME_IS_UP = {
-    TaskState.UP_FOR_RETRY: "its retry delay is over",
-    TaskState.UP_FOR_RESCHEDULE: "its next poke is due",
-    TaskState.DEFERRED: "its deferral timed out",
-}
 
 
 class SchedulerSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,12 +90,8 @@ class Scheduler:
         self._share = Share(leases, clock, settings.lease)
         self._owned = OwnedRuns()
         self._calendar: Calendar
+        self._progress: Progress
         self._pools: dict[str, int] = {}
-        #: Runs with tasks that wait for an earlier run, by DAG; and the DAGs of which this step ends tasks or runs.
-        self._for_past: dict[str, set[int]] = {}
-        self._ending: set[str] = set()
-        #: Decisions, by run, that had to wait for the commit of an expansion; none of a run overtakes another.
-        self._postponed: dict[int, list[Move]] = {}
         self._pace = Pace()
         self._loaded = False
         self._next_reap = 0.0
@@ -150,12 +134,12 @@ class Scheduler:
             self._read([signal for signal in self._signals() if signal.id not in known], changes)
         self._calendar.backfills.advance(now)
         self._start_runs(now, changes)
-        self._plan(changes)
+        self._progress.plan(changes)
         self._take_back(changes)
         self._admit(changes)
         if changes:
             self._commit(changes)
-        if len(signals) == _INBOX or self._owned.dirty or self._postponed or not self._calendar.is_idle:
+        if len(signals) == _INBOX or self._owned.dirty or self._progress.has_postponed or not self._calendar.is_idle:
             return 0.0
         if self._calendar.may_start and self._owned.queued:  # a run has ended meanwhile, and made room
             return 0.0
@@ -170,9 +154,10 @@ class Scheduler:
 
     def _load(self) -> None:
         """Read everything anew: DAGs, pools, the runs that can be owned; then submit what is queued once more."""
-        self._owned, self._for_past, self._ending, self._postponed = OwnedRuns(), {}, set(), {}
+        self._owned = OwnedRuns()
         self._share.begin()
         self._calendar = Calendar(self._store, self._owned, self._executor, self._share)
+        self._progress = Progress(self._store, self._rng, self._owned, self._calendar)
         self._load_pools()
         self._adopt([run.id for run in self._store.open_runs() if self._share.holds(run.dag_id)])
         self._loaded = True
@@ -204,12 +189,8 @@ class Scheduler:
 
     def _let_go(self, dags: AbstractSet[str]) -> None:
         """Forget DAGs that are another scheduler's, or nobody's, from now on."""
-        if not dags:
-            return
-        for run in [facts.id for facts in self._owned.facts() if facts.dag_id in dags]:
-            self._forget(run)
         for dag_id in dags:
-            self._for_past.pop(dag_id, None)
+            self._progress.forget_dag(dag_id)
             self._calendar.forget(dag_id)
 
     def _take_over(self, dags: AbstractSet[str]) -> None:
@@ -219,10 +200,6 @@ class Scheduler:
         self._calendar.add(dags)
         self._adopt([run.id for run in self._store.open_runs() if run.dag_id in dags])
         self._resubmit()
-
-    def _forget(self, run: int) -> None:
-        self._owned.forget(run)
-        self._postponed.pop(run, None)
 
     def _resubmit(self) -> None:
         running = self._owned.running
@@ -269,7 +246,7 @@ class Scheduler:
         changes.signals += [signal.id for signal in signals if signal.run not in foreign]
         for dag_id in dags:
             self._calendar.refresh(dag_id)
-        ended = sum([self._absorb(task) for task in self._store.tasks(tasks)]) if tasks else 0
+        ended = sum([self._progress.absorb(task) for task in self._store.tasks(tasks)]) if tasks else 0
         if ended:
             self._pace.ended(ended, self._clock.monotonic())
 
@@ -287,47 +264,20 @@ class Scheduler:
             self._share.stay()
             facts = own.get(run)
             if facts is None:
-                self._forget(run)
+                self._progress.forget(run)
                 if self._store.run(run) is not None:
                     foreign.add(run)
                     self._share.look_soon()
             elif facts.state.is_terminal:
-                self._owned.forget(run)
+                self._progress.forget(run)
                 self._calendar.run_ended(facts)  # by somebody else: a mark
-                self._wake_past(facts.dag_id)
+                self._progress.wake_past(facts.dag_id)
             elif facts.state is RunState.QUEUED:
                 self._owned.enqueue(facts, self._calendar.spec(facts.dag_id, facts.spec_version))
                 self._executor.prepare([(facts.bundle, facts.file, facts.code_version)])
             else:
-                self._track(facts)
+                self._progress.track(facts)
         return foreign
-
-    def _track(self, facts: RunFacts) -> bool:
-        # The new plan decides again what the old one had postponed.
-        self._postponed.pop(facts.id, None)
-        spec = self._calendar.spec(facts.dag_id, facts.spec_version)
-        if spec is None:
-            self._owned.forget(facts.id)
-            return False
-        self._owned.track(facts, spec, self._store.tasks_of(facts.id))
-        return True
-
-    def _absorb(self, task: TaskFacts) -> bool:
-        """Take over what the store says of one task instance; return whether an attempt of it has ended."""
-        tracked = self._owned.running.get(task.run)
-        if tracked is None:
-            return False
-        known = tracked.tasks.get(task.id)
-        if known is None or known.map_index != task.map_index:
-            # Another writer made or expanded it: the plan must be built anew.
-            self._track(tracked.facts)
-            return False
-        if tracked.absorb(task):
-            self._owned.dirty[task.run] = None
-            if task.state.is_terminal:
-                self._wake_past(tracked.facts.dag_id)
-        self._owned.put(tracked, known, task)
-        return known.state in OCCUPYING_STATES and task.state not in OCCUPYING_STATES
 
     # -- time -------------------------------------------------------------------------------------------------------
 
@@ -341,206 +291,15 @@ class Scheduler:
                 self._calendar.may_start = True
             elif key[0] == "backfill":
                 self._calendar.backfills.look_at(key[1])
-            elif key[1] not in self._owned.running:
-                continue
             elif key[0] == "timeout":
-                tracked = self._owned.running[key[1]]
-                timeout = tracked.spec.dagrun_timeout
-                self._end(tracked, RunState.FAILED, f"the run exceeded its dagrun_timeout of {timeout:g} s", changes)
+                self._progress.time_out(key[1], changes)
             else:
-                self._resume(self._owned.running[key[1]], key[2], changes)
-
-    def _resume(self, tracked: TrackedRun, task: int, changes: Changes) -> None:
-        """Schedule an instance whose retry delay, reschedule time or deferral timeout is over."""
-        facts = tracked.tasks.get(task)
-        if facts is not None and facts.state in WAITING_FOR_TIME and tracked.facts.ending is None:
-            self._move(tracked, facts, TaskState.SCHEDULED, _TIME_IS_UP[facts.state], changes)
-
-    # -- runs -------------------------------------------------------------------------------------------------------
+                self._progress.resume(key[1], key[2], changes)
 
     def _start_runs(self, now: datetime, changes: Changes) -> None:
         """Start the queued runs that max_active_runs has room for."""
         for facts in self._calendar.startable(now):
-            move = self._run_move(facts, RunState.RUNNING, "started")
-            if self._owned.queued[facts.id].interval_pending:
-                interval = facts.data_interval_start, facts.data_interval_end
-                move = msgspec.structs.replace(move, interval=interval)
-            changes.run_moves.append(move)
-            changes.generations[facts.id] = facts.generation
-            self._track(msgspec.structs.replace(facts, state=RunState.RUNNING, start_date=now))
-
-    def _run_move(self, facts: RunFacts, to: RunState, reason: str) -> RunMove:
-        return RunMove(
-            run=facts.id, before=facts.state, to=to, actor=Actor.SCHEDULER, op_id=self._rng.token(), reason=reason
-        )
-
-    def _end(self, tracked: TrackedRun, state: RunState, reason: str, changes: Changes) -> None:
-        """Let a run end early: what waits is skipped now, what runs is stopped, and the run ends when all is gone."""
-        if tracked.facts.ending is not None:
-            return
-        move = self._run_move(tracked.facts, tracked.facts.state, reason)
-        changes.run_moves.append(msgspec.structs.replace(move, ending=state, actor=Actor.TIMEOUT))
-        changes.generations[tracked.facts.id] = tracked.facts.generation
-        tracked.facts = msgspec.structs.replace(tracked.facts, ending=state, ending_reason=reason)
-        self._reread(tracked)
-        for task in list(tracked.tasks.values()):
-            if task.state is TaskState.RUNNING:
-                self._stop(tracked, task, StopKind.TIMEOUT, changes)
-        self._owned.dirty[tracked.facts.id] = None
-
-    def _reread(self, tracked: TrackedRun) -> None:
-        """Learn which queued instances run by now: a claim rings for nobody, as only a stop needs to know.
-
-        What this step has decided about the others is not in the store yet and must not be unlearned.
-        """
-        for task in self._store.tasks_of(tracked.facts.id):
-            known = tracked.tasks.get(task.id)
-            if known is not None and known.state is TaskState.QUEUED:
-                self._absorb(task)
-
-    # -- planning ---------------------------------------------------------------------------------------------------
-
-    def _plan(self, changes: Changes) -> None:
-        """Ask every touched plan what follows; conclude the runs that have nothing left."""
-        postponed, self._postponed = self._postponed, {}
-        dirty, self._owned.dirty = dict.fromkeys([*postponed, *self._owned.dirty]), {}
-        for run in dirty:
-            tracked = self._owned.running.get(run)
-            if tracked is None:
-                continue
-            try:
-                self._advance(tracked, postponed.get(run, ()), changes)
-            except StoreError:
-                raise
-            except Exception:
-                log.exception("run %s of DAG %s cannot go on", tracked.facts.run_id, tracked.facts.dag_id)
-                self._set_aside(run, changes)
-
-    def _set_aside(self, run: int, changes: Changes) -> None:
-        """Let a run that cannot be decided about stand still, and harm no other: none of its changes are written."""
-        self._forget(run)
-        changes.generations.pop(run, None)
-        changes.run_moves = [move for move in changes.run_moves if move.run != run]
-        changes.expansions = [expansion for expansion in changes.expansions if expansion.run != run]
-        changes.task_moves = [move for move in changes.task_moves if move.run != run]
-        changes.stops = [stop for stop in changes.stops if stop.run != run]
-
-    def _advance(self, tracked: TrackedRun, postponed: Sequence[Move], changes: Changes) -> None:
-        """Add everything that follows for one run."""
-        for move in postponed:
-            self._apply(tracked.facts.id, move, changes)
-        if tracked.facts.ending is None:
-            self._decide(tracked, changes)
-            if self._answer_past(tracked):
-                self._decide(tracked, changes)
-            self._fail_fast(tracked, changes)
-        else:
-            self._skip_rest(tracked, changes)
-        self._conclude(tracked, changes)
-
-    def _decide(self, tracked: TrackedRun, changes: Changes) -> None:
-        run = tracked.facts.id
-        for decision in tracked.plan.decide():
-            if isinstance(decision, Expand):
-                changes.expansions.append(tracked.of_expand(decision))
-                changes.generations[run] = tracked.facts.generation
-            else:
-                self._apply(run, decision, changes)
-
-    def _apply(self, run: int, move: Move, changes: Changes) -> None:
-        """Write down a decision of a plan; one about an instance without a row yet waits for its expansion.
-
-        So do all that follow it, since they may have been decided because of it.
-        """
-        tracked = self._owned.running.get(run)
-        if tracked is None:
-            return
-        task = tracked.find(move.task_id, move.map_index)
-        if task is None or run in self._postponed:
-            self._postponed.setdefault(run, []).append(move)
-        else:
-            self._move(tracked, task, move.to, move.reason, changes, planned=True)
-
-    def _move(
-        self,
-        tracked: TrackedRun,
-        task: TaskFacts,
-        to: TaskState,
-        reason: str,
-        changes: Changes,
-        *,
-        planned: bool = False,
-        actor: Actor = Actor.SCHEDULER,
-    ) -> None:
-        """Add one transition to the step, and take it over in memory; ``planned``: the plan knows it already."""
-        changes.task_moves.append(tracked.task_move(task, to, self._rng.token(), reason, actor))
-        changes.generations[tracked.facts.id] = tracked.facts.generation
-        self._owned.put(tracked, task, tracked.moved(task, to))
-        if to.is_terminal:
-            self._ending.add(tracked.facts.dag_id)
-        if not planned:
-            tracked.plan.update(task.task_id, task.map_index, to)
-            self._owned.dirty[tracked.facts.id] = None
-
-    def _answer_past(self, tracked: TrackedRun) -> bool:
-        """Tell the plan what became of the tasks it waits for in the run before; return whether any may go on."""
-        any_allowed = False
-        for task_id, map_index in tracked.plan.waiting_for_past():
-            previous = self._store.previous(tracked.facts.id, task_id, map_index, scheduled_only=tracked.spec.catchup)
-            allowed = past_allows(tracked.spec.by_id[task_id], previous)
-            tracked.plan.set_past(task_id, map_index, allowed)
-            any_allowed = any_allowed or allowed
-            if not allowed:
-                self._for_past.setdefault(tracked.facts.dag_id, set()).add(tracked.facts.id)
-        return any_allowed
-
-    def _wake_past(self, dag_id: str) -> None:
-        """Ask the runs again that wait for an earlier run of this DAG."""
-        for run in self._for_past.pop(dag_id, ()):
-            self._owned.dirty[run] = None
-
-    def _fail_fast(self, tracked: TrackedRun, changes: Changes) -> None:
-        if not tracked.plan.to_stop():
-            return
-        self._reread(tracked)
-        for key in tracked.plan.to_stop():
-            task = tracked.tasks[tracked.ids[key]]
-            if task.state is TaskState.RUNNING:
-                self._stop(tracked, task, StopKind.FAIL_FAST, changes)
-            else:
-                self._move(tracked, task, TaskState.SKIPPED, "fail_fast: another task of the run failed", changes)
-
-    def _stop(self, tracked: TrackedRun, task: TaskFacts, kind: StopKind, changes: Changes) -> None:
-        changes.stops.append(StopRequest(task=task.id, run=task.run, lease_id=task.lease_id or "", kind=kind))
-        changes.generations[task.run] = tracked.facts.generation
-
-    def _skip_rest(self, tracked: TrackedRun, changes: Changes) -> None:
-        """Skip everything of an ending run that has no process."""
-        reason = tracked.facts.ending_reason or "the run was ended"
-        for task in list(tracked.tasks.values()):
-            if not task.state.is_terminal and task.state is not TaskState.RUNNING:
-                self._move(tracked, task, TaskState.SKIPPED, reason, changes, actor=Actor.TIMEOUT)
-
-    def _conclude(self, tracked: TrackedRun, changes: Changes) -> None:
-        conclusion = None if tracked.facts.id in self._postponed else tracked.plan.conclusion()
-        if conclusion is None:
-            return
-        if not tracked.plan.is_finished:  # nothing can move any more: a deadlock
-            self._end(tracked, conclusion.state, conclusion.reason, changes)
-            self._skip_rest(tracked, changes)
-        facts = tracked.facts
-        state, reason = facts.ending or conclusion.state, facts.ending_reason or conclusion.reason
-        if conclusion.state is RunState.FAILED and state is RunState.SUCCESS:
-            # It was marked success, and then a task of it was marked failed.
-            state, reason = conclusion.state, conclusion.reason
-        move = self._run_move(facts, state, reason)
-        if state is RunState.FAILED and facts.run_type is not RunType.BACKFILL:
-            move = msgspec.structs.replace(move, pauses_after=self._calendar.failures_limit(facts))
-        changes.run_moves.append(move)
-        changes.generations[facts.id] = facts.generation
-        self._owned.forget(facts.id)
-        self._calendar.run_ended(facts)
-        self._ending.add(facts.dag_id)
+            self._progress.start(facts, now, changes)
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
@@ -554,7 +313,8 @@ class Scheduler:
         running = self._owned.occupancy.total - len(queued)
         for task in queued[max(0, parallelism - running) :]:
             reason = "the tasks that it waits for take longer than those before them"
-            self._move(self._owned.running[task.run], task, TaskState.SCHEDULED, reason, changes, actor=Actor.REAPER)
+            tracked = self._owned.running[task.run]
+            self._progress.move(tracked, task, TaskState.SCHEDULED, reason, changes, actor=Actor.REAPER)
 
     def _knows_as_queued(self, task: TaskFacts) -> bool:
         tracked = self._owned.running.get(task.run)
@@ -567,7 +327,7 @@ class Scheduler:
 
         def closed(lane: Lane) -> bool:
             # What waits may be decided against: its decision has not been written down yet.
-            return lane.run in self._postponed or self._calendar.is_held(owned.running[lane.run].facts)
+            return self._progress.is_postponed(lane.run) or self._calendar.is_held(owned.running[lane.run].facts)
 
         bound = self._executor.parallelism
         if self._executor.backlog:
@@ -584,17 +344,13 @@ class Scheduler:
     def _commit(self, changes: Changes) -> None:
         """Write the step, correct memory by what was refused, and hand out the work."""
         committed = self._store.commit(changes)
-        # Now, and not before: whoever waits for the past asks the store.
-        ending, self._ending = self._ending, set()
-        for dag_id in ending:
-            self._wake_past(dag_id)
-        if committed.conflicts:
-            for run in committed.conflicts:
-                self._postponed.pop(run, None)
-            self._adopt(sorted(committed.conflicts))
+        self._progress.committed()
+        conflicts = sorted(committed.conflicts)
+        for run in conflicts:
+            self._progress.forget(run)
+        self._adopt(conflicts)
         for task in committed.expanded:
-            if task.run in self._owned.running:
-                self._take_expansion(self._owned.running[task.run], task)
+            self._progress.take_expansion(task)
         workloads = []
         for admission in changes.admissions:
             tracked = self._owned.running.get(admission.run)
@@ -611,10 +367,3 @@ class Scheduler:
         stops = [stop for stop in changes.stops if stop.run not in committed.conflicts]
         if stops:
             self._executor.stop(stops)
-
-    def _take_expansion(self, tracked: TrackedRun, task: TaskFacts) -> None:
-        known = tracked.tasks.get(task.id)
-        if known is not None and known.map_index == task.map_index:
-            return  # it was there before: the rest of the step, which came after the expansion, may have moved it
-        tracked.expanded([task])
-        self._owned.put(tracked, known, task)

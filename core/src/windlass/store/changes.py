@@ -124,7 +124,8 @@ def commit(database: Database, changes: Changes) -> Committed:
 def _commit(transaction: Transaction, changes: Changes, whole: _Step, write: _Way, now: int) -> _Outcome:
     outdated = _outdated(transaction, changes.generations)
     if changes.misses:  # first, since what ends only now has missed them
-        note_misses(transaction, [m for m in changes.misses if m.run not in outdated()], now)
+        conflicts = outdated()
+        note_misses(transaction, [miss for miss in changes.misses if miss.run not in conflicts], now)
     admissions = [w.admission for w in whole.writes if w.admission is not None]
     if admissions:
         lock_room(transaction, admissions)

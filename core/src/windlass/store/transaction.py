@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from windlass.errors import StoreBusy, StoreError
@@ -100,12 +101,12 @@ class Transaction:
             )
 
     def ask(self, sql: str, params: Params = _NOTHING) -> Callable[[], list[Row]]:
-        """Run a query, and return what returns its rows; that may be called when the write is over."""
+        """Run a query, and return what returns its rows, as often as it is called, also when the write is over."""
         if not self._gathers:
             found = self.rows(sql, params)
             return lambda: found
         statement = self._keep(sql, (params,))
-        return lambda: self._answer(statement).fetchall()
+        return cache(lambda: self._answer(statement).fetchall())
 
     def lock(self, sql: str, params: Params = _NOTHING) -> None:
         """Run a query that locks rows; nothing where this write excludes every other anyhow.

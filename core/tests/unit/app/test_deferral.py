@@ -103,6 +103,10 @@ def test_a_deferred_task_resumes_with_its_event_and_keeps_its_xcoms() -> None:
     assert "sleeping for 36000 s" in result.log("t")
 
 
+def test_the_rest_of_a_microsecond_passes_too() -> None:
+    assert in_a_dag(t=Does("sleep", 4e-7)).test().state == "success"
+
+
 def test_what_fires_first_resumes_first_and_logs_are_kept_apart() -> None:
     order: list[str] = []
     with DAG("d", schedule=None) as dag:

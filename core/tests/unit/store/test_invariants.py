@@ -27,7 +27,8 @@ _BACKFILL = (
 PLANTED = {
     "1 unique-instance": "INSERT INTO ti (run, task_id, map_index, pool, queue, code_version) "
     "SELECT run, task_id, map_index, pool, queue, code_version FROM ti WHERE task_id = 'idle'",
-    "1 unique-run": "UPDATE run SET logical_date = (SELECT MIN(logical_date) FROM run)",
+    # MySQL lets an UPDATE read its own table only through another one.
+    "1 unique-run": "UPDATE run SET logical_date = (SELECT low FROM (SELECT MIN(logical_date) AS low FROM run) AS old)",
     "1 placeholder": "UPDATE ti SET task_id = 'idle', map_index = 4 WHERE task_id = 'idle2'",
     "2 legal": "UPDATE transition SET actor = 'scheduler' WHERE to_state = 'running'",
     "2 chain": "UPDATE transition SET from_state = 'deferred' WHERE from_state = 'none' AND ti_id = :done",

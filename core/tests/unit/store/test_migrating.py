@@ -8,6 +8,7 @@ import sys
 import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -22,6 +23,13 @@ from windlass.store.migrations import downgrade, upgrade
 from windlass.store.revision import HEAD
 from windlass.store.schema import DIALECTS, metadata, script
 from windlass_testing.stores import on_server, url_of
+
+PARTIAL = {
+    index.name
+    for table in metadata.tables.values()
+    for index in table.indexes
+    if index.dialect_options["postgresql"]["where"] is not None
+}
 
 
 def shape(url: str) -> list[tuple[str, ...]]:
@@ -58,6 +66,13 @@ def test_migrations_lead_to_the_same_schema_as_the_script(tmp_path: Path, sqlite
     assert shape(other) == shape(sqlite_url)
 
 
+def is_of_partial_index(difference: Any) -> bool:  # noqa: ANN401 - a tuple of Alembic's, of many kinds
+    """Return whether this is how MySQL spells a partial index: with more columns, and one of its own if unique."""
+    kind, *of = difference
+    named = of[2] if kind == "remove_column" else of[0]
+    return str(named.name).removeprefix("in_") in PARTIAL
+
+
 def test_the_migrated_schema_is_what_the_tables_describe(tmp_path: Path) -> None:
     url = url_of(tmp_path)
     upgrade(url)
@@ -66,7 +81,9 @@ def test_the_migrated_schema_is_what_the_tables_describe(tmp_path: Path) -> None
     with engine.connect() as connection:
         differences = compare_metadata(MigrationContext.configure(connection), metadata)
     engine.dispose()
-    assert differences == []
+    assert [difference for difference in differences if not is_of_partial_index(difference)] == []
+    if engine.dialect.name in {"sqlite", "postgresql"}:
+        assert differences == []
 
 
 @pytest.mark.sqlite_only("other databases have tests of their schema in files of their own")
@@ -118,5 +135,5 @@ def test_creating_and_opening_a_database_loads_neither_alembic_nor_sqlalchemy(tm
         "print(*({'alembic', 'sqlalchemy', 'cryptography', 'asyncio', 'ssl'} & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    of_driver = {"asyncio", "ssl"} if on_server() else set()
+    of_driver = {"asyncio", "cryptography", "ssl"} if on_server() else set()
     assert set(done.stdout.split()) <= of_driver

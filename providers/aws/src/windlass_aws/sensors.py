@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import cached_property
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 
@@ -12,51 +11,25 @@ from windlass.errors import AuthoringError, TaskFailed
 from windlass.operators import Context
 from windlass.ports import instant_now
 from windlass.sensors import BaseSensorOperator
-from windlass_aws.base_operator import COMMON, DEFAULT, make_hook
+from windlass_aws.base_operator import COMMON, AwsBaseOperator
 
 if TYPE_CHECKING:
-    from windlass_aws.hooks import S3Hook
     from windlass_aws.s3.quiet import Quiet
 
 Files = list[list[dict[str, Any]]]
 
 
-class AwsBaseSensor(BaseSensorOperator):
+class AwsBaseSensor(AwsBaseOperator, BaseSensorOperator):
     """The base of the sensors of S3.
 
     Args:
-        aws_conn_id: the connection; None leaves everything to boto's own chain.
-        region_name: the region; the connection says by default.
-        verify: whether certificates are checked, or the path of a bundle.
-        botocore_config: arguments of ``botocore.config.Config``.
         deferrable: let a trigger wait, so that the task holds no process meanwhile.
-        **kwargs: see BaseSensorOperator.
+        **kwargs: see AwsBaseOperator and BaseSensorOperator.
     """
 
-    template_fields: Sequence[str] = COMMON
-    ui_color = "#f6c98b"
-
-    def __init__(
-        self,
-        *,
-        deferrable: bool = False,
-        aws_conn_id: str | None = DEFAULT,
-        region_name: str | None = None,
-        verify: bool | str | None = None,
-        botocore_config: Mapping[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *, deferrable: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.deferrable = deferrable
-        self.aws_conn_id = aws_conn_id
-        self.region_name = region_name
-        self.verify = verify
-        self.botocore_config = botocore_config
-
-    @cached_property
-    def hook(self) -> S3Hook:
-        """The hook, made once per attempt."""
-        return make_hook(self.aws_conn_id, self.region_name, self.verify, self.botocore_config)
 
 
 class S3KeySensor(AwsBaseSensor):

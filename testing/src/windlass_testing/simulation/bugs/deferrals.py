@@ -9,8 +9,7 @@ from typing import Any
 import msgspec
 
 from windlass.ports import SignalKind
-from windlass.scheduler import owned, tracked
-from windlass.scheduler import scheduler as stepping
+from windlass.scheduler import owned, progress, tracked
 from windlass.states import TaskState
 from windlass.store import changes, commands, endings, pinning, waits
 from windlass.store.gateway import SqlGateway
@@ -62,7 +61,7 @@ def _timeout_keeps_wait(stack: ExitStack) -> None:
 def _no_deferral_timeout(stack: ExitStack) -> None:
     fewer = owned.WAITING_FOR_TIME - {TaskState.DEFERRED}
     replace(stack, owned, "WAITING_FOR_TIME", fewer)
-    replace(stack, stepping, "WAITING_FOR_TIME", fewer)
+    replace(stack, progress, "WAITING_FOR_TIME", fewer)
 
 
 @bug("going on after a deferral is charged as a new try")

@@ -11,6 +11,7 @@ from windlass.planning import rules
 from windlass.planning.runs import DagLimit, choose_runs
 from windlass.ports import Changes, Committed, RunFacts, TaskFacts
 from windlass.scheduler import calendar, tracked
+from windlass.scheduler.progress import Progress
 from windlass.scheduler.scheduler import Scheduler
 from windlass.scheduler.tracked import TrackedRun
 from windlass.spec import TriggerRule
@@ -34,22 +35,25 @@ def _send_then_commit(stack: ExitStack) -> None:
 
 @bug("what an expansion returns unlearns what the same step has decided")
 def _unlearn_expansion(stack: ExitStack) -> None:
-    def take(self: Scheduler, run: TrackedRun, task: TaskFacts) -> None:
-        known = run.tasks.get(task.id)
-        run.expanded([task])
-        self._owned.put(run, known, task)
+    def take(self: Progress, task: TaskFacts) -> None:
+        run = self._owned.running.get(task.run)
+        if run is not None:
+            known = run.tasks.get(task.id)
+            run.expanded([task])
+            self._owned.put(run, known, task)
 
-    replace(stack, Scheduler, "_take_expansion", take)
+    replace(stack, Progress, "take_expansion", take)
 
 
 @bug("a run that was cleared keeps the plan it had")
 def _keep_counters(stack: ExitStack) -> None:
-    original = Scheduler._track  # noqa: SLF001 - what is patched
+    original = Progress.track
 
-    def track(self: Scheduler, facts: RunFacts) -> bool:
-        return facts.id in self._owned.running or original(self, facts)
+    def track(self: Progress, facts: RunFacts) -> None:
+        if facts.id not in self._owned.running:
+            original(self, facts)
 
-    replace(stack, Scheduler, "_track", track)
+    replace(stack, Progress, "track", track)
 
 
 @bug("what was queued is not sent again after a supervisor's restart")
@@ -69,18 +73,18 @@ def _conflicts_unnoticed(stack: ExitStack) -> None:
 
 @bug("looking for running instances unlearns what the same step has decided")
 def _unlearn(stack: ExitStack) -> None:
-    def reread(self: Scheduler, run: TrackedRun) -> None:
+    def reread(self: Progress, run: TrackedRun) -> None:
         for task in self._store.tasks_of(run.facts.id):
-            self._absorb(task)
+            self.absorb(task)
 
-    replace(stack, Scheduler, "_reread", reread)
+    replace(stack, Progress, "_reread", reread)
 
 
 @bug("a decision overtakes one that waits for an expansion")
 def _overtaken(stack: ExitStack) -> None:
     original = TrackedRun.find
 
-    def apply(self: Scheduler, run: int, move: Any, step: Changes) -> None:  # noqa: ANN401 - a planning move
+    def apply(self: Progress, run: int, move: Any, step: Changes) -> None:  # noqa: ANN401 - a planning move
         known = self._owned.running.get(run)
         task: TaskFacts | None = None if known is None else original(known, move.task_id, move.map_index)
         if known is None:
@@ -88,23 +92,22 @@ def _overtaken(stack: ExitStack) -> None:
         if task is None:
             self._postponed.setdefault(run, []).append(move)
         else:
-            self._move(known, task, move.to, move.reason, step, planned=True)
+            self.move(known, task, move.to, move.reason, step, planned=True)
 
-    replace(stack, Scheduler, "_apply", apply)
+    replace(stack, Progress, "_apply", apply)
 
 
 @bug("decisions of a plan outlive it")
 def _keep_postponed(stack: ExitStack) -> None:
-    original = Scheduler._track  # noqa: SLF001 - what is patched
+    original = Progress.track
 
-    def track(self: Scheduler, facts: RunFacts) -> bool:
+    def track(self: Progress, facts: RunFacts) -> None:
         kept = self._postponed.get(facts.id)
-        done = original(self, facts)
+        original(self, facts)
         if kept is not None:
             self._postponed[facts.id] = kept
-        return done
 
-    replace(stack, Scheduler, "_track", track)
+    replace(stack, Progress, "track", track)
 
 
 @bug("any number of a DAG's runs may be active")
