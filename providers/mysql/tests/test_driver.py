@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit, urlunsplit
+from uuid import uuid4
 
 import pytest
 
@@ -18,7 +19,7 @@ from windlass.errors import ConfigError, Conflict, StoreBusy, StoreError
 from windlass.store.database import Transaction
 from windlass.store.dialect import dialect_of
 from windlass.store.doorbell import DatagramBell, listening_bell
-from windlass.store.migrating import open_bare
+from windlass.store.migrating import migrate, open_bare
 from windlass.store.store import Store, open_store
 from windlass.store.system import SystemRng
 from windlass_mysql import driver
@@ -147,6 +148,17 @@ def test_a_wrong_row_is_found_among_any_number_that_are_there_already(store: Sto
         store.db.write(lambda transaction: transaction.many(insert, [*rows, {"name": "n" * 251}]))
 
 
+def test_a_server_that_remembers_too_little_of_what_was_passed_over_is_not_trusted(database: str) -> None:
+    dialect = MySqlDialect(database)
+    with closing(dialect.connect()) as session:
+        session.run("SET max_error_count = 2")
+        session.run("CREATE TEMPORARY TABLE numbers (n INTEGER PRIMARY KEY)")
+        session.run("INSERT INTO numbers VALUES (1), (2), (3)")
+        session.run("INSERT IGNORE INTO numbers VALUES (1), (2)")
+        with pytest.raises(dialect.error, match="of 3 warnings the server remembers 2; set its max_error_count"):
+            session.run("INSERT IGNORE INTO numbers VALUES (1), (2), (3)")
+
+
 def test_a_reference_to_nothing_is_not_passed_over_either(store: Store) -> None:
     sql = "INSERT INTO deadline_miss (run, position, due_at, missed_at) VALUES (9, 0, 0, 0) ON CONFLICT DO NOTHING"
     with pytest.raises(StoreError, match="a foreign key constraint fails") as caught:
@@ -186,7 +198,22 @@ def test_many_rows_are_inserted_by_few_statements_and_all_counted(
     assert store.db.rows("SELECT COUNT(*) FROM pool WHERE slots = 5") == [(3,)]
 
 
-# --- URLs
+# --- Users and URLs
+
+
+def test_a_user_who_may_do_everything_with_the_database_and_nothing_else_is_enough(url: str) -> None:
+    name, parts = f"windlass_{uuid4().hex[:8]}", urlsplit(url)
+    with closing(dialect_of(url).connect()) as session:
+        session.run(f"CREATE USER {name} IDENTIFIED BY 'p@ss'")
+        try:
+            session.run(f"GRANT ALL ON {parts.path[1:]}.* TO {name}")
+            theirs = urlunsplit(parts._replace(netloc=f"{name}:p%40ss@{parts.hostname}:{parts.port or 3306}"))
+            migrate(theirs)
+            with closing(open_store(theirs, clock=None, rng=SystemRng())) as store:
+                store.pools.set("p", 1, "")
+                assert store.pools.get("p").slots == 1
+        finally:
+            session.run(f"DROP USER {name}")
 
 
 @pytest.mark.parametrize("scheme", ["mysql", "mariadb", "mysql+pymysql", "mariadb+pymysql"])

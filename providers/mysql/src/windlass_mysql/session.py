@@ -123,10 +123,17 @@ class Session:
         :raises pymysql.IntegrityError: for a reference to nothing.
         :raises pymysql.DataError: for anything else.
         """
+        said = cursor.warning_count
         cursor.execute("SHOW WARNINGS")
-        for _level, code, message in cursor.fetchall():
+        told = cursor.fetchall()
+        for _level, code, message in told:
             if code != ER.DUP_ENTRY:
                 raise (pymysql.IntegrityError if code in _BREAKS_A_KEY else pymysql.DataError)(code, message)
+        if len(told) < said:
+            raise pymysql.DataError(
+                ER.WARN_DATA_TRUNCATED,
+                f"of {said} warnings the server remembers {len(told)}; set its max_error_count to 1024 or more",
+            )
 
     def end(self, word: str) -> None:
         """End the transaction by ``COMMIT`` or ``ROLLBACK``, and free the names that it excluded others from."""
