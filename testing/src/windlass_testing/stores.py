@@ -142,13 +142,18 @@ def over_each_kind(metafunc: pytest.Metafunc, argument: str, *others: object) ->
     given = {name for marker in metafunc.definition.iter_markers("parametrize") for name in _names(marker.args[0])}
     if argument not in metafunc.fixturenames or argument in given:
         return
-    kind = str(metafunc.config.getoption("--windlass-store"))
+    kind = chosen_kind(metafunc)
     kinds: list[object] = [kind]
     if metafunc.definition.get_closest_marker("sqlite_only") is not None:
         kinds = [SQLITE]
     elif kind == SQLITE:
         kinds += [pytest.param(other, marks=pytest.mark.services) for other in TRIED]
     metafunc.parametrize(argument, [*others, *kinds], indirect=True)
+
+
+def chosen_kind(metafunc: pytest.Metafunc) -> str:
+    """Return the kind of database that ``--windlass-store`` chose, SQLite by default."""
+    return str(metafunc.config.getoption("--windlass-store"))
 
 
 def _names(argnames: str | Sequence[str]) -> Sequence[str]:

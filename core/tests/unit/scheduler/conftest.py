@@ -6,16 +6,16 @@ import pytest
 
 from windlass_testing.scripted import ScriptedEngine
 from windlass_testing.scripted_sql import SqlScriptedEngine
-from windlass_testing.stores import URL_FIXTURES, emptied_url, over_each_kind
-
-#: Two schedulers share the DAGs there.
-_TWO = ["sqlite, two schedulers", pytest.param("postgresql, two schedulers", marks=pytest.mark.services)]
+from windlass_testing.stores import SQLITE, URL_FIXTURES, chosen_kind, emptied_url, over_each_kind
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """What holds over one store holds over the others, and of two schedulers as of one unless a test looks into it."""
-    two = [] if metafunc.definition.get_closest_marker("one_scheduler") is not None else _TWO
-    over_each_kind(metafunc, "world", "memory", *two)
+    kind = chosen_kind(metafunc)
+    others = ["memory"] if kind == SQLITE else []
+    if metafunc.definition.get_closest_marker("one_scheduler") is None:
+        others.append(f"{kind}, two schedulers")
+    over_each_kind(metafunc, "world", *others)
 
 
 @pytest.fixture
