@@ -207,7 +207,7 @@ def example_providers(session: nox.Session) -> None:
     in_checkout(session, "python", "docs/examples/every_provider/run.py", *session.posargs, group="all-tests")
 
 
-@nox.session(name="e2e-kubernetes", venv_backend="none", tags=["thorough"])
+@nox.session(name="e2e-kubernetes", venv_backend="none")
 def e2e_kubernetes(session: nox.Session) -> None:
     """Run what the fake cluster claims against the real one that WINDLASS_TEST_KUBECONFIG_URL or KUBECONFIG names."""
     named = os.environ.get("WINDLASS_TEST_KUBECONFIG_URL") or os.environ.get("KUBECONFIG")

@@ -6,7 +6,7 @@ import json
 import os
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,11 @@ class Cluster:
             "namespace": self.namespace,
             "xcom_sidecar_container_image": self.image,
         }
+
+
+#: For a real cluster: an image with a shell, the usual tools and Python; and one without Python, that a node without a
+#: registry may have.
+IMAGE, LOCAL = "docker.io/library/python:3.13-alpine", "docker.io/library/busybox:local"
 
 
 def _named() -> Path | None:
@@ -78,10 +83,11 @@ def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     if real is None:
         found = _in_fake(request.getfixturevalue("fake"), tmp_path_factory.mktemp("cluster"), namespace)
     else:
-        image = os.environ.get("WINDLASS_TEST_KUBERNETES_IMAGE", "docker.io/library/busybox:local")
-        found = Cluster(real, namespace, image, None, _host_python())
+        found = Cluster(real, namespace, os.environ.get("WINDLASS_TEST_KUBERNETES_IMAGE", IMAGE), None, {})
     hook = KubernetesHook(config_file=str(found.kubeconfig))
     hook.__dict__["connection"] = None  # there is no task to ask for one
+    if real is not None and "WINDLASS_TEST_KUBERNETES_IMAGE" not in os.environ and _has_image(hook, LOCAL):
+        found = replace(found, image=LOCAL, python=_host_python())
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
     hook.create(body)
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}
@@ -93,8 +99,14 @@ def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     hook.client.close()
 
 
+def _has_image(hook: KubernetesHook, image: str) -> bool:
+    """Return whether a node has an image that no registry has."""
+    nodes = hook.list_objects({"apiVersion": "v1", "kind": "Node"})
+    return any(image in one.get("names", ()) for node in nodes for one in node["status"].get("images", ()))
+
+
 def _host_python() -> Json:
-    """Mount the machine's own Python, as the image of the tests has none."""
+    """Mount the node's own Python, as its image for the tests has none."""
     folders = [path for path in ("/usr", "/lib", "/lib64", "/opt") if Path(path).is_dir()]
     volumes = [{"name": f"host{n}", "hostPath": {"path": str(Path(p).resolve())}} for n, p in enumerate(folders)]
     mounts = [{"name": f"host{n}", "mountPath": path, "readOnly": True} for n, path in enumerate(folders)]
