@@ -93,7 +93,7 @@ def test_a_server_process_never_loads_author_code_nor_the_sql_toolkit(life: Path
     # that of a server with the tables, what reaches it.
     of_providers = {name.partition(".")[::2] for name in modules if name.startswith("windlass_")}
     of_providers -= {("windlass_testing", "provider")}  # its manifest, as its `plugin` is pytest's
-    store = {"driver", "doorbell"} if on_server() else set()
+    store = {"address", "doorbell", "driver", "fields", "session", "words"} if on_server() else set()
     assert {module for _, module in of_providers} <= {"", "plugin"} | store
 
 

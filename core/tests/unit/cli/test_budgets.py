@@ -50,7 +50,7 @@ def test_version_imports_only_the_standard_library_and_itself(tmp_path: Path) ->
 
 HEAVY = {"asyncio", "ssl", "rich", "sqlalchemy", "alembic", "jinja2", "importlib.metadata", "pluggy", "yaml"}
 #: What the client library of a server imports by itself.
-DRIVERS = {"asyncio", "ssl", "importlib.metadata", "importlib.resources", "subprocess"}
+DRIVERS = {"asyncio", "cryptography", "ssl", "importlib.metadata", "importlib.resources", "subprocess"}
 
 
 @pytest.mark.parametrize("args", [("--help",), ("dags", "--help")])
