@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import sys
 import threading
@@ -94,13 +95,18 @@ def test_a_field_that_cannot_be_is_refused_by_name(fields: dict[str, Any], sente
     assert sentence in str(caught.value)
 
 
-def test_what_is_allowed_to_be_configured_is_known_to_botocore() -> None:
-    from botocore.config import Config
+def test_what_this_botocore_is_too_old_for_is_named() -> None:
+    import botocore
 
+    from windlass_aws.session import KNOWN_ARGUMENTS, make_config
     from windlass_aws.settings import CONFIG_ARGUMENTS
 
-    known = {*Config.OPTION_DEFAULTS, *Config.NON_LEGACY_OPTION_DEFAULTS}
-    assert known >= CONFIG_ARGUMENTS
+    known = sorted(CONFIG_ARGUMENTS & KNOWN_ARGUMENTS)
+    assert len(known) > 20
+    too_new = sorted({*CONFIG_ARGUMENTS, "of_the_future"} - KNOWN_ARGUMENTS)
+    message = f"botocore {botocore.__version__} cannot be configured with {', '.join(too_new)}"
+    with pytest.raises(ConfigError, match=f"{re.escape(message)}; correct the name, or `pip install --upgrade boto3`"):
+        make_config(dict.fromkeys([*known, *too_new]))
 
 
 # --- Identity

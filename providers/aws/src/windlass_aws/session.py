@@ -24,6 +24,7 @@ from botocore.credentials import (
 )
 from botocore.utils import FileWebIdentityTokenLoader
 
+from windlass.errors import ConfigError
 from windlass_aws.settings import AwsSettings
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Seconds to wait for a connection to be made; boto's own 60 would let an unreachable endpoint cost minutes.
 CONNECT_TIMEOUT = 10
+#: What this botocore can be configured with.
+KNOWN_ARGUMENTS = {*Config.OPTION_DEFAULTS, *Config.NON_LEGACY_OPTION_DEFAULTS}
 
 
 def make_session(settings: AwsSettings, region_name: str | None = None) -> Any:
@@ -62,10 +65,24 @@ def make_config(said: Mapping[str, Any], given: Any = None) -> Config:
     """Return the configuration of a client: our defaults, then what the connection says, then what code gives."""
     config = Config(connect_timeout=CONNECT_TIMEOUT, tcp_keepalive=True, user_agent_extra="windlass-aws")
     if said:
-        config = config.merge(Config(**_unsigned(said)))
+        config = config.merge(_config(said))
     if given is None:
         return config
-    return config.merge(given if isinstance(given, Config) else Config(**_unsigned(given)))
+    return config.merge(given if isinstance(given, Config) else _config(given))
+
+
+def _config(arguments: Mapping[str, Any]) -> Config:
+    """Return botocore's configuration.
+
+    :raises ConfigError: if this botocore is too old for one of the arguments, or none knows it.
+    """
+    unknown = arguments.keys() - KNOWN_ARGUMENTS
+    if unknown:
+        raise ConfigError(
+            f"botocore {botocore.__version__} cannot be configured with {', '.join(sorted(unknown))}; "
+            "correct the name, or `pip install --upgrade boto3`"
+        )
+    return Config(**_unsigned(arguments))
 
 
 def _unsigned(arguments: Mapping[str, Any]) -> dict[str, Any]:
