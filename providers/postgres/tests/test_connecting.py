@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -113,6 +114,17 @@ def test_nobody_answers(unused_port: int) -> None:
     assert "\n" not in text
     assert "s3cr3t" not in text
     assert hook.test_connection() == (False, text)
+
+
+def test_whoever_accepts_and_says_nothing_is_not_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        hook = PostgresHook("db")
+        hook.connection = Connection("db", "postgres", "127.0.0.1", "ada", "s3cr3t", None, port, {"connect_timeout": 1})
+        with pytest.raises(ConnectFailed) as caught:
+            hook.run("select 1")
+    expected = f"connection 'db': no connection to PostgreSQL at 127.0.0.1:{port}: connection timeout expired"
+    assert str(caught.value) == expected
 
 
 @pytest.fixture

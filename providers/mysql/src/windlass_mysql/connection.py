@@ -7,6 +7,8 @@ from typing import Any, Literal, Self
 
 import pymysql
 
+from windlass_mysql.reaching import reach
+
 
 class MySqlConnection(pymysql.connections.Connection):  # type: ignore[misc] # PyMySQL has no types
     """A connection whose ``with`` block commits, or rolls back if it raises, and closes."""
@@ -50,4 +52,8 @@ class StreamDictCursor(_Abandoning, pymysql.cursors.SSDictCursor):  # type: igno
 
 def connect(arguments: dict[str, Any], cursor: str) -> MySqlConnection:
     """Return a new connection whose cursors are of PyMySQL's class ``cursor``."""
-    return MySqlConnection(**arguments, cursorclass=getattr(pymysql.cursors, cursor), autocommit=False)
+    made = MySqlConnection(
+        **arguments, cursorclass=getattr(pymysql.cursors, cursor), autocommit=False, defer_connect=True
+    )
+    reach(made)
+    return made

@@ -7,14 +7,14 @@ every index can be asked.
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import pymysql
-from pymysql.constants import CLIENT, CR, ER, FIELD_TYPE
+from pymysql.constants import CLIENT, ER, FIELD_TYPE
 from pymysql.converters import conversions, escape_string
 
+from windlass_mysql.reaching import reach
 from windlass_mysql.words import EXCLUSION
 
 #: Seconds without an answer after which a host is asked whether it lives, between two such questions, and how often.
@@ -97,7 +97,7 @@ class Session:
             client_flag=CLIENT.FOUND_ROWS,
             defer_connect=True,
         )
-        self.driver.connect(_socket(arguments))
+        reach(self.driver, _PROBES)
         #: It holds names that the end of a transaction must free.
         self._excludes = False
 
@@ -157,26 +157,3 @@ class Session:
     def close(self) -> None:
         """Close it, once."""
         self._abandon()
-
-
-def _socket(arguments: Mapping[str, Any]) -> socket.socket | None:
-    """Return a connected socket that notices a host that vanished; None for a socket on this machine.
-
-    :raises pymysql.OperationalError: if nobody answers, or greets: PyMySQL would wait for that without end.
-    """
-    if arguments.get("unix_socket"):
-        return None
-    made = None
-    try:
-        made = socket.create_connection((arguments["host"], arguments["port"]), arguments["connect_timeout"])
-        made.recv(1, socket.MSG_PEEK)
-    except OSError as error:
-        if made is not None:
-            made.close()
-        raise pymysql.OperationalError(CR.CR_CONN_HOST_ERROR, error.strerror or str(error)) from None
-    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for name, value in _PROBES.items():
-        if hasattr(socket, name):  # systems know some of them
-            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-    return made
