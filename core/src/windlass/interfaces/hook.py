@@ -69,7 +69,8 @@ class BaseHook:
                 "a hook is found by its connection's type only in a task, a trigger and dag.test(); move the call there"
             )
             raise ContextUnavailable(msg)
-        hook = session.hook_class(connection.conn_type)(**{"conn_id": conn_id, **(hook_params or {})})
+        hook_class = session.hook_class(connection.conn_type)
+        hook = hook_class(**{hook_class.conn_name_attr: conn_id, **(hook_params or {})})
         hook.connection = connection
         return hook
 

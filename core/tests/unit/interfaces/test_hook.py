@@ -82,6 +82,24 @@ def test_a_hook_is_found_by_the_type_of_its_connection() -> None:
     assert len(session.asked) == 4  # a hook that was found need not ask for its connection again
 
 
+class OwnArgumentHook(ShopHook):
+    """Takes its connection as Airflow's hooks of AWS do: under the name of its own, and by no other."""
+
+    def __init__(self, shop_conn_id: str = "shop_default", colour: str = "blue") -> None:
+        super().__init__(shop_conn_id)
+        self.colour = colour
+
+
+def test_a_hook_found_by_type_gets_its_connection_under_the_name_that_it_gives_it() -> None:
+    class OwnArgumentSession(FakeSession):
+        def hook_class(self, _conn_type: str | None) -> type[BaseHook]:
+            return OwnArgumentHook
+
+    with session_scope(OwnArgumentSession()):
+        hook = BaseHook.get_hook("mine", hook_params={"colour": "red"})
+    assert (hook.shop_conn_id, hook.colour) == ("mine", "red")
+
+
 def test_a_hook_is_found_only_where_the_installed_ones_are_known() -> None:
     with (
         session_scope(FakeSession()),
