@@ -148,7 +148,10 @@ def import_name(dotted: str, what: str = "") -> Any:  # noqa: ANN401 - any objec
     try:
         target: Any = importlib.import_module(module_name)
     except Exception as error:
-        msg = f"{prefix} cannot be imported: {type(error).__name__}: {error}"
+        from windlass.registry.absent import what_it_needs
+
+        why = what_it_needs(error) or f"cannot be imported: {type(error).__name__}: {error}"
+        msg = f"{prefix} {why}"
         raise PluginError(msg) from error
     for part in attribute.split("."):
         try:
