@@ -1,4 +1,4 @@
-"""What is not installed, and the command that installs it: a library that a provider imports when it is first needed.
+"""What is not installed, and the command that installs it: the provider of a type of connection, or a library of one.
 
 The client libraries of providers are imported late, in the midst of a task. Whose library is missing is told by the
 traceback: the innermost line in a provider's package was importing it, and below that line there is nothing but the
@@ -7,10 +7,45 @@ library's own code. So what a user's code lacks is never blamed on a provider, a
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from types import FrameType
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from windlass.interfaces.hook import BaseHook
+
+#: The types of connections of the project's own providers, and what brings them.
+OWN_TYPES: Final = {
+    "aws": "windlass-aws",
+    "kubernetes": "windlass-kubernetes",
+    "mysql": "windlass-mysql",
+    "postgres": "windlass-postgres",
+    "sqlite": "windlass-sql",
+    "vault": "windlass-vault",
+}
+
+
+def nearest(name: str, known: Collection[str]) -> str | None:
+    """Return the known name that ``name`` most likely means, None if none is near."""
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(name, sorted(known), n=1)), None)
+
+
+def unknown_type(conn_type: str | None, known: Collection[str]) -> str:
+    """Return the sentence for a type of connection that is not among the ``known`` ones, with the likely remedy."""
+    if not conn_type:
+        remedy = f"the known types are {', '.join(sorted(known))}"
+        return f"no installed provider brings a hook for connections without a type; {remedy}"
+    meant = conn_type if conn_type in OWN_TYPES else nearest(conn_type, {*known, *OWN_TYPES})
+    if meant is None:
+        remedy = f"the known types are {', '.join(sorted(known))}"
+    elif meant in known:
+        remedy = f"did you mean {meant!r}?"
+    elif meant == conn_type:
+        remedy = f"`pip install {OWN_TYPES[meant]}` does"
+    else:
+        remedy = f"did you mean {meant!r}, for which `pip install {OWN_TYPES[meant]}` does?"
+    return f"no installed provider brings a hook for connections of type {conn_type!r}; {remedy}"
 
 
 class _Lack(NamedTuple):

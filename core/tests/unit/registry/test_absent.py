@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from windlass.errors import PluginError
-from windlass.registry import import_name
-from windlass.registry.absent import missing_library
+from windlass.registry import discovery, import_name, registry
+from windlass.registry.absent import OWN_TYPES, missing_library
 
 
 def said(action: Callable[[], object]) -> str | None:
@@ -73,3 +73,15 @@ def test_a_hook_whose_module_lacks_its_library_says_so_when_it_is_looked_up(shop
     with pytest.raises(PluginError) as caught:
         import_name("acme_shop.client:Client", "hook of 'shop'")
     assert str(caught.value) == f"hook of 'shop' (acme_shop.client:Client) {NEEDS}"
+
+
+def test_the_types_of_our_own_providers_are_those_of_their_manifests() -> None:
+    installed = {entry.name: entry.dist.name for entry in discovery.installed() if entry.dist is not None}
+    own = set(OWN_TYPES.values())
+    found = {
+        entry.conn_type: installed[provider.name]
+        for provider in registry().providers
+        if installed.get(provider.name) in own
+        for entry in provider.connection_types
+    }
+    assert {conn_type: name for conn_type, name in OWN_TYPES.items() if name in found.values()}.items() <= found.items()
