@@ -183,6 +183,7 @@ def test_an_argument_that_there_is_not_is_refused() -> None:
     with pytest.raises(TypeError, match="VaultHook takes no argument radius_host"):
         VaultHook("v", radius_host="h")
     assert VaultHook(vault_conn_id="v").vault_conn_id == "v"  # type: ignore[attr-defined]
+    assert VaultHook(conn_id="v").vault_conn_id == "v"  # type: ignore[attr-defined]
     assert VaultHook().vault_conn_id == "vault_default"  # type: ignore[attr-defined]
 
 

@@ -11,7 +11,7 @@ from windlass.cli.arguments import connection_argument
 from windlass.cli.documents import read_document, write_document
 from windlass.cli.failing import FAILED, OK
 from windlass.cli.options import confirm, dry_run_option, json_object, yes_option
-from windlass.cli.output import Format, conclude, document_option, emit, emit_one, output_option
+from windlass.cli.output import Format, conclude, document_option, emit, emit_one, output_option, say
 from windlass.cli.session import Session, pass_session
 from windlass.errors import UsageError
 from windlass.interfaces.connection import Connection
@@ -90,6 +90,8 @@ def add(
     session.control.connections.add(
         connection, description=conn_description, overwrite=overwrite, dry_run=dry_run, actor=session.actor
     )
+    if doubt := session.control.connections.doubt(connection):
+        say(f"warning: {doubt}")
     done = "would store" if dry_run else "stored"
     conclude(output, f"{done} connection {conn_id!r}", conn_id=conn_id, dry_run=dry_run)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from windlass.control.declared import check_declared
+from windlass.control.declared import check_declared, unknown_type
 from windlass.control.views import ConnectionRow
 from windlass.control.visibility import did_you_mean
 from windlass.errors import Conflict, ConnectionNotDefined, UsageError
@@ -76,6 +76,13 @@ class Connections:
             return
         fields = {"conn_id": connection.conn_id, **connection.to_fields(), "description": description or ""}
         self._store.credentials.set_connection(fields, overwrite)
+
+    def doubt(self, connection: Connection) -> str | None:
+        """Return a sentence about a connection that is stored all the same, though no provider here knows its type.
+
+        The provider may be installed where the tasks run.
+        """
+        return unknown_type(connection)
 
     def delete(self, conn_id: str, *, actor: str) -> None:
         """Delete a stored connection.

@@ -13,7 +13,7 @@ from windlass.control.visibility import did_you_mean
 from windlass.errors import UsageError
 from windlass.interfaces.connection import FIELDS, Connection
 from windlass.interfaces.provider import ConnectionType
-from windlass.registry import registry
+from windlass.registry import absent, registry
 
 
 def check_declared(connection: Connection) -> None:
@@ -37,6 +37,14 @@ def check_declared(connection: Connection) -> None:
         elif field.choices and str(value) not in field.choices:
             raise UsageError(f"{who}: {field.name} is none of {', '.join(field.choices)}; choose one of these")
     _check_extra(kind, extra.keys(), who)
+
+
+def unknown_type(connection: Connection) -> str | None:
+    """Return the sentence for a connection whose type no installed provider declares, else None."""
+    known = registry().connection_types
+    if connection.conn_type in known:
+        return None
+    return f"connection {connection.conn_id!r}: {absent.unknown_type(connection.conn_type, known)}"
 
 
 def _check_extra(kind: ConnectionType, given: Collection[str], who: str) -> None:

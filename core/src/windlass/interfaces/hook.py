@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, ClassVar
 
-from windlass.errors import ContextUnavailable
+from windlass.errors import ContextUnavailable, PluginError
 from windlass.interfaces.connection import Connection
 from windlass.ports.current import KnowsHooks, current_session
 from windlass.protocol import GetConnection
@@ -69,7 +69,11 @@ class BaseHook:
                 "a hook is found by its connection's type only in a task, a trigger and dag.test(); move the call there"
             )
             raise ContextUnavailable(msg)
-        hook = session.hook_class(connection.conn_type)(**{"conn_id": conn_id, **(hook_params or {})})
+        try:
+            hook_class = session.hook_class(connection.conn_type)
+        except PluginError as error:
+            raise PluginError(f"connection {conn_id!r}: {error}") from error
+        hook = hook_class(**{hook_class.conn_name_attr: conn_id, **(hook_params or {})})
         hook.connection = connection
         return hook
 
@@ -93,10 +97,13 @@ class BaseHook:
 
         Called in a child process for ``windlass connections test``. The default only makes a client, and tells no more
         of a failure than its type, since messages of client libraries may quote passwords: a subclass does better by
-        asking the system for its version, say.
+        asking the system for its version, say. A library that cannot be imported is left to the caller, who knows how
+        to install it.
         """
         try:
             self.get_conn()
+        except ImportError:
+            raise
         except Exception as error:  # noqa: BLE001 - any failure is the answer
             return False, f"no client could be made: {type(error).__module__}.{type(error).__qualname__}"
         return True, "connected"

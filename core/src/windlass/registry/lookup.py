@@ -115,21 +115,19 @@ class Registry:
         """
         entry = self.connection_types.get(conn_type or "")
         if entry is None:
-            known = ", ".join(sorted(self.connection_types))
-            what = f"of type {conn_type!r}" if conn_type else "without a type"
-            raise PluginError(
-                f"no installed provider brings a hook for connections {what}; the known types are {known}"
-            )
+            from windlass.registry.absent import unknown_type
+
+            raise PluginError(unknown_type(conn_type, self.connection_types))
         if entry.hook is None:
             raise PluginError(f"connections of type {conn_type!r} have no hook; choose another type of connection")
         return import_name(entry.hook, f"hook of {conn_type!r}")
 
     def _unknown(self, kind: str, name: str) -> PluginError:
-        import difflib
+        from windlass.registry.absent import nearest
 
         known = sorted(self.names(kind))
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"there is {', '.join(known) or 'none'}"
+        close = nearest(name, known)
+        hint = f"did you mean {close}?" if close else f"there is {', '.join(known) or 'none'}"
         text = f"no installed provider brings the {_singular(kind)} {name!r}; {hint}"
         if self.broken:
             text += f" (not usable: {'; '.join(f'{plugin.name}, {plugin.error}' for plugin in self.broken)})"
@@ -148,7 +146,10 @@ def import_name(dotted: str, what: str = "") -> Any:  # noqa: ANN401 - any objec
     try:
         target: Any = importlib.import_module(module_name)
     except Exception as error:
-        msg = f"{prefix} cannot be imported: {type(error).__name__}: {error}"
+        from windlass.registry.absent import what_it_needs
+
+        why = what_it_needs(error) or f"cannot be imported: {type(error).__name__}: {error}"
+        msg = f"{prefix} {why}"
         raise PluginError(msg) from error
     for part in attribute.split("."):
         try:

@@ -56,12 +56,12 @@ from windlass.runtime.context import Context
 from windlass.runtime.resolve import mapped_arguments
 from windlass.runtime.task_instance import RETURN_VALUE, TaskInstance
 from windlass.runtime.templates import Renderer, needs_jinja
+from windlass.runtime.trace import reason_of
 from windlass.runtime.xcom import pack, unpack
 
 Ending = Finish | Defer | Reschedule
 #: Does what an operator's ``execute`` would do.
 StandIn = Callable[[BaseOperator, Context], Any]
-_REASON = 500
 log = logging.getLogger("windlass.task")
 
 
@@ -335,18 +335,18 @@ class _Attempt:
         match error:
             case TaskSkipped():
                 log.info("skipped: %s", error)
-                return self._finish(Outcome.SKIP, reason=_reason(error))
+                return self._finish(Outcome.SKIP, reason=reason_of(error))
             case TaskReschedule():
                 return self._rescheduled(error)
             case TaskDeferred():
                 return self._deferred(error)
             case TaskFailed():
                 self._log_failure(error)
-                return self._finish(Outcome.FAIL_NO_RETRY, reason=_reason(error))
+                return self._finish(Outcome.FAIL_NO_RETRY, reason=reason_of(error))
             case TaskTimeout():
                 self._clean_up(error)
                 self._log_failure(error)
-                return self._finish(Outcome.FAIL, reason=_reason(error))
+                return self._finish(Outcome.FAIL, reason=reason_of(error))
             case SystemExit():
                 self._clean_up(error)
                 self._log_failure(error)
@@ -355,7 +355,7 @@ class _Attempt:
                 )
             case _:
                 self._log_failure(error)
-                return self._finish(Outcome.FAIL, reason=_reason(error))
+                return self._finish(Outcome.FAIL, reason=reason_of(error))
 
     def _clean_up(self, error: SystemExit | TaskTimeout) -> None:
         """Let the operator clean up outside its process when the attempt is being ended (SIGTERM, or a timeout)."""
@@ -366,7 +366,7 @@ class _Attempt:
                 log.exception("on_kill failed")
 
     def _log_failure(self, error: BaseException) -> None:
-        log.error("task failed: %s", _reason(error), exc_info=(type(error), error, trimmed(error.__traceback__)))
+        log.error("task failed: %s", reason_of(error), exc_info=(type(error), error, trimmed(error.__traceback__)))
 
     def _rescheduled(self, signal: TaskReschedule) -> Reschedule:
         assert self._ended_at is not None  # noqa: S101 - failed() stopped the clock
@@ -396,7 +396,7 @@ class _Attempt:
             )
         except Exception as error:  # noqa: BLE001 - the trigger is the author's
             self._log_failure(error)
-            return self._finish(Outcome.FAIL, reason=_reason(error))
+            return self._finish(Outcome.FAIL, reason=reason_of(error))
 
 
 _OURS = str(Path(windlass.__file__).parent) + "/"
@@ -413,14 +413,3 @@ def trimmed(traceback: TracebackType | None) -> TracebackType | None:
 def _unseen(value: XComValue) -> XComValue:
     """Return ``value`` without the preview that nobody is shown."""
     return msgspec.structs.replace(value, preview="")
-
-
-def _reason(error: BaseException) -> str:
-    """Return one line that says what happened."""
-    try:
-        text = str(error).strip().partition("\n")[0]
-    except Exception:  # noqa: BLE001 - an exception of the author's that cannot be shown
-        text = "(its text cannot be shown)"
-    name = type(error).__name__
-    line = text if isinstance(error, TaskSkipped) else f"{name}: {text}" if text else name
-    return line if len(line) <= _REASON else f"{line[:_REASON]}…"

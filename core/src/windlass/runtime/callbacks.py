@@ -23,6 +23,7 @@ from windlass.runtime.attempt import AttemptSession, trimmed
 from windlass.runtime.context import Context, DagRun
 from windlass.runtime.task_instance import TaskInstance
 from windlass.runtime.templates import Renderer
+from windlass.runtime.trace import reason_of
 
 #: The states in which a task's, or a run's, event finds it.
 _STATES = {"success": "success", "failure": "failed", "retry": "up_for_retry", "skipped": "skipped"}
@@ -106,7 +107,7 @@ def run_callbacks(dag: DAG, attempt: AttemptContext, session: TaskSession) -> Fi
                     "on_%s_callback %s failed: %s", kind, name, error,
                     exc_info=(type(error), error, trimmed(error.__traceback__)),
                 )  # fmt: skip
-                failures.append(f"{name}: {type(error).__name__}: {error}")
+                failures.append(f"{name}: {reason_of(error)}")
     return Finish(
         outcome=Outcome.FAIL if failures else Outcome.SUCCESS,
         started_at=started_at,

@@ -14,11 +14,11 @@ from typing import Any
 
 import msgspec
 
-from windlass.errors import ConnectionNotDefined, WindlassError
+from windlass.errors import ConnectionNotDefined, PluginError, WindlassError
 from windlass.ports import session_scope
 from windlass.protocol import GetConnection, Mask, Verb
 from windlass.registry import registry
-from windlass.registry.lookup import import_name
+from windlass.registry.absent import missing_library
 
 
 class _OneConnection:
@@ -56,18 +56,16 @@ def main(conn_id: str) -> int:
 
 
 def _tested(conn_id: str, fields: dict[str, Any], session: _OneConnection) -> tuple[bool, str]:
-    conn_type = str(fields.get("conn_type") or "")
-    kind = registry().connection_types.get(conn_type)
-    if kind is None:
-        known = ", ".join(sorted(registry().connection_types)) or "none"
-        return False, f"no installed provider knows connections of type {conn_type!r}; known are: {known}"
-    if kind.hook is None:
-        return False, f"connections of type {conn_type!r} have no hook, so there is nothing to test them with"
+    try:
+        hook_class = registry().hook_class(str(fields.get("conn_type") or ""))
+    except PluginError as error:
+        return False, f"connection {conn_id!r}: {error}"
     try:
         with session_scope(session):
-            works, message = import_name(kind.hook, f"hook of {conn_type!r}")(conn_id).test_connection()
+            works, message = hook_class(conn_id).test_connection()
     except WindlassError as error:
         return False, str(error)
     except Exception as error:  # noqa: BLE001 - whatever a hook raises, the test failed; its text may quote a secret
-        return False, f"the hook failed with {type(error).__module__}.{type(error).__qualname__}"
+        failed = f"connection {conn_id!r}: its hook failed with {type(error).__module__}.{type(error).__qualname__}"
+        return False, missing_library(error) or failed
     return bool(works), str(message)

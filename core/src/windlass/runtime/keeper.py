@@ -37,6 +37,7 @@ from windlass.protocol.keeping import (
     Setup,
     ToKeeper,
 )
+from windlass.registry.absent import missing_library
 from windlass.runtime.blobs import PIECE, make_store
 
 _PAGE = 1000
@@ -88,7 +89,8 @@ class Keeper:
             except WindlassError as error:
                 self._say(Failed(error=str(error)))
             except Exception as error:  # noqa: BLE001 - whatever a store raises; its text may quote a secret
-                self._say(Failed(error=f"the store failed with {type(error).__module__}.{type(error).__qualname__}"))
+                failed = f"the store failed with {type(error).__module__}.{type(error).__qualname__}"
+                self._say(Failed(error=missing_library(error) or failed))
 
     def _carry_out(self, store: ArtifactStore | LogStore, order: Order) -> bool:
         if isinstance(store, ArtifactStore):

@@ -1,4 +1,4 @@
-"""Tracebacks for the authors of DAG files: their own lines, without the machinery that imported the file."""
+"""What failed, for the authors of DAG files: in one line, and in their own lines of a traceback, without ours."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import traceback
 from pathlib import Path
 from types import TracebackType
 
+from windlass.errors import TaskSkipped
+
 _OURS = str(Path(__file__).parent) + "/"
 _MACHINERY = ("<frozen importlib",)
+_LONGEST = 500
 
 
 def user_traceback(error: BaseException) -> str:
@@ -19,6 +22,26 @@ def user_traceback(error: BaseException) -> str:
         return "".join(traceback.format_exception(type(error), error, first))
     except RecursionError:
         return f"{type(error).__name__}: {error}\n"
+
+
+def reason_of(error: BaseException) -> str:
+    """Return one line that says what happened; where a provider's library is missing, also how to install it."""
+    if isinstance(error, ImportError):
+        from windlass.registry.absent import missing_library  # only who lacks something pays for it
+
+        if said := missing_library(error):
+            return shortened(said)
+    try:
+        text = str(error).strip().partition("\n")[0]
+    except Exception:  # noqa: BLE001 - an exception of the author's that cannot be shown
+        text = "(its text cannot be shown)"
+    name = type(error).__name__
+    return shortened(text if isinstance(error, TaskSkipped) else f"{name}: {text}" if text else name)
+
+
+def shortened(line: str) -> str:
+    """Return ``line``, cut where a reason must end."""
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
 
 
 def where(error: BaseException, root: str) -> str:

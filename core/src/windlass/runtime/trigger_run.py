@@ -11,11 +11,10 @@ from windlass.interfaces.trigger import BaseTrigger, TriggerEvent
 from windlass.ports import TaskSession, session_scope
 from windlass.protocol import XComValue
 from windlass.protocol.triggering import shown
-from windlass.runtime.trace import user_traceback
+from windlass.runtime.trace import reason_of, shortened, user_traceback
 from windlass.runtime.trigger_classes import make
 from windlass.runtime.xcom import encoded, spilled, unpack
 
-_REASON = 500
 log = logging.getLogger("windlass.trigger")
 
 
@@ -45,10 +44,9 @@ async def first_event(name: str, kwargs: XComValue, session: TaskSession) -> XCo
         except _Silent as error:
             raise TriggerFailed(f"its trigger {shown(name)} ended without an event") from error
         except (Exception, SystemExit) as error:
-            text = str(error).strip().partition("\n")[0]
-            reason = f"its trigger {shown(name)} failed: {type(error).__name__}: {text}"
+            reason = f"its trigger {shown(name)} failed: {reason_of(error)}"
             log.error("%s\n%s", reason, user_traceback(error))  # noqa: TRY400 - from the author's first line on
-            raise TriggerFailed(reason if len(reason) <= _REASON else f"{reason[:_REASON]}…") from error
+            raise TriggerFailed(shortened(reason)) from error
 
 
 class _Silent(Exception):

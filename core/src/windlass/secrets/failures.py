@@ -30,6 +30,11 @@ def sentence(error: BaseException, arguments: Mapping[str, Any]) -> str:
     """Return the text of a backend's exception without the ``arguments`` that the backend was made with."""
     if isinstance(error, WindlassError):
         return Masker(secrets_of_arguments(arguments)).mask(str(error))
+    if isinstance(error, ImportError):
+        from windlass.registry.absent import missing_library  # only where something is missing
+
+        if said := missing_library(error):
+            return said
     text = mask_named(Masker(secrets_of_arguments(arguments, everything=True)).mask(str(error)))
     text = " ".join(text.split())
     if len(text) > _LONGEST:

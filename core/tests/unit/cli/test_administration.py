@@ -137,6 +137,18 @@ def test_a_connection_that_exists_is_kept_unless_told_otherwise(windlass: Windla
     assert windlass("connections", "get", "c", "--json").data["host"] == "two"
 
 
+def test_a_type_that_no_provider_knows_is_stored_with_a_warning(windlass: Windlass) -> None:
+    result = windlass("connections", "add", "u", "--conn-uri", "nosuch://ada:s3cret@h")
+    assert (result.code, result.out) == (0, "")
+    warning, stored = result.err.splitlines()
+    assert warning.startswith(
+        "warning: connection 'u': no installed provider brings a hook for connections of type 'nosuch'; the known types"
+    )
+    assert stored == "stored connection 'u'"
+    assert windlass("connections", "get", "u", "--json").data["conn_type"] == "nosuch"
+    assert windlass("connections", "add", "g", "--conn-uri", "generic://h").err == "stored connection 'g'\n"
+
+
 def test_connections_are_imported_all_or_none(windlass: Windlass, tmp_path: Path) -> None:
     source = tmp_path / "in.json"
     source.write_text('{"a": "http://h", "b": {"conn_type": "http", "hst": "h"}}', encoding="utf-8")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from windlass.errors import ContextUnavailable
+from windlass.errors import ContextUnavailable, PluginError
 from windlass.hooks import BaseHook, Connection
 from windlass.ports import session_scope
 from windlass.protocol import GetConnection, Verb
@@ -82,6 +82,24 @@ def test_a_hook_is_found_by_the_type_of_its_connection() -> None:
     assert len(session.asked) == 4  # a hook that was found need not ask for its connection again
 
 
+class OwnArgumentHook(ShopHook):
+    """Takes its connection as Airflow's hooks of AWS do: under the name of its own, and by no other."""
+
+    def __init__(self, shop_conn_id: str = "shop_default", colour: str = "blue") -> None:
+        super().__init__(shop_conn_id)
+        self.colour = colour
+
+
+def test_a_hook_found_by_type_gets_its_connection_under_the_name_that_it_gives_it() -> None:
+    class OwnArgumentSession(FakeSession):
+        def hook_class(self, _conn_type: str | None) -> type[BaseHook]:
+            return OwnArgumentHook
+
+    with session_scope(OwnArgumentSession()):
+        hook = BaseHook.get_hook("mine", hook_params={"colour": "red"})
+    assert (hook.shop_conn_id, hook.colour) == ("mine", "red")
+
+
 def test_a_hook_is_found_only_where_the_installed_ones_are_known() -> None:
     with (
         session_scope(FakeSession()),
@@ -102,6 +120,24 @@ def test_test_connection_tells_of_a_failure_without_its_message() -> None:
     assert (works, sentence) == (False, "no client could be made: builtins.OSError")
     hook.connection = Connection("c", host="up")
     assert hook.test_connection() == (True, "connected")
+
+
+def test_test_connection_leaves_a_missing_library_to_who_knows_how_to_install_it() -> None:
+    class LackingHook(BaseHook):
+        def get_conn(self) -> None:
+            import no_such_client  # type: ignore[import-not-found]  # noqa: F401
+
+    with pytest.raises(ModuleNotFoundError):
+        LackingHook().test_connection()
+
+
+def test_a_hook_found_by_no_type_is_named_with_its_connection() -> None:
+    class IgnorantSession(FakeSession):
+        def hook_class(self, _conn_type: str | None) -> type[BaseHook]:
+            raise PluginError("no installed provider brings a hook for connections of type 'shop'")
+
+    with session_scope(IgnorantSession()), pytest.raises(PluginError, match=r"^connection 'mine': no installed"):
+        BaseHook.get_hook("mine")
 
 
 def test_a_hook_without_a_client_says_whose_fault_it_is() -> None:

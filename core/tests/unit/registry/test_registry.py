@@ -182,6 +182,22 @@ def test_a_hook_is_found_by_a_type_of_connection_in_the_manifests_alone() -> Non
         plugins.hook_class("generic")
 
 
+@pytest.mark.parametrize(
+    ("conn_type", "remedy"),
+    [
+        ("warehose", "did you mean 'warehouse'?"),
+        ("aws", "`pip install windlass-aws` does"),
+        ("valt", "did you mean 'vault', for which `pip install windlass-vault` does?"),
+        ("nosuch", "the known types are generic, warehouse"),
+    ],
+)
+def test_a_type_of_connection_that_nobody_brings_has_a_remedy(conn_type: str, remedy: str) -> None:
+    provider = Provider(name="acme", connection_types=(ConnectionType(conn_type="warehouse", hook="json:loads"),))
+    with pytest.raises(PluginError) as caught:
+        Registry(lambda: Catalog((provider,))).hook_class(conn_type)
+    assert str(caught.value) == (f"no installed provider brings a hook for connections of type {conn_type!r}; {remedy}")
+
+
 def test_importing_a_name_says_what_is_missing() -> None:
     assert import_name("json:JSONDecoder.decode") is json.JSONDecoder.decode
     assert import_name("json.JSONDecoder") is json.JSONDecoder

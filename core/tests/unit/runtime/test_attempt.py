@@ -98,6 +98,22 @@ class TestEndings:
         ending = self._end(lab, dag, ValueError("first line\nsecond line"))
         assert (ending.outcome, ending.reason) == (Outcome.FAIL, "ValueError: first line")
 
+    def test_a_missing_library_of_a_provider_is_named_with_the_way_to_install_it(
+        self, lab: Any, dag: DAG, shop: Any
+    ) -> None:
+        PythonOperator(task_id="t", python_callable=lambda: shop("till").get_conn())
+        assert lab.run(dag, "t").reason == (
+            "connection 'till' needs shop_client, which cannot be imported (No module named 'shop_client'): "
+            "`pip install acme-shop`"
+        )
+
+    def test_a_missing_module_of_the_authors_is_an_exception_like_any(self, lab: Any, dag: DAG) -> None:
+        def task() -> None:
+            import no_such_module  # type: ignore[import-not-found]  # noqa: F401
+
+        PythonOperator(task_id="t", python_callable=task)
+        assert lab.run(dag, "t").reason == "ModuleNotFoundError: No module named 'no_such_module'"
+
     def test_a_long_reason_is_short(self, lab: Any, dag: DAG) -> None:
         assert len(self._end(lab, dag, ValueError("x" * 9999)).reason) <= 501
 

@@ -23,6 +23,10 @@ class Vault(BaseHook):
         mask_secret(["found-in-a-vault"])
         return True, "the key is found-in-a-vault"
 
+class Lacking(BaseHook):
+    def get_conn(self):
+        import shop_client
+
 class Broken(BaseHook):
     def get_conn(self):
         raise OSError(f"cannot log in with {self.connection.password}")
@@ -36,6 +40,7 @@ Registry.connection_types = property(lambda self: {{
     "good": ConnectionType(conn_type="good", hook="hooks_of_test:Hook"),
     "vault": ConnectionType(conn_type="vault", hook="hooks_of_test:Vault"),
     "broken": ConnectionType(conn_type="broken", hook="hooks_of_test:Broken"),
+    "lacking": ConnectionType(conn_type="lacking", hook="hooks_of_test:Lacking"),
     "hookless": ConnectionType(conn_type="hookless"),
 }})
 from windlass.runtime.__main__ import main
@@ -49,8 +54,13 @@ sys.exit(main(["test-connection", "my_conn"]))
         ({"conn_type": "vault"}, True, "found-in-a-vault"),
         ({"conn_type": "good", "login": "ada"}, True, "hello ada"),
         ({"conn_type": "broken", "password": "hunter22"}, False, "OSError"),
-        ({"conn_type": "hookless"}, False, "no hook"),
-        ({"conn_type": "nosuch"}, False, "no installed provider knows"),
+        (
+            {"conn_type": "lacking"},
+            False,
+            "connection 'my_conn' needs shop_client, which cannot be imported (No module named 'shop_client')",
+        ),
+        ({"conn_type": "hookless"}, False, "connection 'my_conn': connections of type 'hookless' have no hook"),
+        ({"conn_type": "nosuch"}, False, "connection 'my_conn': no installed provider brings a hook"),
     ],
 )
 def test_the_answer_says_whether_it_works_and_holds_no_secret(
@@ -58,6 +68,10 @@ def test_the_answer_says_whether_it_works_and_holds_no_secret(
 ) -> None:
     folder = tmp_path_factory.mktemp("plugin")
     (folder / "hooks_of_test.py").write_text(PLUGIN)
+    info = folder / "acme_shop-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.4\nName: acme-shop\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[windlass.providers]\nshop = hooks_of_test\n")
     child = subprocess.run(
         [sys.executable, "-c", RUN.format(folder=str(folder))],
         input=json.dumps(fields),

@@ -1,10 +1,13 @@
 """Inside the helper: each backend is made once, for itself, and what it raises is told without its credentials."""
 
+# ruff: noqa: ANN401 - a hook that is made at run time
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Lock
+from typing import Any
 
 import pytest
 
@@ -12,7 +15,7 @@ from windlass.errors import ConfigError, SecretsError
 from windlass.interfaces.secrecy import secrets_of_arguments
 from windlass.interfaces.secrets_backend import SecretsBackend
 from windlass.secrets.chain import Kind
-from windlass.secrets.failures import mask_named
+from windlass.secrets.failures import mask_named, sentence
 from windlass.secrets.helper import Backends, Request, Setup
 
 ARGUMENTS = {
@@ -154,3 +157,11 @@ def test_a_backend_is_made_once_and_again_only_after_it_failed() -> None:
         requests = [Request(number, "fake", Kind.VARIABLE, "v") for number in range(50)]
         assert {response.value for response in pool.map(backends.answer, requests)} == {"value"}
     assert len(made) == 2
+
+
+def test_a_backend_whose_library_is_missing_says_how_to_install_it(shop: Any) -> None:
+    with pytest.raises(ModuleNotFoundError) as caught:
+        sys.modules[shop.__module__].anywhere()
+    assert sentence(caught.value, {"token": "shop_client"}) == (
+        "acme-shop needs shop_client, which cannot be imported (No module named 'shop_client'): `pip install acme-shop`"
+    )

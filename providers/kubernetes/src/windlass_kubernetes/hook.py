@@ -105,6 +105,8 @@ class KubernetesHook(BaseHook):
         try:
             self.client.patience = min(self.client.patience, 5.0)
             found = self.client.ask("read the version", "GET", "/version")
+        except ImportError:
+            raise  # whoever tests says how to install what is missing
         except Exception as error:  # noqa: BLE001 - any failure is the answer; its sentence holds no secret
             return False, str(error)
         return True, f"Kubernetes {found.get('gitVersion', '')} at {self.client.host}"

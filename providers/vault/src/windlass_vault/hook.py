@@ -56,6 +56,7 @@ class VaultHook(BaseHook):
         verify: bool | str | None = None,
         ca_cert: str | None = None,
         timeout: float | None = None,
+        conn_id: str | None = None,
         **kwargs: object,
     ) -> None:
         """Keep the arguments; the connection is asked for when it is needed.
@@ -77,11 +78,12 @@ class VaultHook(BaseHook):
             verify: whether to check Vault's certificate, or the file of the authorities to trust.
             ca_cert: the file of the authorities to trust.
             timeout: seconds for each try of a request, by default 10; with all its tries it has three times that.
+            conn_id: the connection, as every hook takes it too.
             **kwargs: there are no others.
 
         :raises TypeError: for any other argument.
         """
-        super().__init__(vault_conn_id, **kwargs)
+        super().__init__(conn_id or vault_conn_id, **kwargs)
         self._given: dict[str, Any] = {
             "auth_type": auth_type,
             "auth_mount_point": auth_mount_point,

@@ -87,6 +87,17 @@ class HookSuite(Suite):
         assert getattr(self.hook_class(**{**arguments, name: "two"}), name) == "two"
         assert getattr(self.hook_class(**arguments), name) == self.hook_class.default_conn_name
 
+    def test_it_is_made_for_a_connection_by_its_type(self, failing_connection: ConnectionLike) -> None:
+        """`BaseHook.get_hook` makes it, or the hook it is a kind of, and needs nothing but the connection's id."""
+        connection = made(CONN_ID, failing_connection)
+        with given(connection):
+            hook = connection.get_hook()
+            assert issubclass(self.hook_class, type(hook)), (
+                f"the hook of {connection.conn_type} is {type(hook).__name__}"
+            )
+            assert getattr(hook, hook.conn_name_attr) == CONN_ID
+            assert hook.connection == connection
+
     def test_an_unknown_argument_is_refused_by_name(self) -> None:
         """A mistyped argument is an error that names it."""
         with pytest.raises(TypeError, match="no_such_argument"):

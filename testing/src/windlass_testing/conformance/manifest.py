@@ -156,6 +156,13 @@ def round_trip_complaints(entry: ConnectionType) -> list[str]:
     return complaints
 
 
+def least_fields(entry: ConnectionType) -> dict[str, Any]:
+    """Return the fields of a connection that has what its type requires, and leads to where nobody listens."""
+    fields = {"conn_type": entry.conn_type, "host": "127.0.0.1", "port": 1, "login": "ada", "password": "anything"}
+    extra = {field.name: _sample(field, "any") for field in entry.fields if field.required}
+    return {**fields, "extra": {name: value for name, value in extra.items() if name not in STANDARD} or None}
+
+
 def _sample(field: ConnectionField, text: str) -> object:
     if field.choices:
         return field.choices[-1]

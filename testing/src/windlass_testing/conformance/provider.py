@@ -18,8 +18,10 @@ from windlass.registry.catalog import Catalog, duplicates, names_of
 from windlass.registry.core_provider import CORE
 from windlass.registry.discovery import discover, import_module, load_hooks
 from windlass_testing.conformance import manifest as checks
+from windlass_testing.conformance.corpus import sentence_complaints
+from windlass_testing.conformance.hook import CONN_ID
 from windlass_testing.conformance.installed import Installed, distributions_of, installed, modules_of
-from windlass_testing.conformance.interpreter import newly_imported, of_packages
+from windlass_testing.conformance.interpreter import newly_imported, of_packages, tested_without
 from windlass_testing.conformance.sources import files_of, imports_of, outside_facades
 from windlass_testing.conformance.suite import Suite
 
@@ -150,6 +152,20 @@ class ProviderSuite(Suite):
         """With awkward values in every declared field."""
         types = self.installed.manifest.connection_types
         assert not [text for entry in types for text in checks.round_trip_complaints(entry)]
+
+    def test_a_missing_library_is_told_with_the_way_to_install_it(self) -> None:
+        """Without client libraries `windlass connections test` says of which connection it is, and the pip command."""
+        libraries = self._sdk_modules()
+        for entry in self.installed.manifest.connection_types if libraries else ():
+            if entry.hook is None:
+                continue
+            missed, works, message = tested_without(libraries, CONN_ID, checks.least_fields(entry))
+            if missed:
+                assert not works, f"without {', '.join(sorted(missed))} it says that it works: {message}"
+                assert not sentence_complaints(message, CONN_ID), message
+                assert f"`pip install {self.distribution}`" in message, (
+                    f"let the hook's test_connection pass on an ImportError; it says: {message}"
+                )
 
     def test_its_settings_can_be_read(self) -> None:
         """Kinds and defaults of its settings fit; reading the default of each gives a value."""

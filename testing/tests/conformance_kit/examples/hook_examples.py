@@ -9,6 +9,7 @@ import pytest
 from variants import provider, server
 
 from windlass.hooks import BaseHook
+from windlass.registry.lookup import Registry
 from windlass_testing.conformance import HookSuite
 
 provider("kit")
@@ -54,6 +55,20 @@ class TestTakesItsConnectionByPositionOnly(Kit):
     class hook_class(KitHook):
         def __init__(self, conn_id: str | None = None) -> None:
             super().__init__(conn_id)
+
+
+class TestCannotBeMadeFromItsConnectionAlone(Kit):
+    breaks = {"test_it_is_made_for_a_connection_by_its_type"}
+    arguments = {"language": "de"}
+
+    class hook_class(KitHook):
+        def __init__(self, conn_id: str | None = None, *, language: str, **arguments: Any) -> None:
+            super().__init__(conn_id, **arguments)
+            self.language = language
+
+    @pytest.fixture(autouse=True)
+    def named_by_the_manifest(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Registry, "hook_class", lambda _registry, _conn_type: self.hook_class)
 
 
 class TestSwallowsUnknownArguments(Kit):
@@ -169,6 +184,7 @@ class TestShowsThePassword(Kit):
 class TestIsNoHook(Kit):
     breaks = {
         "test_it_says_what_it_is_for",
+        "test_it_is_made_for_a_connection_by_its_type",
         "test_an_unknown_argument_is_refused_by_name",
         "test_a_connection_that_works_tests_well",
         "test_a_failure_names_the_connection",

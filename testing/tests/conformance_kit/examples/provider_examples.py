@@ -14,6 +14,7 @@ OPERATORS = "operators.py"
 PLUGIN = "plugin.py"
 FUTURE = "from __future__ import annotations\n"
 TONE = 'ConfigOption(section="settings", key="tone", default="warm", description="")'
+TEST = '`windlass connections test`."""\n        try:\n'
 REQUIRES = "Requires-Dist: windlass<1,>=0.1\n"
 
 
@@ -161,6 +162,25 @@ class TestIsUntyped(Kit):
 class TestDoesNotHideASecret(Kit):
     breaks = {"test_its_connection_types_are_sound"}
     distribution = provider("open", (PLUGIN, 'name="password", secret=True', 'name="password"'))
+
+
+class TestNeedsALibraryAndDoesNotSayWhenItIsMissing(Kit):
+    breaks = {"test_a_missing_library_is_told_with_the_way_to_install_it"}
+    distribution = provider(
+        "reticent",
+        ("METADATA", REQUIRES, f"{REQUIRES}Requires-Dist: greetlib>=1\n"),
+        ("hook.py", TEST, f"{TEST}            import greetlib\n"),
+        ("hook.py", "except ReticentError as error", "except Exception as error"),
+    )
+
+
+class TestNeedsALibraryAndLeavesItToTheCoreToSaySo(Kit):
+    breaks: set[str] = set()
+    distribution = provider(
+        "frank",
+        ("METADATA", REQUIRES, f"{REQUIRES}Requires-Dist: greetlib>=1\n"),
+        ("hook.py", TEST, f"{TEST}            import greetlib\n"),
+    )
 
 
 class TestHasADefaultOfTheWrongType(Kit):

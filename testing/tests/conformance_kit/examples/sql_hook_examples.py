@@ -17,6 +17,7 @@ import pytest
 from variants import provider
 
 from windlass.hooks import BaseHook
+from windlass.registry.lookup import Registry
 from windlass_testing.conformance import SQLHookSuite
 
 provider("kit")
@@ -136,6 +137,10 @@ class Kit(SQLHookSuite):
     @pytest.fixture
     def failing_connection(self) -> dict[str, Any]:
         return {"conn_type": "kit", "schema": "/no/such.db"}
+
+    @pytest.fixture(autouse=True)
+    def named_by_the_manifest(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Registry, "hook_class", lambda _registry, _conn_type: self.hook_class)
 
 
 class TestSound(Kit):
