@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-pytest_plugins = ["windlass_testing.store_option"]
+pytest_plugins = ["windlass_testing.deviations", "windlass_testing.store_option"]
 # A suite's assertions shall explain themselves as those of a test file do.
 pytest.register_assert_rewrite("windlass_testing.conformance")
 
 if TYPE_CHECKING:
-    from _pytest.terminal import TerminalReporter
-
     from windlass.app.clocks import VirtualClock
     from windlass.app.inproc.bag import DagBag
     from windlass_testing.fakes.vault import FakeVault
@@ -47,14 +45,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the report of a test that deviates from its suite carry the reason."""
-    for item in items:
-        reason = getattr(getattr(item, "function", None), "windlass_deviation", None)
-        if reason is not None:
-            item.user_properties.append(("windlass_deviation", reason))
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
@@ -75,21 +65,6 @@ def _is_for_want_of_a_server(call: pytest.CallInfo[None]) -> bool:
     from windlass_testing.servers import ServerMissing
 
     return call.excinfo is not None and isinstance(call.excinfo.value.__context__, ServerMissing)
-
-
-def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
-    """List every deviation from a conformance suite, whatever became of its test."""
-    reports = [report for group in terminalreporter.stats.values() for report in group]
-    told = {
-        f"{report.nodeid}: {value}"
-        for report in reports
-        for name, value in getattr(report, "user_properties", ())
-        if name == "windlass_deviation"
-    }
-    if told:
-        terminalreporter.section("deviations from conformance suites")
-        for line in sorted(told):
-            terminalreporter.line(line)
 
 
 @pytest.fixture(scope="session")
