@@ -20,6 +20,8 @@ pytest.register_assert_rewrite("windlass_testing.conformance")
 if TYPE_CHECKING:
     from windlass.app.clocks import VirtualClock
     from windlass.app.inproc.bag import DagBag
+    from windlass_testing.fakes.kubernetes import FakeKubernetes
+    from windlass_testing.fakes.s3 import FakeS3
     from windlass_testing.fakes.vault import FakeVault
     from windlass_testing.fixtures import Given, RunDag, RunTask, SetConnection, SetVariable
     from windlass_testing.servers import MysqlServer, PostgresServer
@@ -166,6 +168,31 @@ def fake_vault(fake_vault_server: FakeVault) -> FakeVault:
     """A Vault with its real protocol, for this test alone: `fake_vault.url` and `fake_vault.root_token`."""
     fake_vault_server.reset()
     return fake_vault_server
+
+
+@pytest.fixture
+def fake_kubernetes() -> Iterator[FakeKubernetes]:
+    """A cluster with its real protocol, for this test alone: `fake_kubernetes.url`, `fake_kubernetes.kubeconfig()`."""
+    from windlass_testing.fakes.kubernetes import FakeKubernetes
+
+    with FakeKubernetes() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def fake_s3_server() -> Iterator[FakeS3]:
+    """The server behind `fake_s3`, started once."""
+    from windlass_testing.fakes.s3 import FakeS3
+
+    with _needed(FakeS3) as s3:
+        yield s3
+
+
+@pytest.fixture
+def fake_s3(fake_s3_server: FakeS3) -> FakeS3:
+    """An S3 without a bucket, which is Secrets Manager and the Parameter Store as well: `fake_s3.url`."""
+    fake_s3_server.reset()
+    return fake_s3_server
 
 
 @contextmanager
