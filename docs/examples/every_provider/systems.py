@@ -1,14 +1,13 @@
 """The systems of the example: a shop, a lake, a warehouse, a cluster, and the Vault that knows how to log in to them.
 
-PostgreSQL and MySQL (or MariaDB) are real; S3 is moto's server; Kubernetes and Vault are the fakes of windlass-testing,
-with their real protocols. Every login is made for the occasion, and only Vault is told of it.
+PostgreSQL and MySQL (or MariaDB) are real; S3, Kubernetes and Vault are the fakes of windlass-testing, with their real
+protocols. Every login is made for the occasion, and only Vault is told of it.
 """
 
 # ruff: noqa: ANN401 - PyMySQL and boto3 have no types
 from __future__ import annotations
 
 import json
-import logging
 import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,10 +17,10 @@ from typing import Any
 import boto3
 import psycopg
 import pymysql
-from moto.server import ThreadedMotoServer
 
 from windlass.hooks import Connection
 from windlass_testing.fakes.kubernetes import FakeKubernetes
+from windlass_testing.fakes.s3 import FakeS3
 from windlass_testing.fakes.vault import FakeVault
 
 SHOP_TABLES = """
@@ -94,7 +93,7 @@ def systems(postgres_url: str, mysql_url: str) -> Iterator[Systems]:
         shop_login = stack.enter_context(_shop(shop, known["shop"]))
         warehouse = stack.enter_context(_connected(mysql_url))
         warehouse_login = stack.enter_context(_warehouse(warehouse, known["warehouse"]))
-        endpoint = {"endpoint_url": stack.enter_context(_moto()), "region_name": "eu-central-1"}
+        endpoint = {"endpoint_url": stack.enter_context(FakeS3()).url, "region_name": "eu-central-1"}
         lake = boto3.client("s3", aws_access_key_id="lake", aws_secret_access_key=known["lake"], **endpoint)
         lake.create_bucket(Bucket="lake", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
         cluster = stack.enter_context(FakeKubernetes(token=known["cluster"]))
@@ -173,19 +172,6 @@ def _connected(url: str) -> Iterator[Any]:
         yield connection
     finally:
         connection.close()
-
-
-@contextmanager
-def _moto() -> Iterator[str]:
-    """Yield the address of a server that speaks S3."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        yield f"http://{host}:{port}"
-    finally:
-        server.stop()
 
 
 def _approle(vault: FakeVault) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Run the pipeline on two days, on this machine: moto stands for S3, and a fake cluster runs its pods as processes.
+"""Run the pipeline on two days, on this machine: S3 is a fake, and a fake cluster runs its pods as processes.
 
 ``nox -s example`` of Windlass's repository calls it; the README says what it needs. The fakes are told to nobody: the
 DAG and the server find them where they would find AWS and a cluster, in the environment.
@@ -9,13 +9,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import logging
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,10 +21,10 @@ from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 import boto3
-from moto.server import ThreadedMotoServer
 
 from image_training import drawing
 from windlass_testing.fakes.kubernetes import FakeKubernetes
+from windlass_testing.fakes.s3 import FakeS3
 from windlass_testing.live import LiveInstallation
 
 EXAMPLE = Path(__file__).parent
@@ -36,19 +34,6 @@ KEY, SECRET = "an-access-key", "a-secret-key"
 PATIENCE = 900.0
 
 Json = dict[str, Any]
-
-
-@contextlib.contextmanager
-def object_store() -> Iterator[str]:
-    """Serve S3 and yield its address."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    moto.start()
-    try:
-        host, port = moto.get_host_and_port()
-        yield f"http://{host}:{port}"
-    finally:
-        moto.stop()
 
 
 def identity(s3_url: str) -> dict[str, str]:
@@ -131,20 +116,20 @@ def look(cluster: FakeKubernetes, run: Json, seconds: float) -> Json:
 
 def rehearse(folder: Path, count: int) -> list[Json]:
     """Run the pipeline by its schedule, and by hand for the next day; return a row for each."""
-    with object_store() as s3_url, FakeKubernetes() as cluster:
+    with FakeS3() as store, FakeKubernetes() as cluster:
         s3 = boto3.client(
-            "s3", endpoint_url=s3_url, region_name=REGION, aws_access_key_id=KEY, aws_secret_access_key=SECRET
+            "s3", endpoint_url=store.url, region_name=REGION, aws_access_key_id=KEY, aws_secret_access_key=SECRET
         )
         s3.create_bucket(Bucket=BUCKET)
         drawn = [sys.executable, str(EXAMPLE / "make_images.py"), f"s3://{BUCKET}/images", "--count", str(count)]
-        subprocess.run(drawn, env={"PATH": "", **identity(s3_url)}, check=True)
-        secret = {"metadata": {"name": "image-training-s3"}, "stringData": identity(s3_url)}
+        subprocess.run(drawn, env={"PATH": "", **identity(store.url)}, check=True)
+        secret = {"metadata": {"name": "image-training-s3"}, "stringData": identity(store.url)}
         body = json.dumps(secret).encode()
         urlopen(Request(f"{cluster.url}/api/v1/namespaces/default/secrets", body), timeout=60).close()  # noqa: S310
         kubeconfig = folder / "kubeconfig"
         kubeconfig.write_text(json.dumps(cluster.kubeconfig()))
         live = LiveInstallation(folder)
-        live.environ |= settings(s3_url, kubeconfig)
+        live.environ |= settings(store.url, kubeconfig)
         with contextlib.closing(live):
             live.start()
             live.wait_for_dag(DAG)

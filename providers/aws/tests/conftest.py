@@ -1,10 +1,9 @@
-"""Servers for the tests of windlass-aws: moto's, started once, and a proxy that fails on demand in front of it."""
+"""Servers for the tests of windlass-aws: the fake S3, started once, and a proxy that fails on demand in front of it."""
 
 # ruff: noqa: ANN401 - fixtures of a conftest have no importable type
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import socket
 import threading
@@ -16,6 +15,7 @@ from uuid import uuid4
 import pytest
 
 from windlass_aws.hooks import S3Hook
+from windlass_testing.fakes.s3 import FakeS3
 
 
 @pytest.fixture(autouse=True)
@@ -29,15 +29,9 @@ def no_identity_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def moto_url() -> Iterator[str]:
+def moto_url(fake_s3_server: FakeS3) -> str:
     """The address of a server that knows S3, STS, Secrets Manager and the Parameter Store."""
-    server = pytest.importorskip("moto.server", reason="pip install 'moto[s3,secretsmanager,server,ssm]'")
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    moto = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    moto.start()
-    host, port = moto.get_host_and_port()
-    yield f"http://{host}:{port}"
-    moto.stop()
+    return fake_s3_server.url
 
 
 @pytest.fixture(scope="session")

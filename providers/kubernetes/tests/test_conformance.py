@@ -117,7 +117,7 @@ NAMED = {"apiVersion": "v1", "kind": "ConfigMap", "name": "conformance", "namesp
 class TestCreateResourceOperator(OnTheFake, OperatorSuite):
     operator_class: type[BaseOperator] = KubernetesCreateResourceOperator
     arguments: Mapping[str, Any] = {"yaml_conf": YAML}
-    template_values = {"yaml_conf_file": None}
+    template_arguments = {"yaml_conf_file": {"yaml_conf": None}}
     result: Any = [NAMED]
 
     @pytest.fixture(autouse=True)
@@ -126,9 +126,6 @@ class TestCreateResourceOperator(OnTheFake, OperatorSuite):
         client = KubeClient(Access(host=fake.url))
         client.ask("clean", "DELETE", "/api/v1/namespaces/default/configmaps")
         client.close()
-
-    def _settable_fields(self) -> list[str]:
-        return [name for name in super()._settable_fields() if name != "yaml_conf_file"]  # only one of the two is given
 
 
 class TestApplyResourceOperator(TestCreateResourceOperator):

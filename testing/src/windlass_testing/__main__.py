@@ -16,6 +16,7 @@ from typing import Final
 #: Name -> ``module:function``, imported when asked for.
 FAKES: Final = {
     "kubernetes": "windlass_testing.fakes.kubernetes:serve",
+    "s3": "windlass_testing.fakes.s3:serve",
     "vault": "windlass_testing.fakes.vault:serve",
 }
 

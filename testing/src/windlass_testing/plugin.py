@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-pytest_plugins = ["windlass_testing.store_option"]
+pytest_plugins = ["windlass_testing.deviations", "windlass_testing.store_option"]
 # A suite's assertions shall explain themselves as those of a test file do.
 pytest.register_assert_rewrite("windlass_testing.conformance")
 
 if TYPE_CHECKING:
-    from _pytest.terminal import TerminalReporter
-
     from windlass.app.clocks import VirtualClock
     from windlass.app.inproc.bag import DagBag
+    from windlass_testing.fakes.kubernetes import FakeKubernetes
+    from windlass_testing.fakes.s3 import FakeS3
     from windlass_testing.fakes.vault import FakeVault
     from windlass_testing.fixtures import Given, RunDag, RunTask, SetConnection, SetVariable
     from windlass_testing.servers import MysqlServer, PostgresServer
@@ -47,14 +47,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the report of a test that deviates from its suite carry the reason."""
-    for item in items:
-        reason = getattr(getattr(item, "function", None), "windlass_deviation", None)
-        if reason is not None:
-            item.user_properties.append(("windlass_deviation", reason))
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
@@ -75,21 +67,6 @@ def _is_for_want_of_a_server(call: pytest.CallInfo[None]) -> bool:
     from windlass_testing.servers import ServerMissing
 
     return call.excinfo is not None and isinstance(call.excinfo.value.__context__, ServerMissing)
-
-
-def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
-    """List every deviation from a conformance suite, whatever became of its test."""
-    reports = [report for group in terminalreporter.stats.values() for report in group]
-    told = {
-        f"{report.nodeid}: {value}"
-        for report in reports
-        for name, value in getattr(report, "user_properties", ())
-        if name == "windlass_deviation"
-    }
-    if told:
-        terminalreporter.section("deviations from conformance suites")
-        for line in sorted(told):
-            terminalreporter.line(line)
 
 
 @pytest.fixture(scope="session")
@@ -191,6 +168,31 @@ def fake_vault(fake_vault_server: FakeVault) -> FakeVault:
     """A Vault with its real protocol, for this test alone: `fake_vault.url` and `fake_vault.root_token`."""
     fake_vault_server.reset()
     return fake_vault_server
+
+
+@pytest.fixture
+def fake_kubernetes() -> Iterator[FakeKubernetes]:
+    """A cluster with its real protocol, for this test alone: `fake_kubernetes.url`, `fake_kubernetes.kubeconfig()`."""
+    from windlass_testing.fakes.kubernetes import FakeKubernetes
+
+    with FakeKubernetes() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def fake_s3_server() -> Iterator[FakeS3]:
+    """The server behind `fake_s3`, started once."""
+    from windlass_testing.fakes.s3 import FakeS3
+
+    with _needed(FakeS3) as s3:
+        yield s3
+
+
+@pytest.fixture
+def fake_s3(fake_s3_server: FakeS3) -> FakeS3:
+    """An S3 without a bucket, which is Secrets Manager and the Parameter Store as well: `fake_s3.url`."""
+    fake_s3_server.reset()
+    return fake_s3_server
 
 
 @contextmanager

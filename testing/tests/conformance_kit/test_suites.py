@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+from typing import final
 
 import pytest
 
-from windlass_testing.conformance import OperatorSuite, SensorSuite, Suite, deviation
+from windlass_testing.conformance import HookSuite, OperatorSuite, SensorSuite, Suite, deviation
+from windlass_testing.conformance.suite import complaints_about
 
 
 class Greeting(Suite):
@@ -19,30 +23,70 @@ class Greeting(Suite):
         assert self.word == "hello"
 
     def test_it_is_short(self) -> None:
-        assert len(self.word) < 10
+        assert self.letters() < self.most
+
+    def _letters(self) -> int:
+        return len(self.word)
+
+    @final
+    def letters(self) -> int:
+        return self._letters()
+
+    @property
+    @final
+    def most(self) -> int:
+        return 10
+
+
+def complaint(*bases: type, **body: object) -> str:
+    """Return what pytest would say of a class when it collects it."""
+    return "\n".join(complaints_about(type("TestRude", bases, body)))
 
 
 def test_a_subclass_that_overrides_a_test_is_refused_by_name() -> None:
-    with pytest.raises(TypeError, match=r"TestRude overrides test_it_is_polite, a test of Greeting, and so weakens it"):
+    class TestRude(Greeting):
+        def test_it_is_polite(self) -> None: ...
 
-        class TestRude(Greeting):
-            def test_it_is_polite(self) -> None: ...
+    (told,) = complaints_about(TestRude)
+    assert told.startswith("TestRude overrides test_it_is_polite, a test of Greeting, and so weakens it silently;")
 
 
 @pytest.mark.parametrize("value", [None, lambda self: None, pytest.mark.skip(lambda self: None)])
 def test_whatever_takes_the_place_of_a_test_is_refused(value: object) -> None:
-    with pytest.raises(TypeError, match="overrides test_it_is_short"):
-        type("TestRude", (Greeting,), {"test_it_is_short": value})
+    assert "overrides test_it_is_short" in complaint(Greeting, test_it_is_short=value)
 
 
 def test_a_class_between_and_one_beside_are_no_way_around() -> None:
     class Beside:
         def test_it_is_polite(self) -> None: ...
 
-    with pytest.raises(TypeError, match="overrides test_it_is_polite"):
-        type("TestRude", (Beside, Greeting), {})
-    with pytest.raises(TypeError, match="overrides test_it_does_its_work, a test of OperatorSuite"):
-        type("TestRude", (SensorSuite,), {"test_it_does_its_work": lambda self: None})
+    assert "overrides test_it_is_polite" in complaint(Beside, Greeting)
+    told = complaint(SensorSuite, test_it_does_its_work=lambda self: None)
+    assert "overrides test_it_does_its_work, a test of OperatorSuite" in told
+
+
+def test_a_class_between_that_takes_over_the_making_of_classes_is_no_way_around() -> None:
+    class Between(Greeting):
+        def __init_subclass__(cls, **kwargs: object) -> None: ...
+
+    assert "overrides test_it_is_polite" in complaint(Between, test_it_is_polite=lambda self: None)
+
+
+@pytest.mark.parametrize("name", ["_letters", "letters", "most"])
+def test_what_the_tests_are_made_of_cannot_be_overridden(name: str) -> None:
+    told = complaint(Greeting, **{name: 0})
+    assert told.startswith(f"TestRude overrides {name}, which Greeting keeps for itself; call it otherwise, or give")
+    reasoned = deviation("it is longer")(lambda self: 0)
+    assert complaint(Greeting, **{name: reasoned}) == told  # the summary names tests, and no helper
+
+
+@pytest.mark.parametrize("suite", [OperatorSuite, HookSuite])
+def test_what_makes_the_object_under_test_cannot_be_overridden(suite: type[Suite]) -> None:
+    assert f"overrides make, which {suite.__name__} keeps for itself" in complaint(suite, make=lambda self: None)
+
+
+def test_values_and_names_of_its_own_are_a_subclass_s_to_choose() -> None:
+    assert not complaint(Greeting, word="hello", _mine=1, test_mine=lambda self: None, make=lambda self: None)
 
 
 def test_a_deviation_of_a_deviation_needs_its_own_reason() -> None:
@@ -50,9 +94,9 @@ def test_a_deviation_of_a_deviation_needs_its_own_reason() -> None:
         @deviation("it speaks another language")
         def test_it_is_polite(self) -> None: ...
 
-    with pytest.raises(TypeError, match="overrides test_it_is_polite"):
-        type("TestRude", (TestDeviates,), {"test_it_is_polite": lambda self: None})
-    type("TestSame", (TestDeviates,), {"word": "hallo"})
+    assert not complaints_about(TestDeviates)
+    assert not complaint(TestDeviates, word="hallo")
+    assert "overrides test_it_is_polite" in complaint(TestDeviates, test_it_is_polite=lambda self: None)
 
 
 @pytest.mark.parametrize("reason", ["", "  ", None, lambda: None])
@@ -70,49 +114,59 @@ def test_an_attribute_that_is_not_set_is_named() -> None:
         TestForgetful().worth  # type: ignore[attr-defined] # noqa: B018 - the point
 
 
-TESTS = """
-import pytest
-from windlass_testing.conformance import Suite, deviation
+EXAMPLES = Path(__file__).parent / "examples"
+RUDE = """
+from politeness import PolitenessSuite
 
-class Greeting(Suite):
-    @pytest.mark.parametrize("number", [1, 2])
-    def test_it_is_polite(self, number):
-        raise AssertionError
+class TestRude(PolitenessSuite):
+    word = "hello"
 
-class TestGreeting(Greeting):
-    @pytest.mark.parametrize("number", [1, 2])
-    {decorator}
-    def test_it_is_polite(self, number):
-        assert number
+    def test_it_is_polite(self, listener): ...
 """
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> object:
-    def pytest_says(decorator: str, *args: str) -> str:
-        (tmp_path / "test_greeting.py").write_text(TESTS.format(decorator=decorator), encoding="utf-8")
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={tmp_path}", *args]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
-        return done.stdout
-
-    return pytest_says
+def pytest_says(file: Path, *args: str) -> str:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "-W", "error"]
+    command += [
+        "--import-mode=prepend",
+        "-o",
+        "markers=budget\nprocesses",
+        f"--rootdir={file.parent}",
+        *args,
+        str(file),
+    ]
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("WINDLASS_", "PYTEST_"))}
+    environ |= {"PYTHONPATH": str(EXAMPLES), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    return done.stdout
 
 
 @pytest.mark.parametrize("args", [(), ("-n", "2")], ids=["in one process", "in two"])
-def test_the_summary_lists_every_deviation_once_per_test(run: object, args: tuple[str, ...]) -> None:
-    assert callable(run)
-    told = run('@deviation("it speaks\\n another language")', *args)
-    assert "deviations from conformance suites" in told
-    lines = re.findall(r"^test_greeting\.py::TestGreeting::test_it_is_polite\[\d\]: (.+)$", told, re.MULTILINE)
-    assert lines == ["it speaks another language"] * 2
-    assert "2 passed" in told
+def test_the_summary_lists_whatever_keeps_a_test_of_a_suite_from_failing(
+    args: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(EXAMPLES)
+    weakened = runpy.run_path(str(EXAMPLES / "weakened.py"))
+    expected = {name: value.told for name, value in weakened.items() if name.startswith("Test")}
+    said = pytest_says(EXAMPLES / "weakened.py", *args)
+    assert "deviations from conformance suites" in said
+    assert not re.search(r"\d (failed|error)", said)
+    told: dict[str, set[str]] = {name: set() for name in expected}
+    for name, reason in re.findall(r"^weakened\.py::(\w+)::test_it_is_polite(?:\[\S*\])?: (.+)$", said, re.MULTILINE):
+        told[name].add(reason.partition(" for (")[0])
+    assert told == expected
+    assert len(re.findall(r"^weakened\.py::TestDeviates", said, re.MULTILINE)) == 1
+    assert "TestIsSound" not in said
+    assert "test_it_is_loud" not in said
 
 
-def test_an_override_is_an_error_of_collection(run: object) -> None:
-    assert callable(run)
-    told = run("")
-    assert "TestGreeting overrides test_it_is_polite, a test of Greeting" in told
-    assert "1 error" in told
+def test_a_silent_override_is_an_error_of_collection_and_runs_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "test_rude.py"
+    file.write_text(RUDE, encoding="utf-8")
+    said = pytest_says(file)
+    assert "TestRude overrides test_it_is_polite, a test of PolitenessSuite, and so weakens it silently;" in said
+    assert "Traceback" not in said
+    assert re.search("^1 error in", said, re.MULTILINE)
 
 
 def test_a_suite_keeps_its_own_tests() -> None:

@@ -10,7 +10,6 @@ from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 import yaml
@@ -85,11 +84,12 @@ def test_the_gate_is_a_param(s3: S3Hook, run_dag: RunDag) -> None:
     assert "and 99.0% are wanted" in result.task("upload").reason
 
 
-def test_the_cluster_is_told_which_image_and_which_model(run_task: RunTask, dag_bag: DagBag) -> None:
+def test_the_cluster_is_told_which_image_and_which_model(
+    fake_kubernetes: FakeKubernetes, run_task: RunTask, dag_bag: DagBag
+) -> None:
     task = dag_bag["image_training"].get_task("deploy.apply")
-    with FakeKubernetes() as cluster:
-        where = urlencode({"host": cluster.url})
-        result = run_task(task, xcoms={"upload": MODEL}, connections={"kubernetes_default": f"kubernetes://?{where}"})
+    cluster = {"conn_type": "kubernetes", "host": fake_kubernetes.url}
+    result = run_task(task, xcoms={"upload": MODEL}, connections={"kubernetes_default": cluster})
     deployment, service = yaml.safe_load_all(result.rendered["yaml_conf"])
     [container] = deployment["spec"]["template"]["spec"]["containers"]
     assert container["image"] == "registry.example/image-training:1"

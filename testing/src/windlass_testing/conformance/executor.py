@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from typing import Final, final
 
 import pytest
 
@@ -74,6 +74,7 @@ class ExecutorSuite(Suite):
     def restore_contact(self) -> None:
         """Make :meth:`break_contact` undone."""
 
+    @final
     @pytest.fixture
     def executor(self) -> Iterator[Executor]:
         """Return an executor that is started, and close it behind the test."""
@@ -82,6 +83,7 @@ class ExecutorSuite(Suite):
         yield made
         made.close()
 
+    @final
     def until(self, condition: Callable[[], bool], what: str) -> None:
         """Wait for a condition, with the suite's patience."""
         deadline = time.monotonic() + self.patience

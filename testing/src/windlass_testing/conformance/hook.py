@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, final
 
 import pytest
 
@@ -52,6 +52,7 @@ class HookSuite(Suite):
         """
         return {"conn_type": self.hook_class.conn_type, "host": "127.0.0.1", "port": 1, "login": "ada"}
 
+    @final
     def make(self, **more: Any) -> BaseHook:
         """Return a hook over the connection under test."""
         return self.hook_class(CONN_ID, **{**self.arguments, **more})

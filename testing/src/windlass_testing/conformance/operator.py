@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, final
 
 import pytest
 
@@ -48,6 +48,9 @@ class OperatorSuite(Suite):
     result: Any = ...
     #: Template field -> a value to try it with that holds ``{{ params.conformance }}``, where a text does not do.
     template_values: Mapping[str, Any] = {}
+    #: Template field -> the arguments, over the others, beside which it is tried, where it does not go with all of
+    #: them: ``{"path": {"text": None}}`` for an operator that takes either a path or a text.
+    template_arguments: Mapping[str, Mapping[str, Any]] = {}
     #: Seconds within which its work must begin, and be gone once it was killed.
     patience: float = 30.0
     #: The argument that names its connection, by which ``failing_connection`` is handed in. None: it has none.
@@ -71,6 +74,7 @@ class OperatorSuite(Suite):
         """
         return None
 
+    @final
     def make(self, **more: Any) -> BaseOperator:
         """Return an operator with the suite's arguments and ``more``."""
         return self.operator_class(**{"task_id": "under_test", **self.arguments, **more})
@@ -134,14 +138,15 @@ class OperatorSuite(Suite):
         """`__init__` stores it unchanged: at that time it may still be a template, or another task's result."""
         for name in self._settable_fields():
             value = self._template_of(name)
-            assert getattr(self.make(**{name: value}), name) == value, f"__init__ changes the template field {name}"
+            operator = self.make(**self._beside(name), **{name: value})
+            assert getattr(operator, name) == value, f"__init__ changes the template field {name}"
 
     def test_its_template_fields_are_rendered(self, run_task: RunTask) -> None:
         """Each holds the rendered value when `execute` is called."""
         for name in self._settable_fields():
             with DAG("conformance", schedule=None, params={"conformance": _WORD}):
                 operator = _until_execute(self.operator_class)(
-                    **{"task_id": "under_test", **self.arguments, name: self._template_of(name)}
+                    **{"task_id": "under_test", **self.arguments, **self._beside(name), name: self._template_of(name)}
                 )
             done = run_task(operator)
             assert done.state == "success", done.reason
@@ -154,7 +159,7 @@ class OperatorSuite(Suite):
         for name in self._settable_fields():
             with DAG("conformance", schedule=None):
                 upstream = PythonOperator(task_id="upstream", python_callable=str)
-                operator = self.make(**{name: upstream.output})
+                operator = self.make(**self._beside(name), **{name: upstream.output})
             assert operator.upstream_task_ids == {"upstream"}, name
 
     # --- Its work
@@ -222,6 +227,9 @@ class OperatorSuite(Suite):
         """The template fields that are arguments as well; what an operator makes itself is rendered the same."""
         names = argument_names(self.operator_class)
         return [name for name in self.operator_class.template_fields if name in names]
+
+    def _beside(self, name: str) -> Mapping[str, Any]:
+        return self.template_arguments.get(name, {})
 
     def _template_of(self, name: str) -> Any:  # noqa: ANN401 - whatever the field takes
         return self.template_values.get(name, _TEMPLATE)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Final, final
 
 import pytest
 from packaging.utils import canonicalize_name
@@ -51,6 +51,7 @@ class ProviderSuite(Suite):
     docs: Path | None = None
 
     @property
+    @final
     def installed(self) -> Installed:
         """The provider as it is installed."""
         return installed(self.distribution)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, final
 
 import pytest
 
@@ -44,6 +44,7 @@ class SQLHookSuite(HookSuite):
     #: How many rows the tests of many rows insert.
     many: int = 5_000
 
+    @final
     @pytest.fixture
     def sql_hook(self, working_connection: ConnectionLike) -> Iterator[Any]:
         """Return a hook whose database has an empty table with the columns id, name and data."""

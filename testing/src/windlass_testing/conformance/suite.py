@@ -1,9 +1,10 @@
 """What all suites share: a subclass fills in attributes and fixtures, and cannot weaken a test without saying so.
 
 A suite is a class of tests over attributes that it only declares. A provider's test is a subclass whose name starts
-with ``Test``, which gives them values. Overriding one of the suite's tests there would make a promise smaller while the
-report stays green, so it is refused when the class is made, which pytest shows as an error of collection. Who has to
-differ says why, with :func:`deviation`; pytest's summary then lists the reason at the end of every run.
+with ``Test``, which gives them values. Overriding one of the suite's tests there would make a promise smaller while
+the report stays green, so it is refused when pytest collects the class, as is overriding what the tests are made of:
+private names, and what is marked ``@final``. Who has to differ says why, with :func:`deviation`. Pytest's summary
+lists the reason at the end of every run, and beside it every test of a suite that a mark or a fixture has skipped.
 """
 
 from __future__ import annotations
@@ -41,20 +42,6 @@ def deviation(reason: str) -> Callable[[_Test], _Test]:
 class Suite:
     """The base of every suite. Its tests are all methods whose names start with ``test``."""
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Refuse a class that replaces a suite's test without a reason.
-
-        :raises TypeError: naming the test, the suite, and what to do.
-        """
-        super().__init_subclass__(**kwargs)
-        for name, suite in _tests_of(cls).items():
-            replaced = next(base for base in cls.__mro__ if name in vars(base))
-            if replaced is not suite and not hasattr(vars(replaced)[name], REASON):
-                raise TypeError(
-                    f"{cls.__name__} overrides {name}, a test of {suite.__name__}, and so weakens it silently; "
-                    f'remove the override, or mark it with @deviation("why")'
-                )
-
     if not TYPE_CHECKING:  # a checker shall go on to complain about names that do not exist
 
         def __getattr__(self, name: str) -> NoReturn:
@@ -65,15 +52,50 @@ class Suite:
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
 
-def _tests_of(cls: type) -> dict[str, type]:
-    """Return every test that a suite among the bases of ``cls`` defines, with the suite that defined it first."""
+def complaints_about(cls: type[Suite]) -> list[str]:
+    """Say what a class overrides of its suites though it must not, each in a sentence with the remedy."""
+    complaints = []
+    for name, suite in _kept_by_suites(cls).items():
+        replaced = next(base for base in cls.__mro__ if name in vars(base))
+        if replaced is suite:
+            continue
+        if not name.startswith("test"):
+            complaints.append(
+                f"{cls.__name__} overrides {name}, which {suite.__name__} keeps for itself; "
+                "call it otherwise, or give values to the attributes and fixtures of the suite"
+            )
+        elif not hasattr(vars(replaced)[name], REASON):
+            complaints.append(
+                f"{cls.__name__} overrides {name}, a test of {suite.__name__}, and so weakens it silently; "
+                'remove the override, or mark it with @deviation("why")'
+            )
+    return complaints
+
+
+def suite_of(cls: type[Suite], test: str) -> type | None:
+    """Return the suite among the bases of ``cls`` that has brought ``test``, None if it is the subclass's own."""
+    return _kept_by_suites(cls).get(test)
+
+
+def _kept_by_suites(cls: type) -> dict[str, type]:
+    """Return every name that a suite among the bases of ``cls`` keeps, with the suite that defined it first."""
     found: dict[str, type] = {}
     for base in reversed(cls.__mro__[1:]):
-        if issubclass(base, Suite):
-            for name in vars(base):
-                if name.startswith("test"):
+        if base is not Suite and issubclass(base, Suite):
+            for name, value in vars(base).items():
+                if name.startswith("test") or _is_private(name) or _is_final(value):
                     found.setdefault(name, base)
     return found
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
+def _is_final(value: object) -> bool:
+    """Return whether a method, a property or a fixture is marked with :func:`typing.final`."""
+    marked = value.fget if isinstance(value, property) else value
+    return not isinstance(marked, type) and getattr(marked, "__final__", None) is True
 
 
 def must_give(suite: Suite, what: str) -> NoReturn:

@@ -17,8 +17,10 @@ T = TypeVar("T")
 def run_until_stopped(fake: AbstractContextManager[T], describe: Callable[[T], Mapping[str, object]]) -> None:
     """Serve inside the block of ``fake`` until SIGTERM or Ctrl-C; print what ``describe`` says, as JSON on one line.
 
-    :raises SystemExit: when it ends; with a sentence if the fake cannot listen.
+    :raises SystemExit: when it ends; with a sentence if the fake cannot listen, or its server is not installed.
     """
+    from windlass_testing.servers import ServerMissing
+
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)  # also where a shell made its background jobs ignore Ctrl-C
     with contextlib.ExitStack() as running:
@@ -26,6 +28,8 @@ def run_until_stopped(fake: AbstractContextManager[T], describe: Callable[[T], M
             facts = describe(running.enter_context(fake))
         except OSError as error:
             raise SystemExit(f"the fake cannot listen there: {error.strerror}; choose another port") from None
+        except ServerMissing as error:
+            raise SystemExit(str(error)) from None
         sys.stdout.write(json.dumps(facts) + "\n")
         sys.stdout.flush()
         threading.Event().wait()

@@ -560,6 +560,13 @@ def test_a_namespace_may_be_called_proxy(cluster: FakeKubernetes) -> None:
     call(cluster, "DELETE", "/api/v1/namespaces/proxy")
 
 
+def test_the_fixture_is_a_cluster_of_its_own(fake_kubernetes: FakeKubernetes, cluster: FakeKubernetes) -> None:
+    call(fake_kubernetes, "POST", MAPS, {"metadata": {"name": "mine"}})
+    assert [one["metadata"]["name"] for one in call(fake_kubernetes, "GET", MAPS)[1]["items"]] == ["mine"]
+    assert call(cluster, "GET", MAPS)[1]["items"] == []
+    assert fake_kubernetes.kubeconfig()["clusters"][0]["cluster"]["server"] == fake_kubernetes.url
+
+
 # --- Another client ---------------------------------------------------------------------------------------------------
 
 
