@@ -66,6 +66,18 @@ def test_a_uri_can_say_it_all_too() -> None:
     assert read.config_kwargs == {"retries": {"mode": "standard"}}
 
 
+def test_how_a_request_is_tried_again_has_fields_of_its_own() -> None:
+    from windlass_aws.session import make_config
+
+    config = make_config(settings(extra={"max_attempts": 2, "retry_mode": "adaptive"}).config_kwargs)
+    assert config.retries == {"mode": "adaptive", "total_max_attempts": 2}
+    by_uri = AwsSettings.from_connection(Connection.from_uri("lake", "aws://@/?max_attempts=5"))
+    assert by_uri.config_kwargs == {"retries": {"total_max_attempts": 5}}
+    assert settings(extra={"config_kwargs": {"read_timeout": 5}, "max_attempts": ""}).config_kwargs == {
+        "read_timeout": 5
+    }
+
+
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
@@ -81,6 +93,11 @@ def test_a_uri_can_say_it_all_too() -> None:
             "web_identity_token_file",
         ),
         ({"extra": {"region_name": 5}}, "region_name must be a text"),
+        ({"extra": {"max_attempts": 0}}, "max_attempts must be a whole number of at least 1"),
+        ({"extra": {"max_attempts": True}}, "max_attempts must be a whole number of at least 1"),
+        ({"extra": {"max_attempts": "many"}}, "max_attempts must be a whole number of at least 1"),
+        ({"extra": {"retry_mode": "often"}}, "retry_mode is none of legacy, standard, adaptive"),
+        ({"extra": {"retry_mode": "legacy", "config_kwargs": {"retries": {}}}}, "says twice how a request is tried"),
         ({"extra": {"verify": 5}}, "verify must be true, false, or the path"),
         ({"extra": {"service_config": {"s3": "http://x"}}}, "service_config.s3 must be a JSON object"),
         ({"extra": {"service_config": {"s3": {"endpoint": "x"}}}}, "did you mean endpoint_url?"),

@@ -45,6 +45,14 @@ _AWS = ConnectionType(
             name="web_identity_token_file", description="The token's path, for assume_role_with_web_identity."
         ),
         ConnectionField(name="verify", description="false, or the path of a file with certificates of authorities."),
+        ConnectionField(
+            name="max_attempts", kind="int", description="How often a request is tried in all; boto's own number else."
+        ),
+        ConnectionField(
+            name="retry_mode",
+            description="How it is tried again; boto's own way else.",
+            choices=("legacy", "standard", "adaptive"),
+        ),
         ConnectionField(name="config_kwargs", kind="json", description="Arguments of botocore's Config."),
         ConnectionField(
             name="service_config",

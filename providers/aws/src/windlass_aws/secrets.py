@@ -275,7 +275,8 @@ def _client_settings(who: str, given: dict[str, Any]) -> AwsSettings:
     login, password = extra.pop("aws_access_key_id", None), extra.pop("aws_secret_access_key", None)
     known = {
         "assume_role_kwargs", "assume_role_method", "aws_session_token", "config_kwargs", "endpoint_url", "external_id",
-        "profile_name", "region_name", "role_arn", "service_config", "verify", "web_identity_token_file",
+        "max_attempts", "profile_name", "region_name", "retry_mode", "role_arn", "service_config", "verify",
+        "web_identity_token_file",
     }  # fmt: skip
     if unknown := sorted(extra.keys() - known):
         raise ConfigError(f"{who} takes no argument {unknown[0]!r}; it takes {', '.join(sorted(known))}")

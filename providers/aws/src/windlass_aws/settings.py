@@ -35,6 +35,7 @@ ROLE_ARGUMENTS: Final = frozenset(
 )  # fmt: skip
 #: What ``service_config`` may say of one service.
 SERVICE_KEYS: Final = frozenset({"bucket_name", "config_kwargs", "endpoint_url", "region_name"})
+RETRY_MODES: Final = ("legacy", "standard", "adaptive")
 ASSUME_METHODS: Final = ("assume_role", "assume_role_with_web_identity")
 
 _TRUE = frozenset({"true", "yes", "on", "1"})
@@ -115,7 +116,7 @@ class _Reader:
             "region_name": self._text("region_name"),
             "endpoint_url": self._text("endpoint_url"),
             "verify": self._verify(),
-            "config_kwargs": self._object("config_kwargs", CONFIG_ARGUMENTS),
+            "config_kwargs": self._config(),
             "services": self._services(),
             **role,
         }
@@ -141,6 +142,29 @@ class _Reader:
             "assume_role_kwargs": arguments,
             "web_identity_token_file": token_file,
         }
+
+    def _config(self) -> dict[str, Any]:
+        """Return the arguments of botocore's configuration; those of its ``retries`` have fields of their own too."""
+        given = self._object("config_kwargs", CONFIG_ARGUMENTS)
+        attempts, mode = self._extra.get("max_attempts"), self._text("retry_mode")
+        retries: dict[str, Any] = {}
+        if attempts not in {None, ""}:
+            text = str(attempts)
+            if isinstance(attempts, bool) or not text.isdecimal() or int(text) < 1:
+                raise ConfigError(f"{self._who}: max_attempts must be a whole number of at least 1")
+            retries["total_max_attempts"] = int(text)
+        if mode is not None:
+            if mode not in RETRY_MODES:
+                raise ConfigError(f"{self._who}: retry_mode is none of {', '.join(RETRY_MODES)}")
+            retries["mode"] = mode
+        if not retries:
+            return given
+        if "retries" in given:
+            raise ConfigError(
+                f"{self._who} says twice how a request is tried again; "
+                "leave it either to max_attempts and retry_mode or to retries in config_kwargs"
+            )
+        return {**given, "retries": retries}
 
     def _services(self) -> dict[str, Service]:
         found: dict[str, Service] = {}
