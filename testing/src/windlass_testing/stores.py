@@ -134,8 +134,8 @@ def on_server() -> bool:
     return _chosen is not None
 
 
-def over_each_kind(metafunc: pytest.Metafunc, argument: str, *others: object) -> None:
-    """Run a test that uses the fixture ``argument`` over ``others`` and each kind of database, or only the chosen kind.
+def over_each_kind(metafunc: pytest.Metafunc, argument: str, *others: object, tried: Sequence[str] = TRIED) -> None:
+    """Run a test that uses the fixture ``argument`` over ``others``, SQLite and the ``tried``, or the chosen kind only.
 
     A test of SQLite itself runs there alone. One that gives the argument itself is left as it is.
     """
@@ -147,7 +147,7 @@ def over_each_kind(metafunc: pytest.Metafunc, argument: str, *others: object) ->
     if metafunc.definition.get_closest_marker("sqlite_only") is not None:
         kinds = [SQLITE]
     elif kind == SQLITE:
-        kinds += [pytest.param(other, marks=pytest.mark.services) for other in TRIED]
+        kinds += [pytest.param(other, marks=pytest.mark.services) for other in tried]
     metafunc.parametrize(argument, [*others, *kinds], indirect=True)
 
 
