@@ -98,10 +98,10 @@ class TestFiresBeforeTheTime(Kit):
 
 class Blocking(Variant):
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        while not self._look():
-            await asyncio.sleep(0)
-            time.sleep(2.0)  # noqa: ASYNC251 - the point
-        yield TriggerEvent(self.name)
+        await asyncio.sleep(0)
+        time.sleep(1.5)  # noqa: ASYNC251 - the point
+        async for event in super().run():
+            yield event
 
 
 class TestBlocksTheOthers(Kit):
