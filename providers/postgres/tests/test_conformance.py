@@ -20,7 +20,7 @@ ENDLESS = "select pg_sleep(600) as windlass_endless"
 
 
 def connection_to(url: str) -> Connection:
-    return Connection.from_uri("db", url.replace("postgresql:", "postgres:"))
+    return Connection.from_uri("db", url)
 
 
 class TestPostgresHook(SQLHookSuite):
