@@ -42,7 +42,7 @@ def _hook(url: str) -> Any:  # noqa: ANN401 - the provider is imported only wher
     from windlass_postgres.hook import PostgresHook
 
     hook = PostgresHook("db", log_sql=False)
-    hook.connection = Connection.from_uri("db", url.replace("postgresql:", "postgres:"))
+    hook.connection = Connection.from_uri("db", url)
     return hook
 
 

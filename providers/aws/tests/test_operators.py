@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 
+from windlass import DAG
 from windlass.errors import AuthoringError
+from windlass.operators import PythonOperator
 from windlass_aws import process
 from windlass_aws.hooks import S3Hook
 from windlass_aws.operators import (
@@ -30,6 +32,7 @@ from windlass_aws.operators import (
     S3PutBucketTaggingOperator,
 )
 from windlass_aws.transfers import LocalFilesystemToS3Operator, S3FileTransformOperator, S3ToLocalFilesystemOperator
+from windlass_testing import RunTask
 
 
 def test_a_bucket_is_made_and_removed_and_twice_is_no_error(run_task: Any, hook: S3Hook, bucket: str) -> None:
@@ -102,6 +105,30 @@ def test_what_to_delete_is_said_in_one_way() -> None:
     for arguments in ({}, {"keys": "k", "prefix": "p"}, {"keys": [], "to_datetime": "2000-01-01T00:00:00Z"}):
         with pytest.raises(AuthoringError, match="either by keys, or by prefix"):
             S3DeleteObjectsOperator(task_id="drop", bucket="b", **arguments)
+
+
+@pytest.mark.parametrize("name", ["keys", "prefix", "from_datetime"])
+def test_a_task_that_gives_nothing_to_delete_does_not_empty_the_bucket(
+    run_task: RunTask, hook: S3Hook, bucket: str, name: str
+) -> None:
+    hook.load_string("x", "k", bucket)
+    with DAG("d", schedule=None):
+        other: Any = PythonOperator(task_id="other", python_callable=list)
+        drop = S3DeleteObjectsOperator(task_id="drop", bucket=bucket, **{name: other.output})
+    done = run_task(drop, xcoms={"other": None})
+    assert "UsageError: task 'drop': keys, prefix, from_datetime and to_datetime are all empty" in str(done.reason)
+    assert hook.list_keys(bucket) == ["k"]
+
+
+def test_an_empty_prefix_is_all_objects_where_the_dag_file_says_so(
+    run_task: RunTask, hook: S3Hook, bucket: str
+) -> None:
+    hook.load_string("x", "k", bucket)
+    rendered = S3DeleteObjectsOperator(task_id="drop", bucket=bucket, prefix="{{ '' }}")
+    assert "nothing was deleted" in str(run_task(rendered).reason)
+    assert hook.list_keys(bucket) == ["k"]
+    assert run_task(S3DeleteObjectsOperator(task_id="drop", bucket=bucket, prefix="")).state == "success"
+    assert hook.list_keys(bucket) == []
 
 
 def test_an_instant_without_a_zone_deletes_nothing(run_task: Any, hook: S3Hook, bucket: str) -> None:
@@ -185,6 +212,10 @@ def test_an_expression_alone_is_a_transformation(run_task: Any, hook: S3Hook, bu
     assert hook.read_key("out", bucket).split() == ["1", "3"]
     with pytest.raises(AuthoringError, match="transform_script or select_expression"):
         S3FileTransformOperator(task_id="t", source_s3_key="s3://b/i", dest_s3_key="s3://b/o")
+    late = S3FileTransformOperator(task_id="t", source_s3_key="s3://b/i", dest_s3_key="s3://b/o", select_expression="x")
+    late.select_expression = None  # what another task has given
+    with pytest.raises(AuthoringError, match="transform_script or select_expression"):
+        late.execute({})
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,12 @@ import pymysql
 import pytest
 
 from windlass.errors import ConfigError
-from windlass.hooks import Connection
+from windlass.hooks import BaseHook, Connection
 from windlass_mysql import fields
 from windlass_mysql.hook import MySqlHook
 from windlass_mysql.plugin import windlass_provider
 from windlass_sql.errors import ConnectFailed, ConnectionLost
+from windlass_testing import SetConnection
 from windlass_testing.servers import MysqlServer
 from windlass_testing.servers.process import free_port
 
@@ -89,6 +90,15 @@ def test_a_with_block_commits_or_rolls_back_and_closes(hook: MySqlHook) -> None:
     with pytest.raises(ZeroDivisionError), hook.get_conn() as conn:
         1 / (conn.cursor().execute("delete from items") * 0)
     assert hook.get_first("select count(*) from items") == (4,)
+
+
+def test_a_url_may_begin_with_either_name(mysql_url: str, connection: SetConnection) -> None:
+    rest = mysql_url.partition(":")[2]
+    for name in ("mysql", "mariadb"):
+        connection("db", f"{name}:{rest}")
+        hook = BaseHook.get_hook("db")
+        assert isinstance(hook, MySqlHook)
+        assert hook.get_first("select 1") == (1,)
 
 
 def test_testing_a_connection_says_what_answers(made_hook: MakeHook) -> None:

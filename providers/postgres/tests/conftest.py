@@ -19,7 +19,7 @@ def made_hook(postgres_url: str, connection: SetConnection) -> MakeHook:
     """Makes a hook of the database, whose connection ``db`` has more keys in its extra."""
 
     def make(hook_params: dict[str, Any] | None = None, **extra: Any) -> PostgresHook:
-        given = Connection.from_uri("db", postgres_url.replace("postgresql:", "postgres:"))
+        given = Connection.from_uri("db", postgres_url)
         connection("db", given.to_fields() | {"extra": given.extra_dejson | extra})
         return PostgresHook("db", **(hook_params or {}))
 

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from windlass.errors import ConfigError
-from windlass.hooks import Connection
+from windlass.hooks import BaseHook, Connection
 from windlass_postgres import fields
 from windlass_postgres.hook import PostgresHook
 from windlass_postgres.plugin import windlass_provider
@@ -79,6 +79,15 @@ def test_a_named_tuple_has_names(made_hook: MakeHook) -> None:
     assert made_hook(cursor="namedtuple").get_first("select 1 as a").a == 1
     with pytest.raises(ConfigError, match="there is no cursor 'list'; choose tuple, dict or namedtuple"):
         made_hook(cursor="list").get_conn()
+
+
+def test_a_url_may_begin_with_either_name(postgres_url: str, connection: SetConnection) -> None:
+    rest = postgres_url.partition(":")[2]
+    for name in ("postgres", "postgresql"):
+        connection("db", f"{name}:{rest}")
+        hook = BaseHook.get_hook("db")
+        assert isinstance(hook, PostgresHook)
+        assert hook.get_first("select 1") == (1,)
 
 
 def test_testing_a_connection_says_what_answers(made_hook: MakeHook) -> None:

@@ -106,7 +106,7 @@ def test_an_interrupted_task_cancels_its_statement_in_the_server(
     hook: PostgresHook, postgres_url: str, how: str, interrupt: str
 ) -> None:
     name, sql = f"windlass-{os.getpid()}-{len(how)}-{interrupt[:3]}", "select pg_sleep(612)"
-    uri = postgres_url.replace("postgresql:", "postgres:")
+    uri = postgres_url
     program = textwrap.dedent(
         f"""
         import signal, sys

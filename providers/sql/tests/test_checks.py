@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from windlass import DAG
 from windlass.errors import AuthoringError
-from windlass.operators import BaseOperator
+from windlass.operators import BaseOperator, PythonOperator
 from windlass_sql.checks import (
     SQLCheckOperator,
     SQLColumnCheckOperator,
@@ -18,7 +19,7 @@ from windlass_sql.checks import (
     SQLValueCheckOperator,
 )
 from windlass_sql.sqlite import SqliteHook
-from windlass_testing import RunTask
+from windlass_testing import RunDag, RunTask
 
 
 def verdict(run_task: RunTask, kind: type[BaseOperator], **arguments: Any) -> str | None:
@@ -115,6 +116,20 @@ def test_a_metric_must_not_change_too_much(
     assert found is None if said is None else found is not None and said in found
 
 
+@pytest.mark.parametrize(
+    ("thresholds", "said"),
+    [
+        ("sum(n)", "metrics_thresholds must be a dict, not 'sum(n)'"),
+        ({"sum(n)": "much"}, "the threshold of sum(n) must be a number, not 'much'"),
+    ],
+)
+def test_thresholds_that_are_none_are_told(days: SqliteHook, run_task: RunTask, thresholds: object, said: str) -> None:
+    given: Any = thresholds  # of a template
+    check = SQLIntervalCheckOperator(task_id="c", conn_id="db", table="days", metrics_thresholds=given)
+    done = run_task(check, logical_date=datetime(2026, 1, 8, tzinfo=UTC))
+    assert f"AuthoringError: check 'c': {said}" in str(done.reason)
+
+
 def test_a_formula_that_is_none_is_refused() -> None:
     with pytest.raises(AuthoringError, match="ratio_formula 'x' is none of max_over_min, relative_diff"):
         SQLIntervalCheckOperator(task_id="c", table="t", metrics_thresholds={}, ratio_formula="x")
@@ -131,6 +146,7 @@ def test_a_formula_that_is_none_is_refused() -> None:
         ({"distinct_check": {"greater_than": 2, "tolerance": 0.5}}, None),
         ({"distinct_check": {"less_than": 2}}, "distinct_check of name is 2, not < 2"),
         ({"distinct_check": {"equal_to": 4, "tolerance": 0.4}}, "not = 4 within 40.00%"),
+        ({"min": {"equal_to": 4}}, "min of name is 'ink', which is no number"),
     ],
 )
 def test_columns_are_checked(items: SqliteHook, run_task: RunTask, checks: dict[str, Any], said: str | None) -> None:
@@ -162,6 +178,69 @@ def test_all_columns_are_checked_with_one_query_and_all_failures_told(items: Sql
 def test_a_column_check_that_is_none_is_refused_when_the_file_is_read(mapping: dict[str, Any], said: str) -> None:
     with pytest.raises(AuthoringError, match=said):
         SQLColumnCheckOperator(task_id="c", table="t", column_mapping=mapping)
+
+
+@pytest.mark.parametrize(
+    ("mapping", "said"),
+    [
+        (None, "column_mapping must be a dict, not None"),
+        ({"a": ["min"]}, "column_mapping of 'a' must be a dict, not ['min']"),
+        ({"a": {"min": 1}}, "min of 'a' must be a dict, not 1"),
+        ({"name": {"median": {"equal_to": 1}}}, "there is no check 'median'"),
+        ({"name": {"null_check": {"equal_to": "one"}}}, "equal_to must be a number, not 'one'"),
+    ],
+)
+def test_column_checks_that_another_task_gives_are_judged_when_they_are_there(
+    items: SqliteHook, run_task: RunTask, mapping: object, said: str
+) -> None:
+    found = given_by_a_task(run_task, SQLColumnCheckOperator, column_mapping=mapping)
+    assert found.startswith("AuthoringError: check 'c'")
+    assert said in found
+
+
+def given_by_a_task(run_task: RunTask, kind: type[BaseOperator], **given: Any) -> str:
+    """Run a check whose argument is the result of another task; return why it failed."""
+    ((name, value),) = given.items()
+    with DAG("d", schedule=None):
+        other: Any = PythonOperator(task_id="other", python_callable=dict)
+        check = kind(task_id="c", conn_id="db", table="items", **{name: other.output})
+    return str(run_task(check, xcoms={"other": value}).reason)
+
+
+def test_checks_may_come_from_another_task_or_in_part_from_templates(items: SqliteHook, run_dag: RunDag) -> None:
+    with DAG("d", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), params={"count": 3}) as dag:
+        known: Any = PythonOperator(task_id="known", python_callable=lambda: {"id": {"min": {"equal_to": 1}}})
+        SQLColumnCheckOperator(task_id="columns", conn_id="db", table="items", column_mapping=known.output)
+        conditions = PythonOperator(task_id="conditions", python_callable=lambda: {"equal_to": 1})
+        mapping: Any = {"id": {"min": conditions.output, "max": {"equal_to": "{{ params.count }}"}}}
+        SQLColumnCheckOperator(task_id="conditioned", conn_id="db", table="items", column_mapping=mapping)
+        checks = {"rows": {"check_statement": "count(*) = {{ params.count }}"}}
+        given: Any = PythonOperator(task_id="given", python_callable=lambda: {"ids": {"check_statement": "id > 0"}})
+        SQLTableCheckOperator(task_id="statements", conn_id="db", table="items", checks=checks)
+        SQLTableCheckOperator(task_id="tables", conn_id="db", table="items", checks=given.output)
+    assert set(run_dag(dag).states.values()) == {"success"}
+
+
+def test_a_template_in_the_place_of_checks_is_told_how_it_becomes_a_dict(items: SqliteHook, run_task: RunTask) -> None:
+    template: Any = "{{ {} }}"
+    check = SQLTableCheckOperator(task_id="c", conn_id="db", table="items", checks=template)
+    expected = "checks must be a dict, not '{}'; a template gives one with render_template_as_native_obj=True"
+    assert f"AuthoringError: check 'c': {expected}" in str(run_task(check).reason)
+
+
+@pytest.mark.parametrize(
+    ("checks", "said"),
+    [
+        ([], "checks must be a dict, not []"),
+        ({"rows": "count(*) = 3"}, "'rows' of checks must be a dict, not 'count(*) = 3'"),
+        ({"rows": {"statement": "1"}}, "'rows' has no check_statement; give its condition"),
+    ],
+)
+def test_table_checks_that_another_task_gives_are_judged_when_they_are_there(
+    items: SqliteHook, run_task: RunTask, checks: object, said: str
+) -> None:
+    found = given_by_a_task(run_task, SQLTableCheckOperator, checks=checks)
+    assert f"AuthoringError: check 'c': {said}" in found
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from windlass.errors import ConfigError, SecretsError, UsageError
 from windlass.hooks import Connection
+from windlass.registry import registry
 from windlass_testing import SetConnection
 from windlass_testing.fakes.vault import FakeVault
 from windlass_vault.credentials import Credentials
@@ -131,6 +132,10 @@ def test_the_address(connection: SetConnection, uri: str, url: str) -> None:
     before, slashes, behind = uri.rpartition("://")
     connection("v", f"{before}{slashes}:token@{behind}")
     assert VaultHook("v").vault_client.url == url
+
+
+def test_a_connection_of_airflows_type_finds_the_hook() -> None:
+    assert registry().hook_class("vaults") is VaultHook
 
 
 def seen(hook: VaultHook) -> dict[str, object]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from windlass.errors import AuthoringError
-from windlass.moment import parse_moment
+from windlass.moment import parse_moment, utc
 
 MAX_ID = 250
 _CO_VARKEYWORDS = 0x08
@@ -106,6 +106,20 @@ def moment(owner: str, name: str, value: object) -> datetime | None:
             f"{owner}: {name} must be a datetime, not {value!r:.80}; write datetime(2026, 1, 1, tzinfo=UTC)"
         )
     return value
+
+
+def rendered_moment(owner: str, name: str, value: object, default: tzinfo = UTC) -> datetime | None:
+    """Return what a template or another task has given as a moment in UTC; one without a zone is read in ``default``.
+
+    :raises AuthoringError: if it is none.
+    """
+    try:
+        if isinstance(value, str):
+            return parse_moment(value, default)
+    except ValueError as error:
+        raise AuthoringError(f"{owner}: {name} {error}") from None
+    found = moment(owner, name, value)
+    return None if found is None else utc(found, default)
 
 
 def states(

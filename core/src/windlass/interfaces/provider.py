@@ -38,6 +38,8 @@ class ConnectionType(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     """A type of connection: its name in URIs, the hook that uses it, and its fields."""
 
     conn_type: str
+    #: Other names that mean the same in a URI; a type of that very name comes first.
+    aliases: tuple[str, ...] = ()
     #: What people call it.
     label: str = ""
     #: Dotted name of the hook class, which tests the connection.

@@ -40,7 +40,9 @@ def claims_of(provider: Provider) -> list[tuple[str, str]]:
     """Return every (kind, name) that a provider claims."""
     claims = [("providers", provider.name)]
     claims += [(kind, name) for kind in KINDS for name in names_of(provider, kind)]
-    claims += [("connection_types", entry.conn_type) for entry in provider.connection_types]
+    claims += [
+        ("connection_types", name) for entry in provider.connection_types for name in (entry.conn_type, *entry.aliases)
+    ]
     claims += [("config_options", f"{entry.section}.{entry.key}") for entry in provider.config_options]
     return claims
 

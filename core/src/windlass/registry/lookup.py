@@ -45,11 +45,14 @@ class Registry:
 
     @cached_property
     def connection_types(self) -> dict[str, ConnectionType]:
-        """The known types of connection by name."""
+        """The known types of connection by name, and behind them by alias."""
+        entries = [entry for provider in self.providers for entry in provider.connection_types]
         found: dict[str, ConnectionType] = {}
-        for provider in self.providers:
-            for entry in provider.connection_types:
-                found.setdefault(entry.conn_type, entry)
+        for entry in entries:
+            found.setdefault(entry.conn_type, entry)
+        for entry in entries:
+            for alias in entry.aliases:
+                found.setdefault(alias, entry)
         return found
 
     @cached_property

@@ -160,6 +160,18 @@ def test_the_first_of_two_wins_and_the_second_is_shown() -> None:
     assert (option.name, option.kind, option.default) == ("x.y", "int", 1)
 
 
+def test_a_type_of_connection_may_have_aliases_and_a_type_of_that_name_comes_first() -> None:
+    own = ConnectionType(conn_type="tt", label="own")
+    aliased = ConnectionType(conn_type="t", aliases=("tt", "ttt"), label="aliased", hook="json:JSONDecoder")
+    plugins = Registry(
+        lambda: Catalog((Provider(name="a", connection_types=(aliased,)), Provider(name="b", connection_types=(own,))))
+    )
+    assert plugins.hook_class("ttt") is plugins.hook_class("t") is json.JSONDecoder
+    assert plugins.connection_types["ttt"] is aliased
+    assert plugins.connection_types["tt"] is own
+    assert [(entry.name, entry.first, entry.second) for entry in plugins.duplicates] == [("tt", "a", "b")]
+
+
 def test_an_unknown_name_is_an_error_with_the_closest_and_the_broken() -> None:
     plugins = Registry(Catalog)
     with pytest.raises(

@@ -92,6 +92,16 @@ class TestTriggerDagRun:
         [verb] = lab.session.asked
         assert verb == TriggerRun(dag_id="other", run_id="r-2026-03-01", conf={"day": "2026-03-01"})
 
+    def test_takes_conf_and_date_from_other_tasks(self, lab: Any, dag: DAG) -> None:
+        made: Any = TriggerDagRunOperator(task_id="t", trigger_dag_id="other", trigger_run_id="r")
+        made.conf = {"day": 1}
+        made.logical_date = datetime(2026, 1, 1, tzinfo=UTC)  # as rendered from an XCom
+        assert lab.finish(dag, "t").outcome is Outcome.SUCCESS
+        [verb] = lab.session.asked
+        assert verb == TriggerRun(
+            dag_id="other", run_id="r", logical_date=datetime(2026, 1, 1, tzinfo=UTC), conf={"day": 1}
+        )
+
     def test_an_attempt_that_was_lost_finds_its_run_again(self, lab: Any, dag: DAG) -> None:
         TriggerDagRunOperator(task_id="t", trigger_dag_id="other")
         lab.finish(dag, "t")

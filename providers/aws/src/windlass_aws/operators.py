@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from windlass.errors import AuthoringError
+from windlass.errors import AuthoringError, UsageError
 from windlass.operators import Context
 from windlass_aws.base_operator import COMMON
 from windlass_aws.base_operator import AwsBaseOperator as AwsBaseOperator
@@ -243,10 +243,12 @@ class S3CopyObjectOperator(AwsBaseOperator):
 class S3DeleteObjectsOperator(AwsBaseOperator):
     """Remove objects: the named ones, or all below a prefix, perhaps within a span of time.
 
+    If what another task or a template gives says nothing when the task runs, that is an error and nothing is removed.
+
     Args:
         bucket: the bucket.
         keys: one key or a list; none of them needs to be there. An empty list removes nothing.
-        prefix: instead of keys, how those begin that go.
+        prefix: instead of keys, how those begin that go; ``""``, written in the DAG file, is all of them.
         from_datetime: instead of keys, only what was written at or after this instant (aware, or ISO text).
         to_datetime: instead of keys, only what was written before this instant (aware, or ISO text).
         **kwargs: see AwsBaseOperator.
@@ -275,6 +277,7 @@ class S3DeleteObjectsOperator(AwsBaseOperator):
         self.prefix = prefix
         self.from_datetime = from_datetime
         self.to_datetime = to_datetime
+        self._means_all = prefix == ""
 
     def execute(self, context: Context) -> None:
         """Remove them; what a listing finds goes page by page."""
@@ -282,6 +285,11 @@ class S3DeleteObjectsOperator(AwsBaseOperator):
             self.hook.delete_objects(self.bucket, self.keys)
             return
         start, end = (self._instant(name) for name in ("from_datetime", "to_datetime"))
+        if not self.prefix and start is None and end is None and not self._means_all:
+            raise UsageError(
+                f"task {self.task_id!r}: keys, prefix, from_datetime and to_datetime are all empty now that the task "
+                "runs, which would be every object of the bucket; nothing was deleted, look at what gave them"
+            )
         found = self.hook.iter_keys(self.bucket, self.prefix, from_datetime=start, to_datetime=end)
         self.hook.delete_objects(self.bucket, found)
 

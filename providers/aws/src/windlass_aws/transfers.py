@@ -138,9 +138,6 @@ class S3FileTransformOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if transform_script is None and select_expression is None:
-            raise AuthoringError(f"task {self.task_id!r}: give transform_script or select_expression, or use "
-                                 "S3CopyObjectOperator")  # fmt: skip
         self.source_s3_key = source_s3_key
         self.dest_s3_key = dest_s3_key
         self.transform_script = transform_script
@@ -152,9 +149,16 @@ class S3FileTransformOperator(BaseOperator):
         self.dest_aws_conn_id = dest_aws_conn_id
         self.dest_verify = dest_verify
         self.replace = replace
+        self._check_written()
+
+    def _check_written(self) -> None:
+        if self.transform_script is None and self.select_expression is None:
+            raise AuthoringError(f"task {self.task_id!r}: give transform_script or select_expression, or use "
+                                 "S3CopyObjectOperator")  # fmt: skip
 
     def execute(self, context: Context) -> None:
         """Download, transform, upload."""
+        self._check_written()  # again: another task may have given None
         source = make_hook(self.source_aws_conn_id, None, self.source_verify, None)
         dest = make_hook(self.dest_aws_conn_id, None, self.dest_verify, None)
         if not self.replace and dest.check_for_key(self.dest_s3_key):

@@ -42,7 +42,13 @@ def windlass_provider() -> Provider:
         name="mysql",
         description="Use MySQL and MariaDB from Windlass tasks.",
         connection_types=(
-            ConnectionType(conn_type="mysql", label="MySQL", hook="windlass_mysql.hook:MySqlHook", fields=_FIELDS),
+            ConnectionType(
+                conn_type="mysql",
+                aliases=("mariadb",),
+                label="MySQL",
+                hook="windlass_mysql.hook:MySqlHook",
+                fields=_FIELDS,
+            ),
         ),
         hooks={"MySqlHook": "windlass_mysql.hook:MySqlHook"},
         database_drivers={

@@ -52,7 +52,11 @@ def windlass_provider() -> Provider:
         description="Use PostgreSQL from Windlass tasks.",
         connection_types=(
             ConnectionType(
-                conn_type="postgres", label="PostgreSQL", hook="windlass_postgres.hook:PostgresHook", fields=_FIELDS
+                conn_type="postgres",
+                aliases=("postgresql",),
+                label="PostgreSQL",
+                hook="windlass_postgres.hook:PostgresHook",
+                fields=_FIELDS,
             ),
         ),
         hooks={"PostgresHook": "windlass_postgres.hook:PostgresHook"},

@@ -14,6 +14,7 @@ from windlass.errors import AuthoringError
 from windlass.operators import Context
 from windlass_sql.column_checks import SQLColumnCheckOperator as SQLColumnCheckOperator
 from windlass_sql.column_checks import SQLTableCheckOperator as SQLTableCheckOperator
+from windlass_sql.column_checks import exact, mapping
 from windlass_sql.operators import BaseSQLOperator
 
 
@@ -165,8 +166,8 @@ class SQLIntervalCheckOperator(BaseSQLOperator):
         """Compare the metrics of the day of the run with those of the day before it."""
         from windlass_sql.intervals import day_and_before
 
+        metrics = sorted(mapping(f"check {self.task_id!r}: metrics_thresholds", self.metrics_thresholds))
         hook = self.get_db_hook()
-        metrics = sorted(self.metrics_thresholds)
         column = hook.quote_identifier(self.date_filter_column)
         query = f"SELECT {', '.join(metrics)} FROM {hook.quote_table(self.table)} WHERE {column} = {hook.placeholder}"  # noqa: S608 - expressions of the author's, names in quotes
         days = day_and_before(context, self.days_back)
@@ -182,7 +183,8 @@ class SQLIntervalCheckOperator(BaseSQLOperator):
             self.fail(f"check {self.task_id!r} failed for {days[0]} against {days[1]}: {'; '.join(problems)}")
 
     def _judge(self, metric: str, value: Decimal | None, older: Decimal | None) -> str:
-        threshold = Decimal(str(self.metrics_thresholds[metric]))
+        who = f"check {self.task_id!r}: the threshold of {metric}"
+        threshold = exact(who, self.metrics_thresholds[metric])
         said = f"{metric} was {older} and is {value}"
         if not value or not older:
             return "" if self.ignore_zero else f"{said}, and 0 is not ignored"

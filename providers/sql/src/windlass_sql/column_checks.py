@@ -3,7 +3,7 @@
 # ruff: noqa: ANN401 - values of rows are the author's own
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -46,7 +46,7 @@ class SQLColumnCheckOperator(BaseSQLOperator):
     :raises CheckFailed: naming every check that failed, with the value that it saw.
     """
 
-    template_fields: Sequence[str] = ("table", "partition_clause", *BaseSQLOperator.template_fields)
+    template_fields: Sequence[str] = ("table", "partition_clause", "column_mapping", *BaseSQLOperator.template_fields)
     ui_color = "#fff7e6"
     column_checks: ClassVar[Mapping[str, str]] = _CHECKS
 
@@ -73,14 +73,16 @@ class SQLColumnCheckOperator(BaseSQLOperator):
         self.column_mapping = column_mapping
         self.partition_clause = partition_clause
         self.accept_none = accept_none
-        for column, checks in column_mapping.items():
-            for check, conditions in checks.items():
+        for column, checks in _known(column_mapping):
+            for check, conditions in _known(checks):
                 self._check_written(column, check, conditions)
 
-    def _check_written(self, column: str, check: str, conditions: Mapping[str, Any]) -> None:
+    def _check_written(self, column: str, check: str, conditions: Any) -> None:
         who = f"check {self.task_id!r}, column {column!r}"
         if check not in _CHECKS:
             raise AuthoringError(f"{who}: there is no check {check!r}; there is {', '.join(_CHECKS)}")
+        if not isinstance(conditions, Mapping):  # known when the task runs
+            return
         unknown = set(conditions) - set(_COMPARISONS) - {"tolerance", "partition_clause"}
         if unknown:
             raise AuthoringError(
@@ -92,8 +94,8 @@ class SQLColumnCheckOperator(BaseSQLOperator):
 
     def execute(self, context: Context) -> None:
         """Ask for all values with one query, and judge each."""
+        wanted = self._wanted()
         hook = self.get_db_hook()
-        wanted = [(column, check) for column, checks in self.column_mapping.items() for check in checks]
         table, parts = hook.quote_table(self.table), []
         for number, (column, check) in enumerate(wanted):
             expression = _CHECKS[check].format(column=hook.quote_identifier(column))
@@ -111,16 +113,32 @@ class SQLColumnCheckOperator(BaseSQLOperator):
             self.fail(f"check {self.task_id!r} of table {self.table!r} failed: {'; '.join(problems)}")
         self.log.info("%d checks passed", len(wanted))
 
+    def _wanted(self) -> list[tuple[str, str]]:
+        """Return columns and their checks, now that all of them are known.
+
+        :raises AuthoringError: if what a task or a template has given is no mapping of columns to checks.
+        """
+        who, found = f"check {self.task_id!r}", list[tuple[str, str]]()
+        for column, checks in mapping(f"{who}: column_mapping", self.column_mapping).items():
+            for check, conditions in mapping(f"{who}: column_mapping of {column!r}", checks).items():
+                self._check_written(column, check, mapping(f"{who}: {check} of {column!r}", conditions))
+                found.append((column, check))
+        return found
+
     def _judge(self, column: str, check: str, value: Any) -> str:
         conditions = self.column_mapping[column][check]
         if value is None and not self.accept_none:
             return f"{check} of {column} has no value"
-        number = Decimal(str(value)) if value is not None else Decimal(0)
-        tolerance = Decimal(str(conditions.get("tolerance") or 0))
+        try:
+            number = Decimal(str(value)) if value is not None else Decimal(0)
+        except ArithmeticError:
+            return f"{check} of {column} is {value!r}, which is no number"
+        who = f"check {self.task_id!r}, column {column!r}: {check}"
+        tolerance = exact(f"{who}: tolerance", conditions.get("tolerance") or 0)
         for name, compare in _COMPARISONS.items():
             if name not in conditions:
                 continue
-            bound = Decimal(str(conditions[name]))
+            bound = exact(f"{who}: {name}", conditions[name])
             margin = abs(bound) * tolerance
             if name == "equal_to":
                 passed = abs(number - bound) <= margin
@@ -159,12 +177,18 @@ class SQLTableCheckOperator(BaseSQLOperator):
         self.table = table
         self.checks = checks
         self.partition_clause = partition_clause
-        for name, check in checks.items():
-            if "check_statement" not in check:
-                raise AuthoringError(f"check {self.task_id!r}: {name!r} has no check_statement; give its condition")
+        for name, check in _known(checks):
+            self._check_written(name, check)
+
+    def _check_written(self, name: str, check: Any) -> None:
+        if isinstance(check, Mapping) and "check_statement" not in check:
+            raise AuthoringError(f"check {self.task_id!r}: {name!r} has no check_statement; give its condition")
 
     def execute(self, context: Context) -> None:
         """Ask for all conditions with one query, and judge each."""
+        who = f"check {self.task_id!r}"
+        for name, check in mapping(f"{who}: checks", self.checks).items():
+            self._check_written(name, mapping(f"{who}: {name!r} of checks", check))
         hook = self.get_db_hook()
         names = list(self.checks)
         parts = [self._query(number, name, hook.quote_table(self.table)) for number, name in enumerate(names)]
@@ -182,6 +206,33 @@ class SQLTableCheckOperator(BaseSQLOperator):
         condition = f"CASE WHEN {check['check_statement']} THEN 1 ELSE 0 END AS held"
         inner = f"SELECT {condition} FROM {table}{clause}"  # noqa: S608 - names in quotes, conditions of the author's
         return f"SELECT {number} AS check_number, MIN(held) AS check_result FROM ({inner}) AS held_of_all"  # noqa: S608 - as above
+
+
+def _known(given: Any) -> Iterable[tuple[str, Any]]:
+    """Return what is known of a dict in a DAG file: nothing if another task or a template is to give it."""
+    return given.items() if isinstance(given, Mapping) else ()
+
+
+def exact(what: str, given: Any) -> Decimal:
+    """Return a number of the author's.
+
+    :raises AuthoringError: if it is none.
+    """
+    try:
+        return Decimal(str(given))
+    except ArithmeticError:
+        raise AuthoringError(f"{what} must be a number, not {given!r}") from None
+
+
+def mapping(what: str, given: Any) -> Mapping[str, Any]:
+    """Return a dict that is known now.
+
+    :raises AuthoringError: if it is none.
+    """
+    if not isinstance(given, Mapping):
+        hint = "; a template gives one with render_template_as_native_obj=True" if isinstance(given, str) else ""
+        raise AuthoringError(f"{what} must be a dict, not {given!r}{hint}")
+    return given
 
 
 def _answers(hook: DbApiHook, queries: Sequence[str]) -> dict[int, Any]:

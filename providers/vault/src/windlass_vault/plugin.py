@@ -50,7 +50,11 @@ def windlass_provider() -> Provider:
         description="Read connections, variables and secrets from HashiCorp Vault.",
         connection_types=(
             ConnectionType(
-                conn_type="vault", label="HashiCorp Vault", hook="windlass_vault.hook:VaultHook", fields=_FIELDS
+                conn_type="vault",
+                aliases=("vaults",),
+                label="HashiCorp Vault",
+                hook="windlass_vault.hook:VaultHook",
+                fields=_FIELDS,
             ),
         ),
         hooks={"VaultHook": "windlass_vault.hook:VaultHook"},

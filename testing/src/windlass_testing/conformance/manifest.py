@@ -178,7 +178,7 @@ def things_to_document(manifest: Provider) -> dict[str, str]:
     # A trigger is found by its path; people meet its class.
     found |= {f"triggers[{name!r}]": dotted.rpartition(":")[2] for name, dotted in manifest.triggers.items()}
     for entry in manifest.connection_types:
-        found[f"connection type {entry.conn_type!r}"] = entry.conn_type
+        found |= {f"connection type {name!r}": name for name in (entry.conn_type, *entry.aliases)}
         found |= {f"field {field.name!r} of connection type {entry.conn_type!r}": field.name for field in entry.fields}
     found |= {f"setting {o.section}.{o.key}": o.key for o in manifest.config_options}
     return found

@@ -53,7 +53,8 @@ class OperatorSuite(Suite):
     template_arguments: Mapping[str, Mapping[str, Any]] = {}
     #: Seconds within which its work must begin, and be gone once it was killed.
     patience: float = 30.0
-    #: The argument that names its connection, by which ``failing_connection`` is handed in. None: it has none.
+    #: The argument that names its connection, by which ``failing_connection`` is handed in. None: it has none. One that
+    #: has two is tried by each, in a subclass of its suite: the other one works.
     conn_id_argument: str | None = None
 
     @pytest.fixture
@@ -185,12 +186,12 @@ class OperatorSuite(Suite):
             assert registry().find("triggers", name) is not None, f"no manifest lists the trigger {name}"
             assert not round_trip_complaints(trigger)
 
-    def test_a_connection_that_is_not_there_is_named(self, run_task: RunTask) -> None:
-        """The reason of the failure is a sentence with the connection's id."""
+    def test_a_connection_that_is_not_there_is_named(self, run_task: RunTask, request: pytest.FixtureRequest) -> None:
+        """The reason of the failure is a sentence with the connection's id; whatever else it uses is there."""
         name = self.conn_id_argument
         if name is None:
             pytest.skip("it uses no connection: conn_id_argument is None")
-        done = run_task(self.make(**{name: CONN_ID}))
+        done = run_task(self.make(**{name: CONN_ID}), connections=request.getfixturevalue("connections"))
         assert done.state == "failed"
         assert not sentence_complaints(done.reason or "", CONN_ID), f"the reason is: {done.reason}"
 
@@ -204,7 +205,8 @@ class OperatorSuite(Suite):
             pytest.skip("it uses no connection: conn_id_argument is None")
         failing = made(CONN_ID, request.getfixturevalue("failing_connection"))
         fields = {**failing.to_fields(), "password": SECRETS[kind]}
-        done = run_task(self.make(**{name: CONN_ID}), connections={CONN_ID: fields})
+        others = request.getfixturevalue("connections")
+        done = run_task(self.make(**{name: CONN_ID}), connections={**others, CONN_ID: fields})
         assert done.state == "failed", done.log
         assert not sentence_complaints(done.reason or "", CONN_ID), f"the reason is: {done.reason}"
         assert not leaks(f"{done.reason}\n{done.log}", [SECRETS[kind]])

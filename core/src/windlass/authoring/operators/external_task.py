@@ -10,6 +10,7 @@ from windlass.authoring.arguments import duration, signature, states, whole
 from windlass.authoring.operator import Context
 from windlass.authoring.operators.empty import EmptyOperator
 from windlass.authoring.sensor import BaseSensorOperator
+from windlass.authoring.xcom_arg import XComArg
 from windlass.errors import AuthoringError, TaskFailed, TaskSkipped
 from windlass.states import TaskState
 
@@ -63,7 +64,7 @@ class ExternalTaskSensor(BaseSensorOperator):
             raise AuthoringError(f"{who}: give execution_delta or execution_date_fn, not both")
         self.external_dag_id = external_dag_id
         self.external_task_id = external_task_id
-        self.external_task_ids = list(external_task_ids) if external_task_ids is not None else None
+        self.external_task_ids = _later_or_list(who, external_task_ids)
         self.external_task_group_id = external_task_group_id
         self.allowed_states = states(who, "allowed_states", allowed_states, ("success",), TaskState)
         self.skipped_states = states(who, "skipped_states", skipped_states, (), TaskState)
@@ -129,7 +130,12 @@ class ExternalTaskSensor(BaseSensorOperator):
 
     @property
     def _wanted(self) -> list[str] | None:
-        return self.external_task_ids or ([self.external_task_id] if self.external_task_id is not None else None)
+        given: object = self.external_task_ids  # another task or a template may have given anything
+        if not given:
+            return [self.external_task_id] if self.external_task_id is not None else None
+        if isinstance(given, str) or not isinstance(given, Sequence):
+            raise AuthoringError(_no_list(f"sensor {self.task_id!r}", given))
+        return list(given)
 
     def _states(self, date: datetime) -> list[tuple[str, str]]:
         """Return (task id, state) of what it waits for in the run of ``date``; none if something is missing."""
@@ -144,6 +150,19 @@ class ExternalTaskSensor(BaseSensorOperator):
             missing = sorted(set(wanted) - there)
             raise TaskFailed(f"DAG {self.external_dag_id!r} has no task {missing[0]!r}")
         return []
+
+
+def _later_or_list(who: str, ids: Iterable[str] | None) -> Any:  # noqa: ANN401 - it may be a reference
+    """Return ids as a list, and what is to give them when the task runs as it is."""
+    if ids is None or isinstance(ids, XComArg) or (isinstance(ids, str) and "{" in ids):
+        return ids
+    if isinstance(ids, str):
+        raise AuthoringError(_no_list(who, ids))
+    return list(ids)
+
+
+def _no_list(who: str, given: object) -> str:
+    return f"{who}: external_task_ids must be a list of task ids, not {given!r:.80}"
 
 
 class ExternalTaskMarker(EmptyOperator):

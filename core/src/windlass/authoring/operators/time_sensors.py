@@ -10,12 +10,12 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, time, timedelta
 from typing import Any
 
-from windlass.authoring.arguments import moment, required_duration
+from windlass.authoring.arguments import moment, rendered_moment, required_duration
 from windlass.authoring.operator import Context
 from windlass.authoring.sensor import BaseSensorOperator
 from windlass.authoring.weekday import WeekDay, dag_zone, now_or_logical, weekdays
+from windlass.authoring.xcom_arg import XComArg
 from windlass.errors import AuthoringError
-from windlass.moment import parse_moment
 
 
 class MomentSensor(BaseSensorOperator):
@@ -80,7 +80,7 @@ class DateTimeSensor(MomentSensor):
 
     def __init__(self, *, target_time: datetime | str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not isinstance(target_time, (datetime, str)):
+        if not isinstance(target_time, (datetime, str, XComArg)):
             raise AuthoringError(
                 f"sensor {self.task_id!r}: target_time must be a datetime or text, not {target_time!r}"
             )
@@ -90,7 +90,10 @@ class DateTimeSensor(MomentSensor):
 
     def moment(self, context: Context) -> datetime:
         """Return the moment that was given, in the zone of the DAG if it names none."""
-        return parse_moment(self.target_time, dag_zone(context))
+        found = rendered_moment(f"sensor {self.task_id!r}", "target_time", self.target_time, dag_zone(context))
+        if found is None:
+            raise AuthoringError(f"sensor {self.task_id!r}: target_time is None now that the task runs; give a moment")
+        return found
 
 
 class TimeSensorAsync(TimeSensor):

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from windlass.authoring.arguments import required_duration, states
+from windlass.authoring.arguments import rendered_moment, required_duration, states
 from windlass.authoring.operator import BaseOperator, Context
+from windlass.authoring.xcom_arg import XComArg
 from windlass.errors import AuthoringError, RunExists, TaskFailed, TaskReschedule, TaskSkipped
-from windlass.moment import parse_moment
 from windlass.states import RunState
 
 
@@ -32,7 +32,7 @@ class TriggerDagRunOperator(BaseOperator):
         trigger_dag_id: str,
         trigger_run_id: str | None = None,
         logical_date: datetime | str | None = None,
-        conf: Mapping[str, Any] | None = None,
+        conf: Mapping[str, Any] | XComArg | str | None = None,
         reset_dag_run: bool = False,
         wait_for_completion: bool = False,
         poke_interval: timedelta | float = 60.0,
@@ -44,7 +44,7 @@ class TriggerDagRunOperator(BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         who = f"task {self.task_id!r}"
-        if logical_date is not None and not isinstance(logical_date, (str, datetime)):
+        if logical_date is not None and not isinstance(logical_date, (str, datetime, XComArg)):
             raise AuthoringError(f"{who}: logical_date must be a datetime or text, not {logical_date!r}")
         given: object = trigger_dag_id  # a text, a template, or the result of a task
         if given is None or isinstance(given, (int, float, bytes)):
@@ -52,7 +52,7 @@ class TriggerDagRunOperator(BaseOperator):
         self.trigger_dag_id = trigger_dag_id
         self.trigger_run_id = trigger_run_id
         self.logical_date = logical_date.isoformat() if isinstance(logical_date, datetime) else logical_date
-        self.conf = dict(conf or {})
+        self.conf: Any = conf if isinstance(conf, (str, XComArg)) else _dict(who, conf)
         self.reset_dag_run = reset_dag_run
         self.wait_for_completion = wait_for_completion
         self.poke_interval = required_duration(who, "poke_interval", poke_interval)
@@ -104,9 +104,12 @@ class TriggerDagRunOperator(BaseOperator):
         from windlass.ports import current_session
         from windlass.protocol import TriggerRun
 
-        date = parse_moment(self.logical_date) if self.logical_date else None
         verb = TriggerRun(
-            dag_id=self.trigger_dag_id, run_id=run_id, logical_date=date, conf=self.conf, reset=self.reset_dag_run
+            dag_id=self.trigger_dag_id,
+            run_id=run_id,
+            logical_date=rendered_moment(f"task {self.task_id!r}", "logical_date", self.logical_date or None),
+            conf=_dict(f"task {self.task_id!r}", self.conf),
+            reset=self.reset_dag_run,
         )
         try:
             current_session().ask(verb)
@@ -126,3 +129,11 @@ class TriggerDagRunOperator(BaseOperator):
         if not rows:
             raise TaskFailed(f"run {run_id!r} of DAG {self.trigger_dag_id!r} is gone")
         return str(rows[0]["state"])
+
+
+def _dict(who: str, conf: object) -> dict[str, Any]:
+    """Return a conf as a dict of its own; None is an empty one."""
+    if conf is not None and not isinstance(conf, Mapping):
+        hint = "; a template gives one with render_template_as_native_obj=True" if isinstance(conf, str) else ""
+        raise AuthoringError(f"{who}: conf must be a dict, not {conf!r:.80}{hint}")
+    return dict(conf or {})

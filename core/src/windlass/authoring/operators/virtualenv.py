@@ -19,7 +19,8 @@ from typing import Any
 from windlass.authoring.crossing import check_source, crossing_call, source_of
 from windlass.authoring.operator import Context
 from windlass.authoring.operators.python import CallableOperator
-from windlass.errors import TaskFailed, TaskSkipped
+from windlass.authoring.xcom_arg import XComArg
+from windlass.errors import AuthoringError, TaskFailed, TaskSkipped
 
 #: The annotations of the function are not evaluated: what they name need not exist over there.
 _SCRIPT = """\
@@ -119,11 +120,11 @@ class PythonVirtualenvOperator(_OtherPythonOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.requirements = requirements if isinstance(requirements, str) else list(requirements or ())
+        self.requirements = requirements if isinstance(requirements, (str, XComArg)) else list(requirements or ())
         self.python_version = python_version
         self.system_site_packages = system_site_packages
         self.pip_install_options = list(pip_install_options or ())
-        self.index_urls = [index_urls] if isinstance(index_urls, str) else list(index_urls or ())
+        self.index_urls = index_urls if isinstance(index_urls, (str, XComArg)) else list(index_urls or ())
         self.venv_cache_path = venv_cache_path
 
     def execute(self, context: Context) -> Any:
@@ -132,8 +133,19 @@ class PythonVirtualenvOperator(_OtherPythonOperator):
             return self.run_with(str(self._environment(Path(folder))), context, Path(folder))
 
     def _wanted(self) -> list[str]:
-        text = self.requirements if isinstance(self.requirements, str) else "\n".join(self.requirements)
+        text = "\n".join(self._texts("requirements"))
         return [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
+
+    def _texts(self, name: str) -> list[str]:
+        """Return an argument that is a text or several, now that it is known."""
+        given: object = getattr(self, name)  # another task or a template may have given anything
+        if given is None:
+            return []
+        found = [given] if isinstance(given, str) or not isinstance(given, Sequence) else list(given)
+        texts = [text for text in found if isinstance(text, str)]
+        if len(texts) < len(found):
+            raise AuthoringError(f"task {self.task_id!r}: {name} must be a text or several texts, not {given!r:.80}")
+        return texts
 
     def _environment(self, folder: Path) -> Path:
         wanted = self._wanted()
@@ -152,7 +164,7 @@ class PythonVirtualenvOperator(_OtherPythonOperator):
         if wanted:
             sources = [
                 part
-                for number, url in enumerate(self.index_urls)
+                for number, url in enumerate(self._texts("index_urls"))
                 for part in ("--extra-index-url" if number else "--index-url", url)
             ]
             install = [str(python), "-m", "pip", "install", "--quiet", *sources, *self.pip_install_options, *wanted]
