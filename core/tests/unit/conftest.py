@@ -11,6 +11,11 @@ import pytest
 
 from windlass.registry import import_name
 
+REQUIRES = """\
+Provides-Extra: tables
+Requires-Dist: shop-client>=2
+Requires-Dist: table-library>=1; extra == "tables"
+"""
 HOOK = """
 from windlass.hooks import BaseHook
 
@@ -20,6 +25,9 @@ class ShopHook(BaseHook):
     def get_conn(self):
         import shop_client
         return shop_client
+
+    def table(self):
+        import table_library
 
     def through_a_module(self):
         from acme_shop import client
@@ -48,7 +56,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     package, info = tmp_path / "acme_shop", tmp_path / "acme_shop-1.0.dist-info"
     package.mkdir()
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.4\nName: acme-shop\nVersion: 1.0\n")
+    (info / "METADATA").write_text("Metadata-Version: 2.4\nName: acme-shop\nVersion: 1.0\n" + REQUIRES)
     (info / "entry_points.txt").write_text("[windlass.providers]\nshop = acme_shop.plugin\n")
     (package / "__init__.py").touch()
     (package / "hook.py").write_text(HOOK)

@@ -14,6 +14,7 @@ from windlass.hooks import Connection
 from windlass_kubernetes import pod_state
 from windlass_kubernetes.client import KubeClient
 from windlass_kubernetes.configuration import Access, access, default_namespace
+from windlass_kubernetes.hook import KubernetesHook
 from windlass_kubernetes.logs import Cursor
 from windlass_kubernetes.manifests import build_pod
 from windlass_kubernetes.naming import label_value, object_name
@@ -21,9 +22,19 @@ from windlass_kubernetes.object_state import outcome
 from windlass_kubernetes.operators import KubernetesPodOperator
 from windlass_kubernetes.plain import plain
 from windlass_kubernetes.secret import Secret
+from windlass_testing import SetConnection
 from windlass_testing.fakes.kubernetes import FakeKubernetes
 
 Json = dict[str, Any]
+
+
+def test_a_mistyped_field_of_a_connection_is_warned_of(
+    connection: SetConnection, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection("k", "kubernetes://cluster.example:6443/?namespac=shop")
+    assert KubernetesHook("k").connection.host == "cluster.example"
+    assert "connection 'k' of type 'kubernetes' has no field 'namespac'; did you mean 'namespace'?" in caplog.text
+    assert "shop" not in caplog.text
 
 
 # --- Names ------------------------------------------------------------------------------------------------------------

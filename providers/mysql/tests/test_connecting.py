@@ -40,7 +40,7 @@ def test_what_is_not_declared_does_not_reach_it_and_is_warned_of(
 ) -> None:
     with caplog.at_level(logging.WARNING):
         made_hook(read_default_file="/etc/passwd").get_conn().close()
-    assert "'read_default_file' of its extra is no field of a MySQL connection" in caplog.text
+    assert "of type 'mysql' has no field 'read_default_file'" in caplog.text
 
 
 def test_what_the_manifest_declares_is_what_the_hook_reads() -> None:

@@ -76,6 +76,14 @@ def test_a_file_that_cannot_be_opened_is_an_error_that_names_it(tmp_path: Path, 
     assert "unable to open database file" in message
 
 
+def test_a_mistyped_field_is_warned_of(
+    tmp_path: Path, connection: SetConnection, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection("db", f"sqlite:///{tmp_path}/a.db?readonly=true")
+    SqliteHook("db").get_conn().close()
+    assert "connection 'db' of type 'sqlite' has no field 'readonly'; did you mean 'read_only'?" in caplog.text
+
+
 def test_a_read_only_connection_never_writes(items: SqliteHook, connection: SetConnection) -> None:
     connection("ro", conn_type="sqlite", host=items.path, extra={"read_only": True})
     assert len(SqliteHook("ro").get_records("select * from items")) == 3

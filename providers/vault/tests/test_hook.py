@@ -178,6 +178,12 @@ def test_a_connection_that_cannot_be_is_named_with_what_is_wrong(
     assert str(caught.value).startswith(f"connection `my_vault`: {sentence}")
 
 
+def test_a_field_that_is_not_declared_is_warned_of(hook: Make, caplog: pytest.LogCaptureFixture) -> None:
+    assert hook(kv_engine_versoin="s3cret").connection.conn_type == "vault"
+    assert "has no field 'kv_engine_versoin'; did you mean 'kv_engine_version'?" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
 def test_a_connection_without_a_host_is_told(connection: SetConnection) -> None:
     connection("v", conn_type="vault", password="t")
     with pytest.raises(ConfigError, match="connection `v`: it has no host"):

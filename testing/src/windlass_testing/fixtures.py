@@ -17,13 +17,14 @@ from windlass.authoring.operator import BaseOperator
 from windlass.errors import ConnectionNotDefined, UsageError, VariableNotDefined
 from windlass.interfaces.connection import Connection
 from windlass.protocol import GetConnection, Mask, Variable, Verb
+from windlass.runtime.installed import InstalledHooks
 from windlass.secrets.env import EnvironmentSource
 
 #: A URI, a dict of fields, or a connection.
 ConnectionLike = str | Mapping[str, Any] | Connection
 
 
-class Given:
+class Given(InstalledHooks):
     """The connections and variables of one test. As the test's session it answers hooks that are used outside a task.
 
     What a test gives comes first, then the environment (``WINDLASS_CONN_…``, ``WINDLASS_VAR_…``).
@@ -63,12 +64,6 @@ class Given:
     def tell(self, verb: Verb) -> None:
         """Take ``verb`` in, as :meth:`ask` does."""
         self.ask(verb)
-
-    def hook_class(self, conn_type: str | None) -> Any:
-        """Return the hook class of a type of connection, from the manifests of what is installed."""
-        from windlass.registry import registry
-
-        return registry().hook_class(conn_type)
 
     def _connection(self, conn_id: str) -> Connection:
         value = self.connections.get(conn_id)

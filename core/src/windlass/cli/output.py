@@ -149,18 +149,18 @@ def emit(rows: Iterable[object], columns: Sequence[str], output: Format) -> None
 
 
 def emit_one(thing: object, output: Format) -> None:
-    """Print one thing: a field per line for people, an object for programs."""
+    """Print one thing: a field per line for people (a text of several goes on below itself), an object for programs."""
     if output is Format.JSON or output is Format.YAML:
         _write_document(as_data(thing), output)
         return
     scalars = [[name, _cell(value)] for name, value in _fields(thing).items()]
     if output is Format.PLAIN:
         for name, cell in scalars:
-            click.echo(f"{name}\t{cell}")
+            click.echo(f"{name}\t{cell}".replace("\n", " "))
         return
     width = max((len(name) for name, _ in scalars), default=0)
     for name, cell in scalars:
-        click.echo(f"{name:<{width}}  {cell}".rstrip())
+        click.echo(f"{name:<{width}}  {cell}".rstrip().replace("\n", "\n" + " " * (width + 2)))
 
 
 def conclude(output: Format, sentence: str, **fields: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ from windlass.cli.failing import FAILED
 from windlass.cli.options import dry_run_option
 from windlass.cli.output import Format, emit, emit_one, output_option, say
 from windlass.control import plugins as installed
+from windlass.interfaces.provider import KINDS, Provider
 
 
 @click.command("list")
@@ -26,8 +28,33 @@ def list_providers(output: Format) -> None:
 @click.argument("name")
 @output_option
 def show(name: str, output: Format) -> None:
-    """Show what a provider brings."""
-    emit_one(installed.provider(name), output)
+    """Show what a provider brings.
+
+    For people, each type of connection with the names of its fields, and the other names by the module that they are
+    in; `-o json` has everything of its manifest.
+    """
+    manifest = installed.provider(name)
+    emit_one(manifest if output in {Format.JSON, Format.YAML} else _outline(manifest), output)
+
+
+def _outline(manifest: Provider) -> dict[str, object]:
+    """Return what a manifest says, without what it leaves empty, and a line for each type and module."""
+    fields = {name: getattr(manifest, name) for name in manifest.__struct_fields__}
+    fields["connection_types"] = "\n".join(
+        f"{entry.conn_type}: {', '.join([*(field.name for field in entry.fields), *['…'] * entry.open_extra])}"
+        for entry in manifest.connection_types
+    )
+    fields["config_options"] = ", ".join(f"{option.section}.{option.key}" for option in manifest.config_options)
+    fields |= {kind: _by_module(fields[kind]) for kind in KINDS}
+    return {name: value for name, value in fields.items() if value}
+
+
+def _by_module(names: Mapping[str, str]) -> str:
+    found: dict[str, list[str]] = {}
+    for name, dotted in names.items():
+        module = dotted.partition(":")[0] if ":" in dotted else dotted.rpartition(".")[0]
+        found.setdefault(module, []).append(name.removeprefix(f"{module}."))
+    return "\n".join(f"{module}: {', '.join(entries)}" for module, entries in found.items())
 
 
 @click.command("new")

@@ -1,19 +1,14 @@
 """What a connection must have by the manifest of its type: the required fields, and none that nobody would read.
 
-Only declared keys of the extra reach a client library, so a key that is not declared is a mistake that would show much
-later, as a connection that ignores a setting. A type that no installed provider declares is taken as it is: the
-provider may be installed only where the tasks run.
+A type that no installed provider declares is taken as it is: the provider may be installed only where the tasks run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
-from windlass.control.visibility import did_you_mean
 from windlass.errors import UsageError
 from windlass.interfaces.connection import FIELDS, Connection
-from windlass.interfaces.provider import ConnectionType
 from windlass.registry import absent, registry
+from windlass.registry.declared import undeclared_fields
 
 
 def check_declared(connection: Connection) -> None:
@@ -36,7 +31,8 @@ def check_declared(connection: Connection) -> None:
                 )
         elif field.choices and str(value) not in field.choices:
             raise UsageError(f"{who}: {field.name} is none of {', '.join(field.choices)}; choose one of these")
-    _check_extra(kind, extra.keys(), who)
+    if undeclared := undeclared_fields(connection, kind):
+        raise UsageError(next(iter(undeclared.values())))
 
 
 def unknown_type(connection: Connection) -> str | None:
@@ -45,17 +41,6 @@ def unknown_type(connection: Connection) -> str | None:
     if connection.conn_type in known:
         return None
     return f"connection {connection.conn_id!r}: {absent.unknown_type(connection.conn_type, known)}"
-
-
-def _check_extra(kind: ConnectionType, given: Collection[str], who: str) -> None:
-    declared = [field.name for field in kind.fields if field.name not in FIELDS]
-    if kind.open_extra or not kind.fields:
-        return
-    unknown = sorted(set(given) - set(declared))
-    if not unknown:
-        return
-    known = f"it knows {', '.join(declared)}" if declared else "it knows no extra fields"
-    raise UsageError(f"{who} has no field {unknown[0]!r}; {known}.{did_you_mean(unknown[0], declared)}")
 
 
 def _labelled(name: str, label: str) -> str:

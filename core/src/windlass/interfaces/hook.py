@@ -46,12 +46,17 @@ class BaseHook:
     def get_connection(cls, conn_id: str) -> Connection:
         """Return a connection by its id. Inside a task, ``dag.test()``, or while a DAG file is parsed.
 
-        Its password and the sensitive parts of its extra are masked in the task's log from then on.
+        Its password and the sensitive parts of its extra are masked in the task's log from then on. In a task, a
+        trigger and ``dag.test()`` the log warns of fields that its type does not declare.
 
         :raises ConnectionNotDefined: if no place of the lookup chain knows it.
         :raises SecretsError: if a secrets backend refused or is down.
         """
-        return Connection.from_fields(conn_id, current_session().ask(GetConnection(conn_id=conn_id)))
+        session = current_session()
+        connection = Connection.from_fields(conn_id, session.ask(GetConnection(conn_id=conn_id)))
+        if isinstance(session, KnowsHooks):
+            session.check_fields(connection)
+        return connection
 
     @classmethod
     def get_hook(cls, conn_id: str, hook_params: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 - any hook
@@ -72,7 +77,7 @@ class BaseHook:
         try:
             hook_class = session.hook_class(connection.conn_type)
         except PluginError as error:
-            raise PluginError(f"connection {conn_id!r}: {error}") from error
+            raise PluginError(f"connection {conn_id!r}: {error}") from error.__cause__
         hook = hook_class(**{hook_class.conn_name_attr: conn_id, **(hook_params or {})})
         hook.connection = connection
         return hook

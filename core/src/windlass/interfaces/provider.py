@@ -111,6 +111,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     observers: tuple[str, ...] = ()
     #: Modules with policy hooks, loaded in parse children and supervisors.
     policies: tuple[str, ...] = ()
+    #: Where its pages can be read, shown by ``windlass providers show``; empty while they are published nowhere.
     docs_url: str = ""
 
 

@@ -10,10 +10,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from windlass.errors import ContextUnavailable
 from windlass.protocol import Query, Verb
+
+if TYPE_CHECKING:
+    from windlass.interfaces.connection import Connection
 
 #: Rows per question; the engine gives no more at once.
 _PAGE = 1000
@@ -48,6 +51,10 @@ class KnowsHooks(Protocol):
 
         :raises PluginError: if no installed provider declares that type, or declares it without a hook.
         """
+        ...
+
+    def check_fields(self, connection: Connection) -> None:
+        """Warn in the log of each field of a connection that an installed provider's manifest does not declare."""
         ...
 
 

@@ -7,11 +7,15 @@ library's own code. So what a user's code lacks is never blamed on a provider, a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from types import FrameType
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from windlass.interfaces.hook import BaseHook
+
+if TYPE_CHECKING:
+    from importlib.metadata import Distribution
 
 #: The types of connections of the project's own providers, and what brings them.
 OWN_TYPES: Final = {
@@ -48,9 +52,13 @@ def unknown_type(conn_type: str | None, known: Collection[str]) -> str:
     return f"no installed provider brings a hook for connections of type {conn_type!r}; {remedy}"
 
 
+#: What a distribution requires only of those who ask for an extra: the name, and the extra's.
+_OPTIONAL: Final = re.compile(r"""([\w.-]+).*;.*\bextra\s*==\s*["']([^"']+)["']""")
+
+
 class _Lack(NamedTuple):
     library: str
-    distribution: str
+    distribution: Distribution
     connection: str | None
 
 
@@ -62,7 +70,7 @@ def missing_library(error: BaseException) -> str | None:
     lack = _lack(error)
     if lack is None:
         return None
-    who = f"connection {lack.connection!r}" if lack.connection else lack.distribution
+    who = f"connection {lack.connection!r}" if lack.connection else lack.distribution.name
     return f"{who} {_needs(lack, error)}"
 
 
@@ -74,7 +82,15 @@ def what_it_needs(error: BaseException) -> str | None:
 
 def _needs(lack: _Lack, error: BaseException) -> str:
     why = " ".join(str(error).split())
-    return f"needs {lack.library}, which cannot be imported ({why}): `pip install {lack.distribution}`"
+    return f"needs {lack.library}, which cannot be imported ({why}): `pip install {_bringing(lack)}`"
+
+
+def _bringing(lack: _Lack) -> str:
+    """Return what brings the library: the distribution, or the extra of it that requires one of that name."""
+    name, library = lack.distribution.name, lack.library.partition(".")[0].lower()
+    optional = (_OPTIONAL.match(text) for text in lack.distribution.requires or ())
+    extras = {found[1].lower().replace("-", "_"): found[2] for found in optional if found is not None}
+    return f"'{name}[{extras[library]}]'" if library in extras else name
 
 
 def _lack(error: BaseException) -> _Lack | None:
@@ -83,9 +99,10 @@ def _lack(error: BaseException) -> _Lack | None:
     frames = _frames(error)
     packages = _packages()
     owners = [_owner(_module(frame), packages) for frame in frames]
-    at = max((number for number, owner in enumerate(owners) if owner is not None), default=None)
-    if at is None:
+    found = [(number, owner) for number, owner in enumerate(owners) if owner is not None]
+    if not found:
         return None
+    at, owner = found[-1]
     below = frames[at + 1] if at + 1 < len(frames) else None
     if below is None:
         library = error.name if isinstance(error, ModuleNotFoundError) else None  # else a sentence of the provider's
@@ -93,7 +110,7 @@ def _lack(error: BaseException) -> _Lack | None:
         library = _module(below).partition(".")[0] if below.f_code.co_name == "<module>" else None
     if not library or _owner(library, packages) is not None:  # nothing but its own package, which is a fault of it
         return None
-    return _Lack(library, str(owners[at]), _connection_of(frames))
+    return _Lack(library, owner, _connection_of(frames))
 
 
 def _frames(error: BaseException) -> list[FrameType]:
@@ -108,19 +125,19 @@ def _module(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__") or "")
 
 
-def _packages() -> dict[str, str]:
+def _packages() -> dict[str, Distribution]:
     """Return the distribution of each provider by the package that its manifest lies in."""
     from windlass.registry import discovery  # it is slow, and there has been a failure
 
     return {
-        entry.module.rpartition(".")[0] or entry.module: entry.dist.name
+        entry.module.rpartition(".")[0] or entry.module: entry.dist
         for entry in discovery.installed()
         if entry.dist is not None
     }
 
 
-def _owner(module: str, packages: dict[str, str]) -> str | None:
-    owners = (name for package, name in packages.items() if module == package or module.startswith(f"{package}."))
+def _owner(module: str, packages: dict[str, Distribution]) -> Distribution | None:
+    owners = (owner for package, owner in packages.items() if module == package or module.startswith(f"{package}."))
     return next(owners, None)
 
 

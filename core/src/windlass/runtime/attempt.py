@@ -53,6 +53,7 @@ from windlass.protocol import (
     XComValue,
 )
 from windlass.runtime.context import Context
+from windlass.runtime.installed import InstalledHooks
 from windlass.runtime.resolve import mapped_arguments
 from windlass.runtime.task_instance import RETURN_VALUE, TaskInstance
 from windlass.runtime.templates import Renderer, needs_jinja
@@ -65,7 +66,7 @@ StandIn = Callable[[BaseOperator, Context], Any]
 log = logging.getLogger("windlass.task")
 
 
-class AttemptSession:
+class AttemptSession(InstalledHooks):
     """The session of the process, with the context of the attempt."""
 
     def __init__(self, session: TaskSession) -> None:
@@ -79,12 +80,6 @@ class AttemptSession:
     def tell(self, verb: Verb) -> None:
         """Send ``verb`` without waiting."""
         self._session.tell(verb)
-
-    def hook_class(self, conn_type: str | None) -> Any:
-        """Return the hook class of a type of connection, from the manifests of what is installed here."""
-        from windlass.registry import registry  # only a task that asks pays for it
-
-        return registry().hook_class(conn_type)
 
 
 def preload() -> None:

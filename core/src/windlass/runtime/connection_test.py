@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from windlass.errors import ConnectionNotDefined, PluginError, WindlassError
+from windlass.interfaces.connection import Connection
 from windlass.ports import session_scope
 from windlass.protocol import GetConnection, Mask, Verb
 from windlass.registry import registry
 from windlass.registry.absent import missing_library
+from windlass.registry.declared import undeclared_fields
 
 
 class _OneConnection:
@@ -51,7 +53,8 @@ def main(conn_id: str) -> int:
     os.dup2(2, 1)
     session = _OneConnection(conn_id, fields)
     works, message = _tested(conn_id, fields, session)
-    os.write(answer, msgspec.json.encode((works, message, session.secrets)))
+    sentence = "; ".join([message, *_ignored(conn_id, fields)])
+    os.write(answer, msgspec.json.encode((works, sentence, session.secrets)))
     return 0
 
 
@@ -69,3 +72,9 @@ def _tested(conn_id: str, fields: dict[str, Any], session: _OneConnection) -> tu
         failed = f"connection {conn_id!r}: its hook failed with {type(error).__module__}.{type(error).__qualname__}"
         return False, missing_library(error) or failed
     return bool(works), str(message)
+
+
+def _ignored(conn_id: str, fields: dict[str, Any]) -> Iterable[str]:
+    """Return what a task's log would warn of."""
+    kind = registry().connection_types.get(str(fields.get("conn_type") or ""))
+    return undeclared_fields(Connection.from_fields(conn_id, fields), kind).values()

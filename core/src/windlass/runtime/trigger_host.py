@@ -28,6 +28,7 @@ from windlass.protocol import Verb, recv_frame
 from windlass.protocol import triggering as messages
 from windlass.protocol.triggering import WaitKey
 from windlass.runtime import child, limits, loader
+from windlass.runtime.installed import InstalledHooks
 from windlass.runtime.trace import user_traceback
 from windlass.runtime.trigger_run import TriggerFailed, first_event
 from windlass.runtime.trigger_watch import Cell, Stepped, Watch, current_wait, task_factory
@@ -85,7 +86,7 @@ class Line:
         os._exit(0)
 
 
-class HostSession:
+class HostSession(InstalledHooks):
     """The session of a trigger, or (without a key) of the DAG file while it is imported."""
 
     context: Mapping[str, Any] | None = None
@@ -101,12 +102,6 @@ class HostSession:
     def tell(self, verb: Verb) -> None:
         """Ask and forget the answer."""
         self.ask(verb)
-
-    def hook_class(self, conn_type: str | None) -> Any:
-        """Return the hook class of a type of connection, from the manifests of what is installed here."""
-        from windlass.registry import registry
-
-        return registry().hook_class(conn_type)
 
 
 class Host:

@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from windlass.control.database import shown
-from windlass.interfaces.provider import Provider
-from windlass.registry import BrokenPlugin, Catalog, Registry
+from windlass.registry import BrokenPlugin, Catalog, ConfigOption, ConnectionField, ConnectionType, Provider, Registry
 from windlass.store.database import Transaction
 from windlass.store.dialect import dialect_of
 from windlass.store.migrating import open_bare
@@ -244,6 +243,48 @@ def test_the_core_lists_itself_as_a_provider(windlass: Windlass) -> None:
     assert rows["core"]["version"] == __version__
     assert "windlass.executors.local" in windlass("providers", "show", "core", "--json").out
     assert windlass("providers", "show", "cor").code == 4
+
+
+def test_a_provider_is_shown_with_the_fields_of_its_connections_and_where_its_names_are(
+    windlass: Windlass, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fields = (ConnectionField(name="host", label="Host"), ConnectionField(name="token", secret=True))
+    acme = Provider(
+        name="acme",
+        description="Use Acme.",
+        version="1.2",
+        connection_types=(
+            ConnectionType(conn_type="acme", hook="acme.hooks:AcmeHook", fields=fields),
+            ConnectionType(conn_type="acmes", fields=fields[:1], open_extra=True),
+        ),
+        config_options=(ConfigOption(section="acme", key="pace", default=1, description="How fast."),),
+        hooks={"AcmeHook": "acme.hooks:AcmeHook"},
+        operators={"Load": "acme.loading:Load", "Sell": "acme.selling:Sell", "Unload": "acme.loading:Unload"},
+        triggers={"acme.triggers.Arrival": "acme.triggers:Arrival"},
+        docs_url="https://acme.example/docs",
+    )
+    registry = Registry(lambda: Catalog((acme,)))
+    monkeypatch.setattr("windlass.control.plugins.registry", lambda: registry)
+    lines = [
+        "name              acme",
+        "description       Use Acme.",
+        "version           1.2",
+        "spec_version      1",
+        "connection_types  acme: host, token",
+        "                  acmes: host, …",
+        "config_options    acme.pace",
+        "hooks             acme.hooks: AcmeHook",
+        "operators         acme.loading: Load, Unload",
+        "                  acme.selling: Sell",
+        "triggers          acme.triggers: Arrival",
+        "docs_url          https://acme.example/docs",
+    ]
+    assert windlass("providers", "show", "acme").out.splitlines() == lines
+    plain = windlass("providers", "show", "acme", "-o", "plain").out.splitlines()
+    assert "connection_types\tacme: host, token acmes: host, …" in plain
+    data = windlass("providers", "show", "acme", "--json").data
+    assert data["connection_types"][0]["fields"][1]["secret"] is True
+    assert data["sensors"] == {}
 
 
 def test_a_broken_plugin_is_shown_and_fails_the_check(windlass: Windlass, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,7 +62,14 @@ def test_the_connection_comes_through_the_session_once() -> None:
 
 
 class InstalledSession(FakeSession):
-    """Besides its connection it knows one hook."""
+    """Besides its connection it knows one hook, and which connections it was told to check."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.checked: list[str] = []
+
+    def check_fields(self, connection: Connection) -> None:
+        self.checked.append(connection.conn_id)
 
     def hook_class(self, conn_type: str | None) -> type[BaseHook]:
         assert conn_type == "shop"
@@ -80,6 +87,7 @@ def test_a_hook_is_found_by_the_type_of_its_connection() -> None:
             BaseHook.get_hook("mine", hook_params={"colour": "red"})
     assert session.asked[0] == GetConnection(conn_id="mine")
     assert len(session.asked) == 4  # a hook that was found need not ask for its connection again
+    assert session.checked == ["mine", "other", "other", "mine"]
 
 
 class OwnArgumentHook(ShopHook):
@@ -91,7 +99,7 @@ class OwnArgumentHook(ShopHook):
 
 
 def test_a_hook_found_by_type_gets_its_connection_under_the_name_that_it_gives_it() -> None:
-    class OwnArgumentSession(FakeSession):
+    class OwnArgumentSession(InstalledSession):
         def hook_class(self, _conn_type: str | None) -> type[BaseHook]:
             return OwnArgumentHook
 
@@ -132,7 +140,7 @@ def test_test_connection_leaves_a_missing_library_to_who_knows_how_to_install_it
 
 
 def test_a_hook_found_by_no_type_is_named_with_its_connection() -> None:
-    class IgnorantSession(FakeSession):
+    class IgnorantSession(InstalledSession):
         def hook_class(self, _conn_type: str | None) -> type[BaseHook]:
             raise PluginError("no installed provider brings a hook for connections of type 'shop'")
 

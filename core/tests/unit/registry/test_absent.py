@@ -34,6 +34,10 @@ def test_where_no_hook_is_at_work_it_names_the_distribution(shop: Any) -> None:
     assert said(sys.modules[shop.__module__].anywhere) == f"acme-shop {NEEDS}"
 
 
+def test_a_library_of_an_extra_is_installed_by_the_extra(shop: Any) -> None:
+    assert (said(shop("till").table) or "").endswith("'table_library'): `pip install 'acme-shop[tables]'`")
+
+
 @pytest.mark.parametrize(
     ("library", "why"),
     [

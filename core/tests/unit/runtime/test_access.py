@@ -10,9 +10,13 @@ import pytest
 
 from windlass import DAG, Connection, Variable, get_current_context
 from windlass.errors import ContextUnavailable, UsageError
+from windlass.hooks import BaseHook
 from windlass.operators import PythonOperator
-from windlass.ports import all_rows
+from windlass.ports import KnowsHooks, all_rows
 from windlass.protocol import Query
+from windlass.registry import Catalog, ConnectionField, ConnectionType, Provider, Registry
+from windlass.runtime.attempt import AttemptSession
+from windlass.runtime.parsing import AskingSession
 
 
 @pytest.fixture
@@ -57,6 +61,48 @@ def test_an_unknown_argument_is_refused() -> None:
 def test_connections(lab: Any, inside: Any) -> None:
     lab.session.connections["db"] = {"conn_type": "postgres", "host": "h", "password": "p"}
     assert inside(lambda: Connection.get("db").host) == "h"
+
+
+@pytest.fixture
+def cluster(lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Install a type of connection with two fields, and define a connection of it with another."""
+    fields = (ConnectionField(name="namespace"), ConnectionField(name="token", secret=True))
+    provider = Provider(name="acme", connection_types=(ConnectionType(conn_type="cluster", fields=fields),))
+    made = Registry(lambda: Catalog((provider,)))
+    monkeypatch.setattr("windlass.registry.registry", lambda: made)
+    lab.session.connections["k"] = {"conn_type": "cluster", "extra": {"namespac": "s3cret", "token": "t"}}
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_field_that_the_type_does_not_declare_is_warned_of_once_and_without_its_value(
+    inside: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def ask() -> None:
+        for _ in range(3):
+            Connection.get("k")
+            BaseHook.get_connection("k")
+
+    inside(ask)
+    assert [(record.levelname, record.message) for record in caplog.records] == [
+        ("WARNING", "connection 'k' of type 'cluster' has no field 'namespac'; did you mean 'namespace'?")
+    ]
+    caplog.clear()
+    inside(ask)
+    assert len(caplog.records) == 1  # another task has another log
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_connection_whose_fields_are_declared_is_not_warned_of(
+    lab: Any, inside: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    del lab.session.connections["k"]["extra"]["namespac"]
+    inside(lambda: Connection.get("k").conn_type)
+    assert not caplog.records
+
+
+def test_while_a_file_is_parsed_no_manifest_is_read() -> None:
+    assert not issubclass(AskingSession, KnowsHooks)
+    assert issubclass(AttemptSession, KnowsHooks)
 
 
 @pytest.mark.parametrize(

@@ -34,10 +34,12 @@ class Broken(BaseHook):
 RUN = """
 import sys
 sys.path.insert(0, {folder!r})
-from windlass.interfaces.provider import ConnectionType
+from windlass.interfaces.provider import ConnectionField, ConnectionType
 from windlass.registry.lookup import Registry
 Registry.connection_types = property(lambda self: {{
-    "good": ConnectionType(conn_type="good", hook="hooks_of_test:Hook"),
+    "good": ConnectionType(
+        conn_type="good", hook="hooks_of_test:Hook", fields=(ConnectionField(name="region"),)
+    ),
     "vault": ConnectionType(conn_type="vault", hook="hooks_of_test:Vault"),
     "broken": ConnectionType(conn_type="broken", hook="hooks_of_test:Broken"),
     "lacking": ConnectionType(conn_type="lacking", hook="hooks_of_test:Lacking"),
@@ -53,6 +55,11 @@ sys.exit(main(["test-connection", "my_conn"]))
     [
         ({"conn_type": "vault"}, True, "found-in-a-vault"),
         ({"conn_type": "good", "login": "ada"}, True, "hello ada"),
+        (
+            {"conn_type": "good", "login": "ada", "extra": '{"regoin": "hunter22"}'},
+            True,
+            "hello ada; connection 'my_conn' of type 'good' has no field 'regoin'; did you mean 'region'?",
+        ),
         ({"conn_type": "broken", "password": "hunter22"}, False, "OSError"),
         (
             {"conn_type": "lacking"},

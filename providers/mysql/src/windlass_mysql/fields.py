@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any, Final
 
 from windlass.errors import ConfigError
 from windlass.hooks import Connection
-
-_log = logging.getLogger(__name__)
 
 #: Keys of the extra that are arguments of PyMySQL's ``connect`` of the same name, and their types.
 DRIVER: Final[dict[str, type[Any]]] = {
@@ -43,8 +40,6 @@ def arguments(connection: Connection, database: str | None) -> dict[str, Any]:
     :raises ConfigError: if a value of the extra is not of its field's type.
     """
     extra = connection.extra_dejson
-    for name in sorted(extra.keys() - {*DRIVER, *OWN}):
-        _log.warning("connection %r: %r of its extra is no field of a MySQL connection", connection.conn_id, name)
     given: dict[str, Any] = {
         "host": connection.host or "localhost",
         "port": connection.port or 3306,

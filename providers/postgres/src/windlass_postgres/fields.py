@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any, Final
 
 from windlass.errors import ConfigError
 from windlass.hooks import Connection
-
-_log = logging.getLogger(__name__)
 
 #: Keys of the extra that are parameters of libpq of the same name.
 LIBPQ: Final = (
@@ -29,8 +26,6 @@ def parameters(connection: Connection, database: str | None, options: str | None
     :raises ConfigError: if a value of the extra is no text or number.
     """
     extra = connection.extra_dejson
-    for name in sorted(extra.keys() - {*LIBPQ, *OWN}):
-        _log.warning("connection %r: %r of its extra is no field of a PostgreSQL connection", connection.conn_id, name)
     given: dict[str, Any] = {
         "host": connection.host,
         "port": connection.port,

@@ -20,6 +20,7 @@ from windlass.app.clocks import VirtualClock
 from windlass.errors import ContextUnavailable
 from windlass.ports import Fired, TaskSession, WaitKey, clock_scope
 from windlass.protocol import ArtifactCommit, ArtifactOpen, GetConnection, Mask, Query, Variable, Verb, XComValue
+from windlass.runtime.installed import InstalledHooks
 from windlass.runtime.trigger_run import TriggerFailed, first_event
 from windlass.runtime.trigger_watch import current_wait
 
@@ -102,7 +103,7 @@ class _Selector(selectors.SelectSelector):
         return ready
 
 
-class WaitSession:
+class WaitSession(InstalledHooks):
     """What a trigger may ask: it only watches."""
 
     context = None
@@ -120,12 +121,6 @@ class WaitSession:
     def tell(self, verb: Verb) -> None:
         """Ask and forget the answer."""
         self.ask(verb)
-
-    def hook_class(self, conn_type: str | None) -> Any:
-        """Return the hook class of a type of connection, from the manifests of what is installed here."""
-        from windlass.registry import registry
-
-        return registry().hook_class(conn_type)
 
 
 class InlineTriggers:
