@@ -127,14 +127,7 @@ class TestRude(PolitenessSuite):
 
 def pytest_says(file: Path, *args: str) -> str:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "-W", "error"]
-    command += [
-        "--import-mode=prepend",
-        "-o",
-        "markers=budget\nprocesses",
-        f"--rootdir={file.parent}",
-        *args,
-        str(file),
-    ]
+    command += ["--import-mode=prepend", f"--rootdir={file.parent}", *args, str(file)]
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("WINDLASS_", "PYTEST_"))}
     environ |= {"PYTHONPATH": str(EXAMPLES), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
