@@ -329,8 +329,7 @@ class Backend(SecretsBackendSuite):
     backend_class: Any
     has_config = True
     credentials = ("a-secret-key", "wrong-secret-key")
-    #: AWS keeps no empty value; and a parameter of the standard tier at most 4 KB.
-    texts = tuple(text for text in TEXTS if 0 < len(text) <= 4096)
+    impossible_texts = {"": "AWS keeps no empty value"}
 
     @pytest.fixture(autouse=True)
     def _store(self, moto_url: str) -> Iterator[None]:
@@ -383,6 +382,10 @@ class TestSecretsManagerBackend(Backend):
 
 class TestSystemsManagerParameterStoreBackend(Backend):
     backend_class = SystemsManagerParameterStoreBackend
+    impossible_texts = {
+        **Backend.impossible_texts,
+        **{text: "a parameter of the standard tier holds 4 KB at most" for text in TEXTS if len(text) > 4096},
+    }
 
     def put(self, name: str, text: str) -> None:
         self.client.put_parameter(Name=f"{self.prefix}/{name}", Value=text, Type="SecureString", Overwrite=True)
