@@ -40,11 +40,15 @@ if TYPE_CHECKING:
     from windlass.authoring.task_group import task_group as task_group
     from windlass.authoring.taskflow import task as task
     from windlass.authoring.xcom_arg import XComArg as XComArg
+    from windlass.interfaces.artifacts import Artifact as Artifact
+    from windlass.interfaces.artifacts import Artifacts as Artifacts
     from windlass.interfaces.connection import Connection as Connection
     from windlass.states import TriggerRule as TriggerRule
 
 _HOMES = {
     "DAG": "authoring.dag",
+    "Artifact": "interfaces.artifacts",
+    "Artifacts": "interfaces.artifacts",
     "Asset": "authoring.asset",
     "AssetAlias": "authoring.asset",
     "AssetAll": "authoring.asset",
@@ -80,7 +84,7 @@ __all__ = [  # noqa: RUF022 - pyright wants it literal, and people by kind
     "chain", "chain_linear", "cross_downstream", "setup", "teardown",
     "Asset", "AssetAlias", "AssetAll", "AssetAny", "asset",
     "Dataset", "DatasetAlias", "DatasetAll", "DatasetAny",
-    "Connection", "Variable", "get_current_context",
+    "Connection", "Variable", "get_current_context", "Artifact", "Artifacts",
     "DeadlineAlert", "DeadlineReference",
 ]  # fmt: skip
 

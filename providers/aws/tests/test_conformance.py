@@ -21,8 +21,13 @@ from windlass_aws.operators import (
     S3CopyObjectOperator,
     S3CreateBucketOperator,
     S3CreateObjectOperator,
+    S3DeleteBucketOperator,
+    S3DeleteBucketTaggingOperator,
+    S3DeleteObjectsOperator,
+    S3GetBucketTaggingOperator,
     S3ListOperator,
     S3ListPrefixesOperator,
+    S3PutBucketTaggingOperator,
 )
 from windlass_aws.secrets import SecretsManagerBackend, SystemsManagerParameterStoreBackend
 from windlass_aws.sensors import S3KeySensor, S3KeysUnchangedSensor
@@ -110,6 +115,48 @@ class Operator(OperatorSuite):
 class TestS3CreateBucketOperator(Operator):
     operator_class = S3CreateBucketOperator
     arguments = {"bucket_name": "conformance-new"}
+    result = None
+
+
+class TestS3DeleteBucketOperator(Operator):
+    operator_class = S3DeleteBucketOperator
+    arguments = {"bucket_name": "conformance-old"}
+    result = None
+
+    @pytest.fixture(autouse=True)
+    def _old_bucket(self, client: Any) -> None:
+        client.create_bucket(Bucket="conformance-old")  # again and again: in this region that is no error
+
+
+class TestS3GetBucketTaggingOperator(Operator):
+    operator_class = S3GetBucketTaggingOperator
+    arguments = {"bucket_name": BUCKET}
+    result = [{"Key": "team", "Value": "data"}]
+
+    @pytest.fixture(autouse=True)
+    def _tags(self, client: Any) -> Iterator[None]:
+        client.put_bucket_tagging(Bucket=BUCKET, Tagging={"TagSet": [{"Key": "team", "Value": "data"}]})
+        yield
+        client.delete_bucket_tagging(Bucket=BUCKET)
+
+
+class TestS3PutBucketTaggingOperator(Operator):
+    operator_class = S3PutBucketTaggingOperator
+    arguments = {"bucket_name": BUCKET, "key": "team", "value": "data"}
+    template_arguments = {"tag_set": {"key": None, "value": None}}
+    result = None
+
+
+class TestS3DeleteBucketTaggingOperator(Operator):
+    operator_class = S3DeleteBucketTaggingOperator
+    arguments = {"bucket_name": BUCKET}
+    result = None
+
+
+class TestS3DeleteObjectsOperator(Operator):
+    operator_class = S3DeleteObjectsOperator
+    arguments = {"bucket": BUCKET, "keys": ["old/a", "old/b"]}
+    template_arguments = {name: {"keys": None} for name in ("prefix", "from_datetime", "to_datetime")}
     result = None
 
 
@@ -282,8 +329,7 @@ class Backend(SecretsBackendSuite):
     backend_class: Any
     has_config = True
     credentials = ("a-secret-key", "wrong-secret-key")
-    #: AWS keeps no empty value; and a parameter of the standard tier at most 4 KB.
-    texts = tuple(text for text in TEXTS if 0 < len(text) <= 4096)
+    impossible_texts = {"": "AWS keeps no empty value"}
 
     @pytest.fixture(autouse=True)
     def _store(self, moto_url: str) -> Iterator[None]:
@@ -336,6 +382,10 @@ class TestSecretsManagerBackend(Backend):
 
 class TestSystemsManagerParameterStoreBackend(Backend):
     backend_class = SystemsManagerParameterStoreBackend
+    impossible_texts = {
+        **Backend.impossible_texts,
+        **{text: "a parameter of the standard tier holds 4 KB at most" for text in TEXTS if len(text) > 4096},
+    }
 
     def put(self, name: str, text: str) -> None:
         self.client.put_parameter(Name=f"{self.prefix}/{name}", Value=text, Type="SecureString", Overwrite=True)

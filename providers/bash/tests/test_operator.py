@@ -11,11 +11,13 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from windlass import DAG
 from windlass.errors import TaskSkipped
 from windlass_bash.operators import BashCommandFailed, BashOperator
 
@@ -163,6 +165,46 @@ def test_what_is_left_in_the_background_neither_delays_nor_outlives_the_task(tmp
     assert until(lambda: not alive(pid))
 
 
+def escaping(pid_file: Path, then: str) -> str:
+    """Return a command that leaves a process behind in a session of its own, and goes on once it runs."""
+    left = f"echo $$ > {pid_file}.new; mv {pid_file}.new {pid_file}; exec sleep 600"
+    return f"setsid sh -c '{left}' & until [ -e {pid_file} ]; do sleep 0.01; done; {then}"
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize("env", [None, {"WORD": "x", "WINDLASS_LEASE_ID": "forged"}])
+def test_what_has_left_the_group_ends_with_a_task_that_no_supervisor_watches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, env: dict[str, str] | None
+) -> None:
+    monkeypatch.delenv("WINDLASS_LEASE_ID", raising=False)
+    assert run(escaping(tmp_path / "pid", "echo done"), env=env, append_env=True) == "done"
+    assert not alive(int((tmp_path / "pid").read_text()))
+
+
+@pytest.mark.processes
+def test_in_a_test_of_the_dag_a_timeout_ends_what_has_left_the_group(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    with DAG("bash", schedule=None) as dag:
+        command = escaping(pid_file, "sleep 600")
+        BashOperator(task_id="t", bash_command=command, execution_timeout=timedelta(seconds=1))
+    result = dag.test()
+    assert result.states == {"t": "failed"}
+    assert "1 s" in str(result.task("t").reason)
+    assert not alive(int(pid_file.read_text()))
+
+
+@pytest.mark.processes
+def test_what_a_supervisor_watches_is_the_supervisor_s_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WINDLASS_LEASE_ID", "lease-1")
+    run(escaping(tmp_path / "pid", "echo done"))
+    pid = int((tmp_path / "pid").read_text())
+    try:
+        assert alive(pid)
+        assert b"WINDLASS_LEASE_ID=lease-1" in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    finally:
+        os.kill(pid, signal.SIGKILL)
+
+
 @pytest.mark.processes
 def test_a_flood_from_the_background_does_not_keep_the_task() -> None:
     run("yes & exit 0")
@@ -195,16 +237,15 @@ def test_cancelling_the_task_while_bash_is_being_started_leaves_nothing_behind(t
 
 
 @pytest.mark.processes
-@pytest.mark.parametrize("stubborn", [False, True])
-def test_cancelling_the_task_ends_the_whole_group(tmp_path: Path, stubborn: bool) -> None:
+@pytest.mark.parametrize("start", ["", "trap '' TERM; ", "setsid "], ids=["willing", "stubborn", "escaped"])
+def test_cancelling_the_task_ends_all_that_it_has_started(tmp_path: Path, start: str) -> None:
     pids = tmp_path / "pids"
-    trap = "trap '' TERM; " if stubborn else ""
     program = textwrap.dedent(
         f"""
         import signal, sys
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         from windlass_bash.operators import BashOperator
-        command = "{trap}sleep 600 & echo $! > {pids}; echo $$ >> {pids}; wait"
+        command = "{start}sleep 600 & echo $! > {pids}; echo $$ >> {pids}; wait"
         BashOperator(task_id="t", bash_command=command).execute({{}})
         """
     )

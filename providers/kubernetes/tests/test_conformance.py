@@ -16,13 +16,16 @@ from windlass.operators import BaseOperator
 from windlass.triggers import BaseTrigger
 from windlass_kubernetes.client import KubeClient
 from windlass_kubernetes.configuration import Access
+from windlass_kubernetes.decorators import KubernetesDecoratedOperator
 from windlass_kubernetes.hook import KubernetesHook
 from windlass_kubernetes.naming import label_value
 from windlass_kubernetes.operators import (
     KubernetesApplyResourceOperator,
     KubernetesCreateResourceOperator,
+    KubernetesDeleteJobOperator,
     KubernetesDeleteResourceOperator,
     KubernetesJobOperator,
+    KubernetesPatchJobOperator,
     KubernetesPodOperator,
 )
 from windlass_kubernetes.secrets_backend import KubernetesSecretsBackend
@@ -33,6 +36,8 @@ from windlass_testing.fakes.kubernetes import FakeKubernetes
 
 Json = dict[str, Any]
 
+POD = {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "busybox", "command": ["true"]}]}}
+WAITS = {"spec": {**POD["spec"], "containers": [{"name": "c", "image": "busybox", "command": ["sleep", "600"]}]}}
 NOBODY = {"conn_type": "kubernetes", "host": "http://127.0.0.1", "port": 1, "extra": {"patience": 0}}
 _NUMBERS = itertools.count()
 
@@ -94,7 +99,20 @@ class TestPodOperator(OnTheFake, OperatorSuite):
         return not self.pods(self.label)
 
 
-class TestJobOperator(OnTheFake, OperatorSuite):
+JOBS = "/apis/batch/v1/namespaces/default/jobs"
+
+
+class JobsOnTheFake(OnTheFake):
+    """Where no job is left for the next test, whose task has the same name."""
+
+    @pytest.fixture(autouse=True)
+    def _clean(self, connections: Mapping[str, Json]) -> Iterator[None]:
+        yield
+        self.client.ask("clean", "DELETE", JOBS, query={"propagationPolicy": "Background"})
+        self.client.close()
+
+
+class TestJobOperator(JobsOnTheFake, OperatorSuite):
     operator_class: type[BaseOperator] = KubernetesJobOperator
     arguments: Mapping[str, Any] = {"image": "busybox", "cmds": ["true"], "wait_until_job_complete": True}
 
@@ -107,6 +125,38 @@ class TestJobOperator(OnTheFake, OperatorSuite):
 
     def is_gone(self) -> bool:
         return not self.pods("suite=job")
+
+
+class AJobOnTheFake(JobsOnTheFake):
+    """An operator on a job that was made before."""
+
+    arguments: Mapping[str, Any] = {"name": "made-before", "namespace": "default"}
+
+    @pytest.fixture(autouse=True)
+    def _job(self, connections: Mapping[str, Json]) -> None:
+        body = {"metadata": {"name": "made-before"}, "spec": {"suspend": True, "template": POD}}
+        self.client.ask("create", "POST", JOBS, body=body)
+
+
+class TestDeleteJobOperator(AJobOnTheFake, OperatorSuite):
+    operator_class: type[BaseOperator] = KubernetesDeleteJobOperator
+    result: Any = True
+
+
+class TestPatchJobOperator(AJobOnTheFake, OperatorSuite):
+    operator_class: type[BaseOperator] = KubernetesPatchJobOperator
+    arguments: Mapping[str, Any] = {**AJobOnTheFake.arguments, "body": {"metadata": {"labels": {"a": "b"}}}}
+
+
+def add(first: int, second: int) -> int:
+    """What a pod is to do."""
+    return first + second
+
+
+class TestTaskDecorator(OnTheFake, OperatorSuite):
+    operator_class: type[BaseOperator] = KubernetesDecoratedOperator
+    arguments: Mapping[str, Any] = {"python_callable": add, "op_args": [1, 2], "image": "python"}
+    result: Any = 3
 
 
 MANIFEST = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "conformance"}, "data": {"a": "1"}}
@@ -135,10 +185,6 @@ class TestApplyResourceOperator(TestCreateResourceOperator):
 class TestDeleteResourceOperator(TestCreateResourceOperator):
     operator_class: type[BaseOperator] = KubernetesDeleteResourceOperator
     result: Any = None
-
-
-POD = {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "busybox", "command": ["true"]}]}}
-WAITS = {"spec": {**POD["spec"], "containers": [{"name": "c", "image": "busybox", "command": ["sleep", "600"]}]}}
 
 
 class SensorOnTheFake(OnTheFake):

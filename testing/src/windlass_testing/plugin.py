@@ -17,6 +17,13 @@ pytest_plugins = ["windlass_testing.deviations", "windlass_testing.store_option"
 # A suite's assertions shall explain themselves as those of a test file do.
 pytest.register_assert_rewrite("windlass_testing.conformance")
 
+#: The markers of the suites, and the one that --require-services goes by.
+_MARKERS = (
+    "budget: counts what is imported",
+    "processes: starts and kills real processes",
+    "services: needs a real server such as PostgreSQL; skips, saying what to install, where none is found",
+)
+
 if TYPE_CHECKING:
     from windlass.app.clocks import VirtualClock
     from windlass.app.inproc.bag import DagBag
@@ -45,6 +52,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(
         "windlass_dags", "The DAG folder that dag_bag loads, relative to the root of the project.", default="dags"
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the markers, for projects that are strict about them."""
+    for marker in _MARKERS:
+        config.addinivalue_line("markers", marker)
 
 
 @pytest.hookimpl(wrapper=True)

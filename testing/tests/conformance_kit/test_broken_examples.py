@@ -41,8 +41,7 @@ def failures(file: Path, folder: Path) -> dict[str, dict[str, str]]:
     report, site = folder / "report.xml", folder / "site"
     site.mkdir()
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "-W", "error"]
-    command += ["--import-mode=prepend", "-o", "markers=budget\nprocesses", f"--rootdir={EXAMPLES}"]
-    command += [f"--junitxml={report}", str(file)]
+    command += ["--import-mode=prepend", f"--rootdir={EXAMPLES}", f"--junitxml={report}", str(file)]
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("WINDLASS_", "PYTEST_"))}
     environ |= {
         "KIT_SITE": str(site),

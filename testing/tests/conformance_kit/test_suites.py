@@ -12,8 +12,17 @@ from typing import final
 
 import pytest
 
-from windlass_testing.conformance import HookSuite, OperatorSuite, SensorSuite, Suite, deviation
+from windlass_testing.conformance import (
+    HookSuite,
+    OperatorSuite,
+    SecretsBackendSuite,
+    SensorSuite,
+    Suite,
+    deviation,
+)
+from windlass_testing.conformance.corpus import TEXTS
 from windlass_testing.conformance.suite import complaints_about
+from windlass_testing.deviations import PROPERTY
 
 
 class Greeting(Suite):
@@ -127,14 +136,7 @@ class TestRude(PolitenessSuite):
 
 def pytest_says(file: Path, *args: str) -> str:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "-W", "error"]
-    command += [
-        "--import-mode=prepend",
-        "-o",
-        "markers=budget\nprocesses",
-        f"--rootdir={file.parent}",
-        *args,
-        str(file),
-    ]
+    command += ["--import-mode=prepend", f"--rootdir={file.parent}", *args, str(file)]
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("WINDLASS_", "PYTEST_"))}
     environ |= {"PYTHONPATH": str(EXAMPLES), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
@@ -167,6 +169,17 @@ def test_a_silent_override_is_an_error_of_collection_and_runs_nothing(tmp_path: 
     assert "TestRude overrides test_it_is_polite, a test of PolitenessSuite, and so weakens it silently;" in said
     assert "Traceback" not in said
     assert re.search("^1 error in", said, re.MULTILINE)
+
+
+def test_a_text_that_a_store_cannot_hold_is_left_out_and_the_reason_is_a_deviation(
+    request: pytest.FixtureRequest,
+) -> None:
+    class TestShort(SecretsBackendSuite):
+        impossible_texts = {"": "it keeps no empty text"}
+
+    properties = request.node.user_properties
+    assert TestShort()._possible_texts(request.node) == [text for text in TEXTS if text]
+    assert properties.pop() == (PROPERTY, "it keeps no empty text")
 
 
 def test_a_suite_keeps_its_own_tests() -> None:

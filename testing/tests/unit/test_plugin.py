@@ -250,6 +250,23 @@ def test_pytest_starts_without_windlass() -> None:
     assert done.stdout == "[]\n"
 
 
+STRICT = """
+import pytest
+from windlass_testing.conformance import OperatorSuite
+
+class TestOperator(OperatorSuite):
+    def test_of_its_own(self): ...
+
+@pytest.mark.services
+def test_with_a_server(): ...
+"""
+
+
+def test_a_project_that_is_strict_need_not_declare_the_markers_of_the_suites(project: Project) -> None:
+    project.args += ["--strict-markers", "--strict-config", "-k", "its_own or with_a_server"]
+    project.pytest(STRICT, passed=2)
+
+
 SERVICES = """
 import pytest
 
@@ -270,7 +287,6 @@ def test_without(): pytest.skip("another reason")
 
 
 def test_a_test_without_its_server_is_skipped_unless_servers_are_required(project: Project) -> None:
-    project.write("pytest.ini", "[pytest]\nmarkers =\n    services: needs a server\n")
     assert "2 skipped, 1 xfailed" in project.pytest(SERVICES)
     project.args.append("--require-services")
     told = project.pytest(SERVICES, errors=1)

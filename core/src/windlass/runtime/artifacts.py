@@ -1,41 +1,25 @@
-"""``context["artifacts"]``: hand a file over to other tasks, on whatever machine they run.
-
-``put`` copies the file to the artifact store under its SHA-256 and returns a small reference that travels as an XCom;
-``get`` brings the file back.
-"""
+"""``context["artifacts"]``: :class:`windlass.Artifacts` over the session of a task."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from windlass.errors import XComError
+from windlass.interfaces.artifacts import Artifact, Artifacts
 from windlass.ports import TaskSession
 from windlass.runtime import blobs
 
 
-@dataclass(frozen=True)
-class Artifact:
-    """A reference to a stored file."""
-
-    digest: str
-    name: str
-    size: int
-
-
-class Artifacts:
-    """The artifact store, as a task sees it."""
+class TaskArtifacts(Artifacts):
+    """The artifact store, as a task sees it; what the methods promise stands with :class:`windlass.Artifacts`."""
 
     def __init__(self, session: TaskSession) -> None:
         self._session = session
 
     def put(self, path: str | Path) -> Artifact:
-        """Store the file at ``path`` and return a reference to it.
-
-        :raises XComError: if it is not a file.
-        """
+        """Store the file at ``path`` and return a reference to it."""
         source = Path(path)
         if not source.is_file():
             raise XComError(f"artifact {str(source)!r} is not a file; write it first, or pack a folder into an archive")
@@ -44,18 +28,11 @@ class Artifacts:
         return Artifact(digest=digest, name=source.name, size=size)
 
     def open(self, artifact: Artifact) -> BinaryIO:
-        """Open the stored file for reading.
-
-        :raises NotFound: if it was cleaned up.
-        """
+        """Open the stored file for reading."""
         return blobs.open_blob(self._session, artifact.digest)
 
     def get(self, artifact: Artifact, to: str | Path | None = None) -> Path:
-        """Copy the stored file to ``to`` (a path or a folder; None is the working directory) and return where it is.
-
-        :raises NotFound: if it was cleaned up.
-        :raises XComError: if what is stored is not what was put.
-        """
+        """Copy the stored file to ``to`` and return where it is."""
         target = Path(to) if to is not None else Path.cwd()
         if target.is_dir():
             target /= Path(artifact.name).name

@@ -20,7 +20,7 @@ from windlass.interfaces.connection import Connection
 from windlass.moment import moment
 from windlass.ports import TaskSession, all_rows
 from windlass.protocol import AssetEvent, AttemptContext
-from windlass.runtime.artifacts import Artifacts
+from windlass.runtime.artifacts import TaskArtifacts
 from windlass.runtime.asset_events import InletEvents, OutletEvents, TriggeringEvents
 from windlass.runtime.macros import MACROS
 from windlass.runtime.task_instance import TaskInstance
@@ -183,7 +183,7 @@ def _inlets(context: Context) -> list[Asset | AssetAlias]:
 
 
 _MAKERS: dict[str, Callable[[Context], Any]] = {
-    "artifacts": lambda c: Artifacts(c.session),
+    "artifacts": lambda c: TaskArtifacts(c.session),
     "conn": lambda _: _Connections(),
     "dag": lambda c: c.ti.dag,
     "dag_run": lambda c: c.ti.dag_run,

@@ -21,7 +21,7 @@ from windlass.protocol import ArtifactOpen, Verb
 from windlass.registry import Registry
 from windlass.registry.catalog import Catalog
 from windlass.runtime import blobs
-from windlass.runtime.artifacts import Artifacts
+from windlass.runtime.artifacts import TaskArtifacts
 from windlass.runtime.trigger_run import first_event
 from windlass.runtime.xcom import SPILL, pack, unpack
 
@@ -102,7 +102,7 @@ def test_a_value_that_was_damaged_there_is_an_error(far: dict[str, bytes]) -> No
 
 def test_a_file_is_handed_over(far: dict[str, bytes], tmp_path: Path) -> None:
     (tmp_path / "data.csv").write_bytes(b"1,2\n" * 1000)
-    artifacts = Artifacts(FarSession())
+    artifacts = TaskArtifacts(FarSession())
     reference = artifacts.put(tmp_path / "data.csv")
     assert (reference.size, reference.name) == (4000, "data.csv")
     assert reference.digest == hashlib.sha256(b"1,2\n" * 1000).hexdigest()
@@ -130,7 +130,7 @@ def test_a_file_that_changes_meanwhile_is_an_error(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(FarStore, "put", slow)
     with pytest.raises(XComError, match="written to while it was stored"):
-        Artifacts(FarSession()).put(file)
+        TaskArtifacts(FarSession()).put(file)
 
 
 class LargeTrigger(BaseTrigger):

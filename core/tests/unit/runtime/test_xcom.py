@@ -21,12 +21,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from windlass import DAG, task
+from windlass import DAG, Artifact, task
 from windlass.errors import XComError
 from windlass.operators import EmptyOperator, PythonOperator
 from windlass.protocol import ArtifactCommit, XComValue
 from windlass.runtime import codecs
-from windlass.runtime.artifacts import Artifact
 from windlass.runtime.xcom import PREVIEW, SPILL, pack, preview, unpack
 
 # The test file runs under a made-up module name that is not importable; data may only name modules that are loaded.

@@ -10,15 +10,12 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from windlass import Param, dag, task, task_group
+from windlass import Artifact, Artifacts, Param, dag, task, task_group
 from windlass.errors import TaskFailed
 from windlass_kubernetes.operators import KubernetesApplyResourceOperator
 from windlass_kubernetes.sensors import KubernetesDeploymentRolloutSensor
-
-if TYPE_CHECKING:
-    from windlass.runtime.artifacts import Artifact, Artifacts
 
 BUCKET = "{{ var.value.training_bucket }}"
 #: Where trainings begin: each day's model, by its day, and what sorts before them, such as `0-imagenet.pth`.

@@ -3,6 +3,9 @@
 Bash leads a process group of its own. Whatever ends the call (an exit, an exception, the SIGTERM of a cancelled task)
 ends the group: nothing that the command left in the background outlives its task, and nothing of that kind can keep
 the task waiting, since the end of Bash itself is what is waited for, not the end of its output.
+
+What has left the group, with ``setsid`` say, is known by a mark in its environment. A supervisor looks for its own;
+where there is none, as in ``dag.test()``, the processes of a command get one here, and are looked for here.
 """
 
 from __future__ import annotations
@@ -16,7 +19,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 #: Marks every process of an attempt, so that none of them is ever lost sight of.
 LEASE_VARIABLE: Final = "WINDLASS_LEASE_ID"
@@ -73,13 +78,14 @@ def run(command: str, *, env: Mapping[str, str], cwd: str | None, line: Callable
             script.write(command)
             script.flush()
             arguments = ["bash", script.name]
+        mark = None if LEASE_VARIABLE in os.environ else f"bash.{uuid4().hex}"
         process: subprocess.Popen[bytes] | None = None
         graceful = True
         try:
             with _cancelled_afterwards():
                 process = subprocess.Popen(
                     arguments,
-                    env=dict(env),
+                    env={**env, LEASE_VARIABLE: mark} if mark is not None else dict(env),
                     cwd=cwd,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
@@ -92,7 +98,7 @@ def run(command: str, *, env: Mapping[str, str], cwd: str | None, line: Callable
             return process.wait()
         finally:
             if process is not None:
-                _end_group(process, graceful=graceful)
+                _end(process, mark, graceful=graceful)
 
 
 @contextlib.contextmanager
@@ -157,15 +163,18 @@ def _wait(process: subprocess.Popen[bytes], output: int) -> bool:
     return process.poll() is not None
 
 
-def _end_group(process: subprocess.Popen[bytes], *, graceful: bool) -> None:
-    """End every process of bash's group; ``graceful`` asks first and waits a little."""
+def _end(process: subprocess.Popen[bytes], mark: str | None, *, graceful: bool) -> None:
+    """End every process of bash's group or with ``mark``; ``graceful`` asks first and waits a little."""
     if graceful and process.returncode is None:
         _signal_group(process, signal.SIGTERM)
-        deadline = time.monotonic() + _GRACE
+        _signal_marked(mark, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(max(0.0, deadline - time.monotonic()))
+            process.wait(_GRACE)
     _signal_group(process, signal.SIGKILL)
     process.wait()
+    deadline = time.monotonic() + _GRACE
+    while _signal_marked(mark, signal.SIGKILL) and time.monotonic() < deadline:  # one may have forked before it died
+        time.sleep(0.01)
     if process.stdout is not None:
         process.stdout.close()
 
@@ -173,3 +182,20 @@ def _end_group(process: subprocess.Popen[bytes], *, graceful: bool) -> None:
 def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
+
+
+def _signal_marked(mark: str | None, number: signal.Signals) -> bool:
+    """Signal every process that has ``mark`` in its environment, and return whether there was one.
+
+    Without ``/proc``, on macOS, there is no telling.
+    """
+    if mark is None:
+        return False
+    wanted = f"{LEASE_VARIABLE}={mark}".encode()
+    found = False
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended in between, or is somebody else's
+            if wanted in (folder / "environ").read_bytes().split(b"\0"):
+                os.kill(int(folder.name), number)
+                found = True
+    return found

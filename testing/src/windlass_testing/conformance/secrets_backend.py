@@ -11,6 +11,7 @@ import pytest
 from windlass.backends import Connection, SecretsBackend
 from windlass_testing.conformance.corpus import SECRETS, TEXTS, chain_of, leaks, sentence_complaints
 from windlass_testing.conformance.suite import Suite, must_give
+from windlass_testing.deviations import PROPERTY
 
 #: Ids of what is not there; some would leave the store's folder or path if they were not escaped.
 _STRANGE: Final = ("absent", "with space", "a/b", "../../etc/passwd", "a.b", "ünïcode-密", "a%2Fb", "x" * 300, "a\nb")
@@ -35,8 +36,8 @@ class SecretsBackendSuite(Suite):
     has_variables: bool = True
     #: Whether the store keeps configuration, asked for by ``get_config``.
     has_config: bool = False
-    #: Texts to store and read; override it only if the store itself cannot hold one of them, and say why.
-    texts: Iterable[str] = TEXTS
+    #: Texts of the corpus that the store itself cannot hold -> why. They are not tried, and the reasons are listed.
+    impossible_texts: Mapping[str, str] = {}
 
     def make(self) -> SecretsBackend:
         """Return a backend over the store of this test. Override it."""
@@ -76,19 +77,19 @@ class SecretsBackendSuite(Suite):
             assert found.conn_id == conn_id
             assert found.to_fields() == stored.to_fields()
 
-    def test_a_variable_is_found_unchanged(self) -> None:
+    def test_a_variable_is_found_unchanged(self, request: pytest.FixtureRequest) -> None:
         """Every text comes back as it was stored, the empty one too: it is no miss."""
         if not self.has_variables:
             pytest.skip("it keeps no variables: has_variables is False")
-        for number, text in enumerate(self.texts):
+        for number, text in enumerate(self._possible_texts(request.node)):
             self.put_variable(f"text_{number}", text)
             assert self.make().get_variable(f"text_{number}") == text
 
-    def test_a_setting_is_found_unchanged(self) -> None:
+    def test_a_setting_is_found_unchanged(self, request: pytest.FixtureRequest) -> None:
         """What a `…_SECRET` setting refers to."""
         if not self.has_config:
             pytest.skip("it keeps no configuration: has_config is False")
-        for number, text in enumerate(self.texts):
+        for number, text in enumerate(self._possible_texts(request.node)):
             self.put_config(f"setting_{number}", text)
             assert self.make().get_config(f"setting_{number}") == text
 
@@ -160,6 +161,11 @@ class SecretsBackendSuite(Suite):
         with ThreadPoolExecutor(8) as pool:
             found = list(pool.map(lambda n: backend.get_connection(f"thread_{n % 8}"), range(64)))
         assert [_host(connection) for connection in found] == [f"host-{n % 8}" for n in range(64)]
+
+    def _possible_texts(self, test: pytest.Item) -> list[str]:
+        """Return the texts to try; why others are not is a deviation of ``test``."""
+        test.user_properties += [(PROPERTY, reason) for reason in dict.fromkeys(self.impossible_texts.values())]
+        return [text for text in TEXTS if text not in self.impossible_texts]
 
 
 def _host(connection: Connection | None) -> str | None:
