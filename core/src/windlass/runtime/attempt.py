@@ -89,6 +89,8 @@ def preload() -> None:
 
     import windlass.authoring.sensor
     import windlass.authoring.taskflow
+    import windlass.interfaces.hook
+    import windlass.registry.declared  # with the look-up of manifests, which a task with a connection reads
 
     _warm_up(windlass.authoring.taskflow.PythonDecoratedOperator)
 
