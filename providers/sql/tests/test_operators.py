@@ -85,7 +85,7 @@ def test_the_database_and_the_arguments_of_the_hook_can_be_given(
 
 def test_a_connection_that_is_no_database_is_an_error(connection: SetConnection, run_task: RunTask) -> None:
     connection("db", "generic://somewhere")
-    assert "PluginError: connections of type 'generic' have no hook" in str(run_task(query("select 1")).reason)
+    assert "connection 'db': connections of type 'generic' have no hook" in str(run_task(query("select 1")).reason)
     connection("db", conn_type="nonsense")
     assert "brings a hook for connections of type 'nonsense'" in str(run_task(query("select 1")).reason)
     nowhere = SQLExecuteQueryOperator(task_id="t", sql="select 1")
