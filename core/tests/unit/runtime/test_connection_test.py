@@ -56,9 +56,9 @@ sys.exit(main(["test-connection", "my_conn"]))
         ({"conn_type": "vault"}, True, "found-in-a-vault"),
         ({"conn_type": "good", "login": "ada"}, True, "hello ada"),
         (
-            {"conn_type": "good", "login": "ada", "extra": '{"regoin": "hunter22"}'},
+            {"conn_type": "good", "login": "ada", "extra": '{"regionn": "hunter22"}'},
             True,
-            "hello ada; connection 'my_conn' of type 'good' has no field 'regoin'; did you mean 'region'?",
+            "hello ada; connection 'my_conn' of type 'good' has no field 'regionn'; did you mean 'region'?",
         ),
         ({"conn_type": "broken", "password": "hunter22"}, False, "OSError"),
         (
