@@ -28,6 +28,7 @@ from testing.benchmarks import (
 )
 from testing.benchmarks.engine import BenchmarkError
 from testing.benchmarks.measures import Measure
+from testing.benchmarks.mysql import MYSQL
 from testing.benchmarks.peers import PEERS, Peer
 from testing.benchmarks.postgres import POSTGRES
 from testing.benchmarks.simulations import SIMULATIONS
@@ -45,8 +46,8 @@ _LARGE = {
     "postgresql": stores.postgresql,
     "mariadb": stores.mariadb,
 }
-_ALL = {**WORKLOADS, "cold": cold.cold, "install": cold.install, **_LARGE, **SIMULATIONS, **POSTGRES}
-_OPT_IN = OPT_IN | {"install", *_LARGE, *SIMULATIONS, *POSTGRES}
+_ALL = {**WORKLOADS, "cold": cold.cold, "install": cold.install, **_LARGE, **SIMULATIONS, **POSTGRES, **MYSQL}
+_OPT_IN = OPT_IN | {"install", *_LARGE, *SIMULATIONS, *POSTGRES, *MYSQL}
 _SOURCES = Path(__file__).resolve().parents[2] / "core" / "src"
 
 

@@ -7,24 +7,20 @@ server keeps.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
-from testing.benchmarks.engine import BenchmarkError, environment
+from testing.benchmarks.engine import BenchmarkError
 from testing.benchmarks.measures import Measure
+from testing.benchmarks.sql_memory import LARGE, hook_of, streamed, transferred
 from testing.benchmarks.workloads import Session
 
-from windlass.hooks import Connection
 from windlass_testing.servers import ServerMissing, postgres
 
 _ROWS = 300_000
-_LARGE = 5_000_000
 _QUERY = "SELECT i::int8 AS id, 'row ' || i AS name, i / 7::float8 AS price, now() AS at FROM generate_series"
 _TABLE = "(id int8, name text, price float8, at timestamptz)"
 
@@ -36,14 +32,6 @@ def _database() -> Iterator[str]:
             yield url
     except ServerMissing as error:
         raise BenchmarkError(str(error)) from None
-
-
-def _hook(url: str) -> Any:  # noqa: ANN401 - the provider is imported only where it is measured
-    from windlass_postgres.hook import PostgresHook
-
-    hook = PostgresHook("db", log_sql=False)
-    hook.connection = Connection.from_uri("db", url)
-    return hook
 
 
 @dataclass
@@ -69,7 +57,7 @@ def copying(session: Session) -> list[Measure]:
     rows = [(number, f"row {number}", number / 7, at) for number in range(_ROWS)]
     ours, theirs = _Side(), _Side()
     with _database() as url:
-        hook = _hook(url)
+        hook = hook_of(url)
         hook.run(f"CREATE TABLE t {_TABLE}")
 
         def alone() -> None:
@@ -93,7 +81,7 @@ def streaming(session: Session) -> list[Measure]:
 
     ours, theirs = _Side(), _Side()
     with _database() as url:
-        hook = _hook(url)
+        hook = hook_of(url)
         hook.run(f"CREATE TABLE t AS {_QUERY}(1, {_ROWS}) i")
 
         def alone() -> None:
@@ -109,34 +97,15 @@ def streaming(session: Session) -> list[Measure]:
 
         for side, work in _turns(session, (theirs, alone), (ours, through)):
             side.run(work)
-        program = f"count = sum(1 for _ in _hook({url!r}).stream({f'{_QUERY}(1, {_LARGE}) i'!r}))"
-        memory, _ = _in_a_process(program)
-    return [
-        *_compared("P-stream", ours, theirs, 0.9),
-        Measure("P-stream memory of 5,000,000 rows (peak)", "MB", [memory], 150.0, 60.0),
-    ]
+        memory = streamed("P-stream", url, f"{_QUERY}(1, {LARGE}) i")
+    return [*_compared("P-stream", ours, theirs, 0.9), memory]
 
 
 def transferring(_session: Session) -> list[Measure]:
     """P-transfer: five million rows by GenericTransfer from one table to another, in a process of its own."""
     with _database() as url:
-        _hook(url).run(f"CREATE TABLE t {_TABLE}")
-        program = (
-            "from windlass.ports import session_scope\n"
-            "from windlass_sql.transfer import GenericTransfer\n"
-            "from windlass_testing import Given\n"
-            "given = Given()\n"
-            f"given.connections['db'] = {url.replace('postgresql:', 'postgres:')!r}\n"
-            "transfer = GenericTransfer(task_id='t', source_conn_id='db', destination_conn_id='db',\n"
-            f"    destination_table='t', sql={f'{_QUERY}(1, {_LARGE}) i'!r})\n"
-            "with session_scope(given):\n"
-            "    count = transfer.execute({})"
-        )
-        memory, seconds = _in_a_process(program)
-    return [
-        Measure("P-transfer", "rows/s", [_LARGE / seconds]),
-        Measure("P-transfer memory of 5,000,000 rows (peak)", "MB", [memory], 150.0, 60.0),
-    ]
+        hook_of(url).run(f"CREATE TABLE t {_TABLE}")
+        return transferred("P-transfer", url, f"{_QUERY}(1, {LARGE}) i")
 
 
 _Turn = tuple[_Side, Callable[[], None]]
@@ -158,28 +127,6 @@ def _compared(name: str, ours: _Side, theirs: _Side, budget: float) -> list[Meas
         Measure(f"{name} / psycopg alone", "x", ratios, budget, 1.0, at_least=True),
         Measure(f"{name} client's CPU / psycopg's alone", "x", cpu),
     ]
-
-
-def _in_a_process(program: str) -> tuple[float, float]:
-    """Run a program that counts rows; return the most memory, in MB, that its process ever had, and its seconds."""
-    program = (
-        "import re, time\n"
-        "from testing.benchmarks.postgres import _hook\n"
-        "started = time.perf_counter()\n"
-        f"{program}\n"
-        f"assert count == {_LARGE}, count\n"
-        "seconds = time.perf_counter() - started\n"
-        # Not ru_maxrss, which counts also what the parent had when it forked.
-        "peak = re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())\n"
-        "print(int(peak[1]) / 1024, seconds)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=environment(), capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise BenchmarkError(f"{_LARGE} rows in a process failed: {done.stderr.strip()[-500:]}")
-    memory, seconds = map(float, done.stdout.split())
-    return memory, seconds
 
 
 POSTGRES = {"P-copy": copying, "P-stream": streaming, "P-transfer": transferring}

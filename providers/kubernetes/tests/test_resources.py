@@ -10,6 +10,7 @@ import pytest
 
 from windlass import DAG, task
 from windlass.errors import AuthoringError
+from windlass.operators import EmptyOperator
 from windlass_kubernetes.errors import KubernetesError, KubernetesRefused
 from windlass_kubernetes.hook import KubernetesHook
 from windlass_kubernetes.object_state import outcome
@@ -105,6 +106,21 @@ def test_manifests_that_are_none(hook: KubernetesHook, run: Run, text: str, sent
     result = run(KubernetesCreateResourceOperator, yaml_conf=text)
     assert result.state == "failed"
     assert sentence in result.reason
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (None, "there is no manifest; give at least one"),
+        (5, "yaml_conf must be YAML, a dict or several, not 5; correct it"),
+    ],
+)
+def test_manifests_that_another_task_gives_and_that_are_none(run_task: RunTask, given: object, sentence: str) -> None:
+    with DAG("d", schedule=None):
+        other: Any = EmptyOperator(task_id="other")
+        create = KubernetesCreateResourceOperator(task_id="t", yaml_conf=other.output)
+    done = run_task(create, xcoms={"other": given})
+    assert done.reason == f"TaskFailed: task 't': {sentence}"
 
 
 def test_an_object_that_cannot_be(hook: KubernetesHook, cluster: Cluster, run: Run) -> None:

@@ -70,7 +70,9 @@ class _ResourceOperator(KubernetesBaseOperator):
                 raise TaskFailed(
                     f"{who}: the manifest is no YAML: {' '.join(str(error).split())}; correct it"
                 ) from None
-        found = [source] if isinstance(source, dict) else [one for one in source if one is not None]
+        if source is not None and not isinstance(source, (dict, list, tuple)):  # what another task has given
+            raise TaskFailed(f"{who}: yaml_conf must be YAML, a dict or several, not {source!r:.80}; correct it")
+        found = [source] if isinstance(source, dict) else [one for one in source or () if one is not None]
         made: list[Json] = []
         for one in found:
             if not isinstance(one, dict) or "kind" not in one:
