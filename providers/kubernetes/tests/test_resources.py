@@ -250,3 +250,14 @@ def test_what_a_task_reads_in_a_secret_is_hidden_in_its_log(hook: KubernetesHook
     assert "'token': '***'" in log
     assert "'region': 'eu'" in log
     assert base64.b64encode(b"s1gn-1ng/key").decode() not in log
+
+
+def test_the_client_librarys_own_clients_log_in_as_the_hook_does(hook: KubernetesHook, cluster: Cluster) -> None:
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "seen"}, "data": {"a": "snow ☃"}}
+    hook.create(manifest)
+    with hook.api_client:
+        seen = hook.core_v1_client.read_namespaced_config_map("seen", cluster.namespace)
+        assert seen.data == {"a": "snow ☃"}
+        assert hook.apps_v1_client.list_namespaced_deployment(cluster.namespace).kind == "DeploymentList"
+        assert hook.batch_v1_client.list_namespaced_job(cluster.namespace).kind == "JobList"
+    hook.delete(manifest)

@@ -93,8 +93,39 @@ class KubernetesHook(BaseHook):
         return KubeClient(to, patience=self.patience)
 
     def get_conn(self) -> KubeClient:
-        """Return the client."""
+        """Return the client, which takes and gives plain dicts; the client library's own is :attr:`api_client`."""
         return self.client
+
+    @cached_property
+    def api_client(self) -> Any:  # noqa: ANN401 - importing its type takes half a second
+        """A ``kubernetes.client.ApiClient`` with the connection's login, for what this hook has no method for.
+
+        Every request that is sent through it is the caller's own: it is not repeated, and its errors are the library's.
+        """
+        from kubernetes.client import ApiClient
+
+        return ApiClient(self.client.configuration)
+
+    @property
+    def core_v1_client(self) -> Any:  # noqa: ANN401 - as above
+        """The client library's ``CoreV1Api`` over :attr:`api_client`."""
+        from kubernetes.client import CoreV1Api
+
+        return CoreV1Api(self.api_client)
+
+    @property
+    def apps_v1_client(self) -> Any:  # noqa: ANN401 - as above
+        """The client library's ``AppsV1Api`` over :attr:`api_client`."""
+        from kubernetes.client import AppsV1Api
+
+        return AppsV1Api(self.api_client)
+
+    @property
+    def batch_v1_client(self) -> Any:  # noqa: ANN401 - as above
+        """The client library's ``BatchV1Api`` over :attr:`api_client`."""
+        from kubernetes.client import BatchV1Api
+
+        return BatchV1Api(self.api_client)
 
     def get_namespace(self) -> str:
         """Return the namespace of the connection, of its context, or of the pod around this process; else default."""
