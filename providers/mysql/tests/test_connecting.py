@@ -167,6 +167,7 @@ def test_a_socket_of_this_machine_leads_to_the_server(mysql_server: MysqlServer)
     hook = through(mysql_server, host="absent.invalid", extra={"unix_socket": path})
     with hook.get_conn() as conn:
         assert conn.get_host_info() == "Localhost via UNIX socket"
+        assert conn._secure  # so that a password may be sent as it is where the server wants it
     assert hook.get_first("select current_user()") == ("ada@%",)
 
 

@@ -247,6 +247,13 @@ def test_a_server_that_is_not_there_is_named_without_the_password() -> None:
     assert "s3cret" not in str(caught.value)
 
 
+def test_a_host_that_vanishes_is_noticed(url: str) -> None:
+    with closing(dialect_of(url).connect()) as session:
+        made = session.driver._sock
+        assert made.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT) == 3
+
+
 def test_whoever_answers_and_never_greets_is_not_waited_for() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         url = f"mysql://ada@127.0.0.1:{mute.getsockname()[1]}/flows?connect_timeout=1"

@@ -12,6 +12,7 @@ import pytest
 from windlass.app.inproc.bag import load_bag
 from windlass_testing import RunDag
 from windlass_testing.fakes.vault import FakeVault
+from windlass_testing.servers import mysql, postgres
 
 Readme = Callable[..., list[object]]
 
@@ -44,12 +45,14 @@ def test_bash(readme: Readme) -> None:
 
 @pytest.mark.services
 def test_mysql(readme: Readme, mysql_url: str) -> None:
-    assert readme("mysql", {"shop": mysql_url}) == [None, 1]
+    with mysql(mysql_url) as database:  # of its own, since the example leaves a table
+        assert readme("mysql", {"shop": database}) == [None, 1]
 
 
 @pytest.mark.services
 def test_postgres(readme: Readme, postgres_url: str) -> None:
-    assert readme("postgres", {"warehouse": postgres_url}) == [None, 1]
+    with postgres(postgres_url) as database:
+        assert readme("postgres", {"warehouse": database}) == [None, 1]
 
 
 def test_sql(readme: Readme, tmp_path: Path) -> None:
