@@ -17,14 +17,17 @@ from windlass.interfaces.hook import BaseHook
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
 
-#: The types of connections of the project's own providers, and what brings them.
+#: The types of connections of the project's own providers and their aliases, and what brings them.
 OWN_TYPES: Final = {
     "aws": "windlass-aws",
     "kubernetes": "windlass-kubernetes",
+    "mariadb": "windlass-mysql",
     "mysql": "windlass-mysql",
     "postgres": "windlass-postgres",
+    "postgresql": "windlass-postgres",
     "sqlite": "windlass-sql",
     "vault": "windlass-vault",
+    "vaults": "windlass-vault",
 }
 
 

@@ -83,9 +83,10 @@ def test_the_types_of_our_own_providers_are_those_of_their_manifests() -> None:
     installed = {entry.name: entry.dist.name for entry in discovery.installed() if entry.dist is not None}
     own = set(OWN_TYPES.values())
     found = {
-        entry.conn_type: installed[provider.name]
+        name: installed[provider.name]
         for provider in registry().providers
         if installed.get(provider.name) in own
         for entry in provider.connection_types
+        for name in (entry.conn_type, *entry.aliases)
     }
-    assert {conn_type: name for conn_type, name in OWN_TYPES.items() if name in found.values()}.items() <= found.items()
+    assert {name: brings for name, brings in OWN_TYPES.items() if brings in found.values()} == found
