@@ -90,11 +90,13 @@ def test_a_server_process_never_loads_author_code_nor_the_sql_toolkit(life: Path
     assert not {name for name in modules if name.startswith(FORBIDDEN)}
     assert not modules & {"counted", "module_of_a_user"}
     # Of a provider at most its manifest, and that only where the cache of what is installed was not there yet; and of
-    # that of a server with the tables, what reaches it.
+    # that of a server with the tables what reaches it, and nothing that is for tasks.
     of_providers = {name.partition(".")[::2] for name in modules if name.startswith("windlass_")}
     of_providers -= {("windlass_testing", "provider")}  # its manifest, as its `plugin` is pytest's
-    store = {"address", "doorbell", "driver", "fields", "session", "words"} if on_server() else set()
-    assert {module for _, module in of_providers} <= {"", "plugin"} | store
+    store = {package for package, module in of_providers if module == "driver"}
+    assert bool(store) == on_server()
+    assert {module for package, module in of_providers if package not in store} <= {"", "plugin"}
+    assert not {module for _, module in of_providers} & {"connection", "copying", "hook", "hooks", "operators"}
 
 
 def test_nothing_is_imported_between_the_fork_and_the_task(life: Path) -> None:
