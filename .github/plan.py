@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--since", metavar="REVISION", help="what has changed since is what matters")
     chosen = parser.parse_args()
     packages = None
-    if chosen.since:
+    if chosen.since and chosen.since.strip("0"):  # all zeros: a branch that was not there before
         diff = ["git", "-C", str(ROOT), "diff", "--name-only", f"{chosen.since}...HEAD"]
         files = subprocess.run(diff, capture_output=True, text=True, check=True).stdout.splitlines()
         packages = changed_packages(files, providers(ROOT))
