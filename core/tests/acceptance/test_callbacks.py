@@ -142,11 +142,11 @@ def test_what_ends_while_no_server_lives_is_called_back_by_the_next_one(singing:
     server = singing.start("scheduler")
     singing.wait_for_dag("slow")
     run_id = singing.trigger("slow")
-    singing.wait(lambda: singing.windlass("tasks", "state", "slow", "slow", run_id).strip() == "running", "running")
+    singing.wait(lambda: [task.state for task in singing.tasks("slow", run_id)] == ["running"], "running")
     os.kill(server.pid, signal.SIGKILL)
     server.wait()
     Path(f"{singing.ledger_file}.go").touch()
-    singing.wait(lambda: singing.windlass("tasks", "state", "slow", "slow", run_id).strip() == "success", "the end")
+    singing.wait(lambda: [task.state for task in singing.tasks("slow", run_id)] == ["success"], "the end")
     assert words(singing) == []
     singing.start("scheduler")
     assert singing.wait_for_run("slow", run_id)["state"] == "success"

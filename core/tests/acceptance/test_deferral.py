@@ -123,7 +123,7 @@ def test_two_hundred_wait_at_once_in_one_process_and_each_goes_on_once(installat
     wait_for_waits(installation, 200)
     assert len(hosts(installation)) == 1
     installation.wait(
-        lambda: {task["state"] for task in installation.run("gate", run_id)["tasks"]} == {"deferred"}, "200 deferred"
+        lambda: {task.state for task in installation.tasks("gate", run_id)} == {"deferred"}, "200 deferred"
     )
     open_gate(installation)
     check_each_once(installation, run_id, 200)
@@ -170,9 +170,7 @@ def test_a_killed_scheduler_is_told_of_what_fired_meanwhile(installation: Instal
     installation.servers[0].kill()
     installation.servers[0].wait()
     open_gate(installation)
-    installation.wait(
-        lambda: {task["state"] for task in installation.run("gate", run_id)["tasks"]} == {"scheduled"}, "5 events"
-    )
+    installation.wait(lambda: {task.state for task in installation.tasks("gate", run_id)} == {"scheduled"}, "5 events")
     restart(installation, "scheduler")
     check_each_once(installation, run_id, 5)
     assert counts(installation)["waits"] == 5, "the host went on under the same supervisor"
@@ -215,7 +213,7 @@ def test_each_faulty_trigger_fails_its_own_task_with_the_true_reason(installatio
     run_id = start(installation, FAULTS, WINDLASS__SUPERVISOR__TRIGGER_BLOCK_LIMIT="2")
     installation.wait(
         lambda: any(
-            t["task_id"] == "patient" and t["state"] == "failed" for t in installation.run("gate", run_id)["tasks"]
+            task.task_id == "patient" and task.state == "failed" for task in installation.tasks("gate", run_id)
         ),
         "the timeout",
     )

@@ -13,11 +13,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from windlass_testing.stores import environ_of
+from windlass.app.clocks import SystemRng
+from windlass.errors import DagNotFound
+from windlass.states import RunState
+from windlass.store import Store, TaskRow, open_store
+from windlass_testing.stores import environ_of, url_of
 
 PATIENCE = 40.0
 
@@ -41,6 +45,7 @@ class LiveInstallation:
             **{name: value for name, value in os.environ.items() if not name.startswith("WINDLASS_")},
             "LEDGER": str(self.ledger_file),
         }
+        self.url = url_of(self.home) if database is None else database
         if database is None:
             self.environ |= environ_of(self.home)
         else:
@@ -140,17 +145,37 @@ class LiveInstallation:
                 raise AssertionError(f"waited {patience} s for {what}\n{self.logs()}")
             time.sleep(0.02)
 
+    @contextlib.contextmanager
+    def store(self) -> Iterator[Store]:
+        """Look into the database without a command: a wait that starts one process after another starves the server."""
+        with contextlib.closing(open_store(self.url, clock=None, rng=SystemRng())) as store:
+            yield store
+
+    def knows(self, dag_id: str) -> bool:
+        """Return whether a DAG is known, and its file still there."""
+        with self.store() as store:
+            try:
+                return not store.queries.dag(dag_id).stale
+            except DagNotFound:
+                return False
+
+    def run_state(self, dag_id: str, run_id: str) -> RunState:
+        """Return the state of a run."""
+        with self.store() as store:
+            return store.queries.run(dag_id, run_id).state
+
+    def tasks(self, dag_id: str, run_id: str) -> Sequence[TaskRow]:
+        """Return the rows of a run's task instances."""
+        with self.store() as store:
+            return store.queries.tasks(dag_id, run_id).items
+
     def wait_for_dag(self, dag_id: str) -> None:
         """Wait until a DAG is known."""
-        self.wait(lambda: any(dag["dag_id"] == dag_id for dag in self.json("dags", "list")), f"DAG {dag_id}")
+        self.wait(lambda: self.knows(dag_id), f"DAG {dag_id}")
 
     def wait_for_run(self, dag_id: str, run_id: str, patience: float = PATIENCE) -> dict[str, Any]:
         """Wait until a run has ended, and return it."""
-        self.wait(
-            lambda: self.run(dag_id, run_id)["state"] in {"success", "failed"},
-            f"the end of {dag_id} {run_id}",
-            patience,
-        )
+        self.wait(lambda: self.run_state(dag_id, run_id).is_terminal, f"the end of {dag_id} {run_id}", patience)
         return self.run(dag_id, run_id)
 
     def ledger(self) -> list[list[str]]:

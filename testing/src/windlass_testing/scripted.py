@@ -211,6 +211,8 @@ class ScriptedExecutor:
 class ScriptedEngine:
     """The engine, its clock, and what a test does with them."""
 
+    settings = SchedulerSettings()
+
     def __init__(self) -> None:
         self.clock = VirtualClock(START)
         self.rng = SeededRng(1)
@@ -221,7 +223,7 @@ class ScriptedEngine:
 
     def new_scheduler(self) -> Scheduler:
         """Return a scheduler that knows nothing yet, as after a restart."""
-        return Scheduler(self.store, self.executor, self.clock, self.rng, SchedulerSettings())
+        return Scheduler(self.store, self.executor, self.clock, self.rng, self.settings)
 
     def add(self, spec: DagSpec, *, paused: bool = False) -> None:
         """Store a DAG."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
+
 from windlass.ports import BackfillFacts, NewBackfill, PoolFacts, RunFacts
 from windlass.protocol import AssetEvent
 from windlass.scheduler import Scheduler, SchedulerSettings
@@ -16,6 +18,9 @@ from windlass_testing.stores import new_store
 
 #: Seconds; whoever lets days pass is not to watch leases being renewed.
 _LONG: Final = 1e9
+#: How often an idle scheduler looks by itself where each look is several trips to a server: hours pass in these tests,
+#: and what happens wakes it anyway.
+_RARELY: Final = SchedulerSettings(poll_interval=10.0)
 
 
 class SqlScriptedStore(SqlStore):
@@ -105,6 +110,8 @@ class SqlScriptedEngine(ScriptedEngine):
         self._schedulers = 1
         super().__init__()
         self._schedulers = schedulers
+        if url is not None:
+            self.settings = _RARELY
         services = new_store(self.clock, self.rng) if url is None else open_store(url, clock=self.clock, rng=self.rng)
         self.services = services
         self._invariants = InvariantsAtCommit(services.db)
@@ -121,7 +128,8 @@ class SqlScriptedEngine(ScriptedEngine):
     def _one_of_several(self, home: str) -> Scheduler:
         leases = Leases(self.services.db, home, lease=_LONG)
         view = self.services.scheduler_with(leases)
-        return Scheduler(view, self.executor, self.clock, self.rng, SchedulerSettings(lease=_LONG), leases)
+        settings = msgspec.structs.replace(self.settings, lease=_LONG)
+        return Scheduler(view, self.executor, self.clock, self.rng, settings, leases)
 
     def close(self) -> None:
         """Close the database."""

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
@@ -16,6 +16,7 @@ from windlass.states import RunType
 from windlass.store import Store, invariant_violations, reset
 from windlass.store.database import Transaction
 from windlass.store.invariants import INVARIANTS
+from windlass.store.transaction import Refused
 from windlass_testing.hand_driven import HandDriven, result
 from windlass_testing.stores import URL_FIXTURES
 
@@ -77,9 +78,11 @@ PLANTED = {
 
 
 def planted(name: str, store: Store, names: dict[str, int]) -> None:
-    for statement in PLANTED[name].split("; "):
-        used = {key: value for key, value in names.items() if f":{key}" in statement}
-        store.db.write(partial(Transaction.run, sql=statement, params=used))
+    def plant(transaction: Transaction) -> None:
+        for statement in PLANTED[name].split("; "):
+            transaction.run(statement, {key: value for key, value in names.items() if f":{key}" in statement})
+
+    store.db.write(plant)
 
 
 @pytest.fixture
@@ -128,11 +131,17 @@ def test_every_invariant_has_a_planted_violation() -> None:
 
 
 @pytest.mark.parametrize("name", PLANTED)
-def test_a_planted_violation_is_found_and_names_its_promise(busy: HandDriven, name: str, keyless: Store) -> None:
+def test_a_planted_violation_is_found_and_names_its_promise(
+    busy: HandDriven, name: str, take_keys_away: Callable[[], None]
+) -> None:
     store = busy.store
     run = store.queries.runs("d").items[-1]
     names = {task: busy.ti(run, task).id for task in ("done", "running", "retried", "resumed")}
-    planted(name, store, names)
+    try:
+        planted(name, store, names)
+    except Refused:  # a database whose keys were lost must still be seen through
+        take_keys_away()
+        planted(name, store, names)
     found = {violation.name: violation for violation in invariant_violations(store.db)}
     assert name in found
     assert found[name].promise == INVARIANTS[name].promise
@@ -140,16 +149,23 @@ def test_a_planted_violation_is_found_and_names_its_promise(busy: HandDriven, na
 
 
 @pytest.fixture
-def keyless(busy: HandDriven, kind: str, request: pytest.FixtureRequest) -> Iterator[Store]:
-    """Take the keys away from the tables: a database whose keys were lost must still be seen through."""
-    if kind == "sqlite":
-        rebuild_without_keys(busy.store)
-        yield busy.store
-        return
-    for sql in busy.store.db.rows(_DROPS[kind]):
-        busy.store.db.write(partial(Transaction.run, sql=sql[0]))
-    yield busy.store
-    reset(request.getfixturevalue(URL_FIXTURES[kind]))
+def take_keys_away(busy: HandDriven, kind: str, request: pytest.FixtureRequest) -> Iterator[Callable[[], None]]:
+    """Return what takes the keys away from the tables, for what they do not allow; a server gets them back."""
+    database = busy.store.db
+    taken = False
+
+    def take() -> None:
+        nonlocal taken
+        taken = True
+        if kind == "sqlite":
+            rebuild_without_keys(busy.store)
+            return
+        for (sql,) in database.rows(_DROPS[kind]):
+            database.write(partial(Transaction.run, sql=sql))
+
+    yield take
+    if taken and kind != "sqlite":
+        reset(request.getfixturevalue(URL_FIXTURES[kind]))
 
 
 _DROPS_POSTGRESQL = """

@@ -24,7 +24,8 @@ class Kit(SensorSuite):
     """Its server answers."""
 
     arguments: Mapping[str, Any] = {"name": "Ada"}
-    waiting_arguments: Mapping[str, Any] = {"name": "Nobody"}
+    #: An hour at most, for the one that waits by looking again and again where it should defer.
+    waiting_arguments: Mapping[str, Any] = {"name": "Nobody", "timeout": 3600}
     conn_id_argument = "kit_conn_id"
 
     @pytest.fixture
