@@ -111,11 +111,11 @@ class HandDriven:
     def claim(self, ti: TaskFacts, *, pid: int = 100, supervisor: str = "s1") -> Claimed | None:
         """Claim ``ti``, read again for its ticket; None if that is refused, or its run was deleted meanwhile."""
         found = self.scheduler.tasks([ti.id])
-        if not found:
-            return None
-        now = found[0]
-        claim = Claim(task=ti.id, epoch=now.epoch, ticket=now.ticket or "", pid=pid, hostname="host")
-        return self.gateway.claim([claim], supervisor)[0]
+        return self.gateway.claim([self.claiming(found[0], pid=pid)], supervisor)[0] if found else None
+
+    def claiming(self, ti: TaskFacts, *, pid: int = 100) -> Claim:
+        """Return the claim of ``ti`` as it was read."""
+        return Claim(task=ti.id, epoch=ti.epoch, ticket=ti.ticket or "", pid=pid, hostname="host")
 
     def run(self, ti: TaskFacts, **fields: Any) -> Claimed:
         """Take ``ti`` from wherever it waits to ``running``."""

@@ -132,6 +132,12 @@ class Dialect(ABC):
     #: needed, and then go :meth:`together`; the last ones go with the :meth:`commit`.
     gathers: bool = False
 
+    def wait_for_disk(self, connection: Any, *, wait: bool) -> None:  # noqa: ANN401, B027 - the driver's; most always wait
+        """Have commits of ``connection`` return once they survive a power loss, as when it was opened, or before that.
+
+        Only where a commit that waits takes all earlier ones of every connection to the disk with it.
+        """
+
     def check(self) -> None:  # noqa: B027 - most have nothing to refuse
         """Refuse what cannot keep the engine's promises.
 

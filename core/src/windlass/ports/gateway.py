@@ -164,6 +164,12 @@ class Gateway(Protocol):
         """
         ...
 
+    def exchange(
+        self, reports: Sequence[Report], claims: Sequence[Claim], supervisor: str
+    ) -> tuple[list[bool], list[Claimed | None]]:
+        """Do what :meth:`report` and :meth:`claim` do, in this order and, where that can be, with one commit."""
+        ...
+
     def call(self, lease_id: str, verb: Verb) -> Any:  # noqa: ANN401 - msgpack values
         """Answer one question of a running attempt; the result is msgpack-able.
 

@@ -272,6 +272,12 @@ class Changes(msgspec.Struct, kw_only=True):
     stops: list[StopRequest] = msgspec.field(default_factory=list)
     signals: list[int] = msgspec.field(default_factory=list)
 
+    @property
+    def only_queues(self) -> bool:
+        """Whether all of it prepares attempts. Nothing depends on that but their claims, which are written after it."""
+        others = self.misses or self.run_moves or self.expansions or self.stops
+        return not others and all(move.to is TaskState.SCHEDULED for move in self.task_moves)
+
     def __bool__(self) -> bool:
         return any(
             (

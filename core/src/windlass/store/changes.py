@@ -111,7 +111,7 @@ def commit(database: Database, changes: Changes) -> Committed:
         return lambda transaction: _commit(transaction, changes, whole, write, now)
 
     # A repeat may be refused for its op_id alone, where since then the states have come round again.
-    outcome = database.write(by(_straight), by(_run_by_run))
+    outcome = database.write(by(_straight), by(_run_by_run), durable=not changes.only_queues)
     return Committed(
         conflicts=frozenset(outcome.conflicts),
         expanded=tuple(outcome.expanded),

@@ -14,7 +14,7 @@ from windlass.ports import Claim, Claimed, RunFacts, TaskFacts
 from windlass.spec import DagSpec
 from windlass.states import Actor, TaskState
 from windlass.store import transitions, xcoms
-from windlass.store.database import Database, Row, Transaction
+from windlass.store.database import Database, Row, Transaction, Ways
 from windlass.store.endings import Held, decode_value
 from windlass.store.facts import RUN_COLUMNS, TASK_COLUMNS, columns_of, run_facts, task_facts, to_json
 from windlass.store.instants import SECOND, instant
@@ -122,10 +122,8 @@ class Claiming:
         self._add_resumptions([c for c in present if c.continues])
         return found
 
-    def grant(self, candidates: Sequence[Candidate], supervisor: str) -> dict[str, str]:
-        """Write the claims; return the lease of each ticket that was granted."""
-        if not candidates:
-            return {}
+    def granting(self, candidates: Sequence[Candidate], supervisor: str) -> Ways[dict[str, str]]:
+        """Return how to write the claims; the answer is the lease of each ticket that was granted."""
         now = self._database.now()
         values = [self._values(c, supervisor, now) for c in candidates]
 
@@ -134,7 +132,7 @@ class Claiming:
             _write(transaction, candidates, values)
             return {v["ticket"]: v["lease"] for v in values}
 
-        return self._database.write(straight, lambda transaction: _grant_each(transaction, candidates, values))
+        return Ways(straight, lambda transaction: _grant_each(transaction, candidates, values))
 
     def _values(self, candidate: Candidate, supervisor: str, now: int) -> Values:
         claim = candidate.claim

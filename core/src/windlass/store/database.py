@@ -26,7 +26,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Final, NoReturn, Protocol, TypeVar
+from typing import Final, Generic, NamedTuple, NoReturn, Protocol, TypeVar
 
 from windlass.errors import StoreBusy, StoreError
 from windlass.interfaces.database import Dialect, DriverConnection, DriverCursor, Trouble
@@ -56,6 +56,13 @@ CHECKPOINT_EVERY: Final = 1000
 _MAY_RERUN: Final = frozenset({Trouble.ROLLED_BACK, Trouble.DISCONNECTED})
 
 T = TypeVar("T")
+
+
+class Ways(NamedTuple, Generic[T]):
+    """What :meth:`Database.write` takes: a write that expects the usual, and the one for when it is not so."""
+
+    straight: Callable[[Transaction], T]
+    otherwise: Callable[[Transaction], T]
 
 
 class Probe(Protocol):
@@ -155,11 +162,19 @@ class Database:
 
     # --- Writing
 
-    def write(self, work: Callable[[Transaction], T], otherwise: Callable[[Transaction], T] | None = None) -> T:
+    def write(
+        self,
+        work: Callable[[Transaction], T],
+        otherwise: Callable[[Transaction], T] | None = None,
+        *,
+        durable: bool = True,
+    ) -> T:
         """Run ``work`` in one short write transaction, ring if it asked to, and return its result.
 
-        If the database refuses ``work`` for what stands there, ``otherwise`` is run in a transaction of its own: work
-        that expects the usual is done in as few trips as there can be, and need not find out what is not so.
+        Where it need not be ``durable``, it outlives every process, but a power loss only once another write that is
+        durable has followed, whoever makes that (ADR 14). If the database refuses ``work`` for what stands there,
+        ``otherwise`` is run in a transaction of its own: work that expects the usual is done in as few trips as there
+        can be, and need not find out what is not so.
 
         Raises:
             StoreBusy: another process held the lock for ten seconds.
@@ -169,6 +184,7 @@ class Database:
         """
         self.announce(self.dialect.begin, writing=False)
         with self._writing:
+            self._wait_for_disk(durable)
             try:
                 transaction, result = self._run(work)
             except Refused:
@@ -185,6 +201,12 @@ class Database:
             if self._since_checkpoint >= CHECKPOINT_EVERY:
                 self.checkpoint()
         return result
+
+    def _wait_for_disk(self, wait: bool) -> None:  # noqa: FBT001 - its own
+        """Have this thread's commits wait for the disk, or not, if that is not how it is already."""
+        if getattr(self._local, "waits", True) is not wait:
+            self.dialect.wait_for_disk(self._shared or self._connection(), wait=wait)
+            self._local.waits = wait
 
     def _run(self, work: Callable[[Transaction], T]) -> tuple[Transaction, T]:
         """Run ``work`` in a transaction and commit it; again where that came to nothing through no fault of its own."""
@@ -295,6 +317,7 @@ class Database:
     def _discard(self, connection: DriverConnection) -> None:
         """Give up this thread's connection; its next statement opens another."""
         self._local.connection = None
+        self._local.waits = True
         with self._opening:
             if connection in self._opened:
                 self._opened.remove(connection)

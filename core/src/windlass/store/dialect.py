@@ -178,6 +178,10 @@ class SqliteDialect(_AnySqlite):
         connection.execute("PRAGMA mmap_size=268435456")
         set_session(connection)
 
+    def wait_for_disk(self, connection: sqlite3.Connection, *, wait: bool) -> None:
+        """Choose: the log is one file, so whoever syncs it syncs all that was written before."""
+        connection.execute(f"PRAGMA synchronous={self._synchronous if wait else 'NORMAL'}")
+
     def trouble(self, error: Exception) -> Trouble | None:
         """Say BUSY of SQLITE_BUSY and SQLITE_LOCKED, extended codes included."""
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF

@@ -8,7 +8,7 @@ reads afresh and is then written, recognised as done before, or refused, each on
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from windlass.errors import DagNotFound, SpecError
@@ -29,7 +29,7 @@ from windlass.store.callbacks import Callbacks
 from windlass.store.calls import Calls
 from windlass.store.claiming import Candidate, Claiming
 from windlass.store.credentials import Credentials
-from windlass.store.database import Database, Transaction
+from windlass.store.database import Database, Transaction, Ways
 from windlass.store.endings import Closing, Endings, Held, is_overruled, write_endings
 from windlass.store.facts import to_json
 from windlass.store.instants import SECOND
@@ -87,8 +87,18 @@ class SqlGateway:
         return claimed
 
     def _claim_tasks(self, claims: Sequence[Claim], supervisor: str) -> list[Claimed | None]:
-        candidates = [self._runnable(candidate) for candidate in self._claiming.candidates(claims)]
-        granted = self._claiming.grant([c for c in candidates if c is not None], supervisor)
+        candidates = self._candidates(claims)
+        present = [c for c in candidates if c is not None]
+        granted = self._database.write(*self._claiming.granting(present, supervisor)) if present else {}
+        return self._claimed(claims, candidates, granted)
+
+    def _candidates(self, claims: Sequence[Claim]) -> list[Candidate | None]:
+        return [self._runnable(candidate) for candidate in self._claiming.candidates(claims)]
+
+    def _claimed(
+        self, claims: Sequence[Claim], candidates: Sequence[Candidate | None], granted: Mapping[str, str]
+    ) -> list[Claimed | None]:
+        """Return the answers to ``claims``, and keep what the reports of what was granted will need."""
         result: list[Claimed | None] = []
         for claim, candidate in zip(claims, candidates, strict=True):
             lease = granted.get(claim.ticket) if candidate is not None else None
@@ -140,6 +150,23 @@ class SqlGateway:
 
     # --- Ending
 
+    def exchange(
+        self, reports: Sequence[Report], claims: Sequence[Claim], supervisor: str
+    ) -> tuple[list[bool], list[Claimed | None]]:
+        """Report and claim at once: one commit, and one wait for the disk, instead of two."""
+        task = WorkloadKind.TASK
+        if any(report.kind is not task for report in reports) or any(claim.kind is not task for claim in claims):
+            return self.report(reports, supervisor), self.claim(claims, supervisor)
+        ending = self._reporting(reports)
+        candidates = self._candidates(claims)
+        beginning = self._claiming.granting([c for c in candidates if c is not None], supervisor)
+        written, granted = self._database.write(
+            lambda transaction: (ending.straight(transaction), beginning.straight(transaction)),
+            lambda transaction: (ending.otherwise(transaction), beginning.otherwise(transaction)),
+        )
+        self._forget(reports)
+        return written, self._claimed(claims, candidates, granted)
+
     def report(self, reports: Sequence[Report], supervisor: str) -> list[bool]:
         """Write the ends of attempts, each in its own right; False is a conflict."""
         tasks = [report for report in reports if report.kind is WorkloadKind.TASK]
@@ -158,6 +185,16 @@ class SqlGateway:
     def _report_tasks(self, reports: Sequence[Report]) -> list[bool]:
         if not reports:
             return []
+        written = self._database.write(*self._reporting(reports))
+        self._forget(reports)
+        return written
+
+    def _forget(self, reports: Sequence[Report]) -> None:
+        for report in reports:
+            self._held.pop(report.lease_id, None)
+
+    def _reporting(self, reports: Sequence[Report]) -> Ways[list[bool]]:
+        """Return how to write ``reports``; the answers are whether each holds."""
         now = self._database.now()
         missing = [r.lease_id for r in reports if r.lease_id not in self._held]
         if missing:
@@ -172,11 +209,7 @@ class SqlGateway:
         def each(transaction: Transaction) -> list[bool]:
             return [self._report_one(transaction, report, now) for report in reports]
 
-        knows_all = len(decided) == len(reports)
-        written = self._database.write(straight, each) if knows_all else self._database.write(each)
-        for report in reports:
-            self._held.pop(report.lease_id, None)
-        return written
+        return Ways(straight if len(decided) == len(reports) else each, each)
 
     def _decide(self, report: Report, now: int) -> Closing | None:
         held = self._held.get(report.lease_id)

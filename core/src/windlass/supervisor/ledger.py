@@ -1,9 +1,9 @@
 """Claims, reports and events on their way to the gateway: together when they come together, kept through trouble.
 
-Everything that arrives in one turn of the loop goes out in one call, so that a busy supervisor pays one transaction for
-many attempts. When the gateway fails (a full disk, a database locked for long) nothing is killed and nothing dropped:
-claiming is suspended, reports and events stay here, and all are tried again with growing pauses. An op id makes what
-was written but not answered harmless.
+Everything that arrives in one turn of the loop goes out in one call, ends and beginnings together, so that a busy
+supervisor pays one transaction, and one wait for the disk, for many attempts. When the gateway fails (a full disk, a
+database locked for long) nothing is killed and nothing dropped: claiming is suspended, reports and events stay here,
+and all are tried again with growing pauses. An op id makes what was written but not answered harmless.
 """
 
 from __future__ import annotations
@@ -82,12 +82,32 @@ class Ledger:
 
     def flush(self) -> None:
         """Send what there is, reports first: they make room and let the scheduler go on."""
+        if self._reports and self._claims and not self._fired and not self._failures and not self._one_by_one:
+            self._exchange()
         while (self._reports or self._fired or self._claims) and not self.suspended:
             self._write_reports()
             if not self.suspended:
                 self._send(self._fired, self._gateway.fire, "resuming deferred tasks")
             if not self.suspended:
                 self._send(self._claims, self._gateway.claim, "claiming")
+
+    def _exchange(self) -> None:
+        """Report and claim in one call, which costs one commit; where a report is at fault, each is left for later."""
+        reports, claims = self._reports[:_BATCH], self._claims[:_BATCH]
+        try:
+            written, claimed = self._gateway.exchange(
+                [report for report, _ in reports], [claim for claim, _ in claims], self._supervisor
+            )
+        except _UNWRITABLE:
+            return
+        except Exception as error:  # noqa: BLE001 - whatever the gateway's trouble is, what waits outlives it
+            self._suspend("reporting and claiming", error)
+            return
+        del self._reports[: len(reports)], self._claims[: len(claims)]
+        for (_, told), done in zip(reports, written, strict=True):
+            told(done)
+        for (_, granted), answer in zip(claims, claimed, strict=True):
+            granted(answer)
 
     def _write_reports(self) -> None:
         # After a report at fault they go one by one, so that it harms no other.

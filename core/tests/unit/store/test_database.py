@@ -185,6 +185,56 @@ def test_the_file_is_for_its_owner_only_durable_and_never_checkpointed_behind_ou
         opened(sqlite_url, synchronous="OFF")
 
 
+class Syncs:
+    """Notes of each commit whether it waited for the disk."""
+
+    def __init__(self, store: Store) -> None:
+        self._db = store.db
+        self._db.probe = self
+        self.waited: list[bool] = []
+
+    def statement(self, sql: str, *, writing: bool) -> None:
+        pass
+
+    def committed(self) -> None:
+        self.waited.append(self._db._connection().execute("PRAGMA synchronous").fetchone() == (2,))
+
+    def taken(self) -> list[bool]:
+        waited, self.waited = self.waited, []
+        return waited
+
+
+@pytest.mark.sqlite_only("it is about the file")
+def test_only_what_nothing_but_a_claim_depends_on_does_not_wait_for_the_disk(sqlite_url: str) -> None:
+    store = opened(sqlite_url)
+    engine = HandDriven(store, SystemClock())
+    engine.dag("a", "b")
+    syncs = Syncs(store)
+    run = engine.new_run()
+    assert syncs.taken() == [True]
+    engine.queue(engine.ti(run))
+    assert syncs.taken() == [False]
+    claimed = engine.claim(engine.ti(run))
+    assert claimed is not None
+    assert syncs.taken() == [True]
+    engine.report(claimed)
+    assert syncs.taken() == [True]
+    skipped = engine.move(engine.ti(run, "b"), TaskState.SKIPPED)
+    engine.scheduler.commit(Changes(generations={run.id: run.generation}, task_moves=[skipped]))
+    assert syncs.taken() == [True]
+    store.close()
+
+
+@pytest.mark.sqlite_only("it is about the file")
+def test_where_nothing_waits_for_the_disk_nothing_begins_to(sqlite_url: str) -> None:
+    store = opened(sqlite_url, synchronous="NORMAL")
+    syncs = Syncs(store)
+    for durable in (True, False, True):
+        store.db.write(lambda transaction: transaction.run("UPDATE pool SET slots = slots"), durable=durable)
+    assert syncs.taken() == [False, False, False]
+    store.close()
+
+
 @pytest.mark.sqlite_only("it is about the file")
 def test_only_a_database_that_checkpoints_moves_pages_into_the_file(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch

@@ -205,6 +205,41 @@ def test_a_conflict_does_not_hinder_the_other_reports_of_its_batch(engine: HandD
     assert engine.state(run, "b") is S.SUCCESS
 
 
+def test_ends_and_beginnings_share_a_commit(engine: HandDriven) -> None:
+    engine.dag("a", "b", "c")
+    run = engine.new_run()
+    a, b = engine.run(engine.ti(run, "a")), engine.run(engine.ti(run, "b"))
+    engine.queue(engine.ti(run, "c"))
+    commits = engine.store.db.commits
+    reports = [engine.reporting(a), engine.reporting(b, Outcome.FAIL)]
+    written, (claimed,) = engine.gateway.exchange(reports, [engine.claiming(engine.ti(run, "c"))], "s1")
+    assert engine.store.db.commits == commits + 1
+    assert written == [True, True]
+    assert claimed is not None
+    assert [engine.state(run, task) for task in "abc"] == [S.SUCCESS, S.FAILED, S.RUNNING]
+    assert engine.report(claimed)
+
+
+@pytest.mark.parametrize("is_over", [True, False])
+@pytest.mark.parametrize("is_taken", [True, False])
+def test_a_conflict_among_ends_hinders_no_beginning_and_the_other_way_round(
+    engine: HandDriven, is_over: bool, is_taken: bool
+) -> None:
+    engine.dag("a", "b")
+    run = engine.new_run()
+    a = engine.run(engine.ti(run, "a"))
+    engine.queue(engine.ti(run, "b"))
+    claim = engine.claiming(engine.ti(run, "b"), pid=2)
+    if is_over:
+        engine.gateway.recover("s1")
+    if is_taken:
+        assert engine.claim(engine.ti(run, "b"), pid=1)
+    written, claimed = engine.gateway.exchange([engine.reporting(a)], [claim], "s1")
+    assert written == [not is_over]
+    assert [one is not None for one in claimed] == [not is_taken]
+    assert engine.violations() == []
+
+
 def test_another_process_can_report_what_this_one_claimed(engine: HandDriven, store: Store) -> None:
     engine.dag("a")
     run = engine.new_run()

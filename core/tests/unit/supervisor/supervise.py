@@ -82,6 +82,11 @@ class FileGateway:
             self.write("report", msgspec.to_builtins(report) | {"at": time.time()})
         return [True for _ in reports]
 
+    def exchange(
+        self, reports: Sequence[Report], claims: Sequence[Claim], supervisor: str
+    ) -> tuple[list[bool], list[Claimed | None]]:
+        return self.report(reports, supervisor), self.claim(claims, supervisor)
+
     def call(self, lease_id: str, verb: Verb) -> Any:
         self.check()
         self.write("call", msgspec.to_builtins(verb))

@@ -33,6 +33,16 @@ class Gateway:
             raise self.trouble
         return [True for _ in fired]
 
+    def exchange(
+        self, reports: Sequence[Report], claims: Sequence[Claim], supervisor: str
+    ) -> tuple[list[bool], list[Claimed | None]]:
+        self.calls.append(("exchange", [*(report.task for report in reports), *(claim.task for claim in claims)]))
+        called = len(self.calls)
+        try:
+            return self.report(reports, supervisor), self.claim(claims, supervisor)
+        finally:
+            del self.calls[called:]
+
     def report(self, reports: Sequence[Report], supervisor: str) -> list[bool]:
         self.calls.append(("report", [report.task for report in reports]))
         if self.trouble:
@@ -87,6 +97,28 @@ def test_one_turn_is_one_call_each_reports_first(ledger: Ledger, gateway: Gatewa
     assert heard == [True, True, True, True, None, None]
 
 
+def test_reports_and_claims_of_a_turn_share_a_call(ledger: Ledger, gateway: Gateway) -> None:
+    heard: list[object] = []
+    for task in (1, 2):
+        ledger.claim(claim(task), heard.append)
+        ledger.report(report(task + 10), heard.append)
+    ledger.flush()
+    ledger.flush()
+    assert gateway.calls == [("exchange", [11, 12, 1, 2])]
+    assert heard == [True, True, None, None]
+
+
+def test_a_report_at_fault_does_not_keep_claims_from_being_made(ledger: Ledger, gateway: Gateway) -> None:
+    gateway.bad = {12}
+    heard: list[object] = []
+    for task in (11, 12):
+        ledger.report(report(task), heard.append)
+    ledger.claim(claim(1), heard.append)
+    ledger.flush()
+    assert (heard.count(True), heard.count(None)) == (2, 1)
+    assert set(gateway.lost) == {12}
+
+
 def test_trouble_suspends_everything_and_drops_nothing(ledger: Ledger, gateway: Gateway, time: Time) -> None:
     heard: list[object] = []
     gateway.trouble = StoreBusy("locked")
@@ -94,11 +126,11 @@ def test_trouble_suspends_everything_and_drops_nothing(ledger: Ledger, gateway: 
     ledger.claim(claim(2), heard.append)
     for _ in range(10):
         ledger.flush()
-    assert gateway.calls == [("report", [1])]
+    assert gateway.calls == [("exchange", [1, 2])]
     assert (ledger.suspended, ledger.held, ledger.leases) == (True, 1, ["l1"])
     time.now += 60
     ledger.flush()
-    assert len(gateway.calls) == 2
+    assert gateway.calls[1:] == [("report", [1])]  # which of the two it was
     time.now += 60
     gateway.trouble = None
     ledger.flush()

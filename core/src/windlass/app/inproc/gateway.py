@@ -128,6 +128,12 @@ class MemoryGateway:
         """Write the ends of attempts."""
         return [self._report(report) for report in reports]
 
+    def exchange(
+        self, reports: Sequence[Report], claims: Sequence[Claim], supervisor: str
+    ) -> tuple[list[bool], list[Claimed | None]]:
+        """Report, then claim."""
+        return self.report(reports, supervisor), self.claim(claims, supervisor)
+
     def _report(self, report: Report) -> bool:
         if report.kind is WorkloadKind.TIMETABLE:
             return self._store.questions.report(report)
