@@ -1,8 +1,8 @@
 """What a supervisor and its zygotes say to each other, one datagram of a SOCK_SEQPACKET socketpair per message.
 
 A zygote is told once what to load (:class:`Load`) and answers :class:`Ready` or :class:`Unloadable`. From then on each
-:class:`Fork` makes one child; it travels with two descriptors, the child's end of its protocol socketpair and the
-write end of its log pipe. The zygote answers :class:`Forked`, and :class:`Exited` once it has reaped the child.
+:class:`Fork` makes children; for each of them it brings two descriptors, the child's end of its protocol socketpair and
+the write end of its log pipe. The zygote answers :class:`Forked`, and :class:`Exited` once it has reaped some.
 While it loads, the DAG file may ask for connections and variables (:class:`Ask`, :class:`Answer`).
 """
 
@@ -17,6 +17,8 @@ from windlass.protocol.messages import GetConnection, Mask, Variable
 
 #: The most bytes of one datagram. The kernel's default send buffer holds about 200 KB.
 MAX_DATAGRAM = 128 << 10
+#: The most children of one :class:`Fork`; the kernel passes at most 253 descriptors at once.
+MAX_FORKS = 64
 #: The environment variable that marks every process of an attempt: ``<tag of the supervisor>.<token of the attempt>``.
 LEASE_VARIABLE = "WINDLASS_LEASE_ID"
 #: The token of a zygote, which belongs to no attempt. As long as any token: children overwrite it in place.
@@ -36,9 +38,9 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, tag="load"):
 
 
 class Fork(msgspec.Struct, frozen=True, kw_only=True, tag="fork"):
-    """Fork one child for the attempt marked by ``token``; the descriptors come along."""
+    """Fork a child for each attempt marked by one of ``tokens``; the descriptors come along, in this order."""
 
-    token: str
+    tokens: list[str]
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="answer"):
@@ -65,10 +67,9 @@ class Unloadable(msgspec.Struct, frozen=True, kw_only=True, tag="unloadable"):
 
 
 class Forked(msgspec.Struct, frozen=True, kw_only=True, tag="forked"):
-    """The child of ``token`` lives as ``pid``."""
+    """These children live: token -> pid."""
 
-    token: str
-    pid: int
+    pids: dict[str, int]
 
 
 class Unforked(msgspec.Struct, frozen=True, kw_only=True, tag="unforked"):
@@ -79,10 +80,9 @@ class Unforked(msgspec.Struct, frozen=True, kw_only=True, tag="unforked"):
 
 
 class Exited(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="exited"):
-    """Child ``pid`` is gone with this wait status. ``orphans``: the zygote has adopted processes of some child."""
+    """These children are gone: pid -> wait status. ``orphans``: the zygote has adopted processes of some child."""
 
-    pid: int
-    status: int
+    statuses: dict[int, int]
     orphans: bool = False
 
 

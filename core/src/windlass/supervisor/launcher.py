@@ -1,8 +1,10 @@
 """From a workload to a child that has said hello: spares, forks, fresh interpreters, and trying again.
 
-A zygote that is ready keeps one spare child, forked before there is work for it, so that a fork is never waited for by
-an idle system. A child that dies before its hello has cost nothing: its workload is launched again, three times at
-most. What cannot be imported is *stillborn*: there is no child to claim it, so the supervisor does, to say why.
+A zygote that is ready keeps spare children, forked before there is work for them: one, so that an idle system never
+waits for a fork; and where tasks are short and many, as many as the last turn took, so that the slots are taken by
+children that run and not by children that are being forked. A child that dies before its hello has cost nothing: its
+workload is launched again, three times at most. What cannot be imported is *stillborn*: there is no child to claim it,
+so the supervisor does, to say why.
 """
 
 from __future__ import annotations
@@ -54,7 +56,8 @@ class Launcher:
 
     def __init__(self, settings: SupervisorSettings, owner: Owner, reactor: Reactor, rng: Rng, tag: str) -> None:
         self.attempts: dict[str, Attempt] = {}
-        self._spare_wanted: set[Zygote] = set()
+        #: How many children each zygote has given to workloads in this turn.
+        self._taken: dict[Zygote, int] = {}
         self._by_pid: dict[int, Attempt] = {}
         self._waiting: dict[Zygote, deque[Workload]] = {}
         self._launches: dict[str, int] = {}
@@ -93,27 +96,36 @@ class Launcher:
             self._launch_single(key, workload)
             return
         zygote = self.pool.get(key)
-        spare = self.attempts.get(zygote.spare or "")
-        if spare is not None:
-            zygote.spare = None
+        if zygote.spares:
+            spare = self.attempts[zygote.spares.popleft()]
             zygote.used = self._reactor.monotonic()
             spare.workload = workload
             if spare.phase is Phase.READY:
                 self._owner.on_ready(spare)
-            self._spare_wanted.add(zygote)
+            self._take_note(zygote)
         elif zygote.ready:
             self._fork(zygote, workload)
-            self._spare_wanted.add(zygote)
+            self._take_note(zygote)
         else:
             self._waiting.setdefault(zygote, deque()).append(workload)
 
     def refill(self) -> None:
         """Fork the spares that are missing; called when everything urgent of a turn is done."""
-        while self._spare_wanted:
-            zygote = self._spare_wanted.pop()
-            if self._settings.spare and zygote.ready and not zygote.gone and not zygote.retired and not zygote.spare:
-                with contextlib.suppress(OSError):  # the next task forks for itself
-                    zygote.spare = self._fork(zygote, None).token
+        while self._taken:
+            zygote, taken = self._taken.popitem()
+            if zygote.ready and not zygote.gone and not zygote.retired:
+                self._fork_spares(zygote, min(taken, self._settings.spares) - len(zygote.spares))
+
+    def tidy(self) -> None:
+        """Send surplus spares of zygotes at rest away, and let the pool let go of what it need not keep."""
+        now = self._reactor.monotonic()
+        for zygote in {attempt.zygote for attempt in self.attempts.values()}:
+            while len(zygote.spares) > 1 and now - zygote.used > self._settings.surplus_after:
+                self.attempts[zygote.spares.popleft()].refuse()
+        self.pool.tidy(lambda zygote: zygote.children <= set(zygote.spares))
+
+    def _take_note(self, zygote: Zygote) -> None:
+        self._taken[zygote] = self._taken.get(zygote, 0) + 1
 
     def forget(self, attempt: Attempt) -> None:
         """Drop a child that is gone."""
@@ -164,7 +176,7 @@ class Launcher:
             return
         for workload in waiting:
             self._fork(zygote, workload)
-        self._spare_wanted.add(zygote)
+        self._take_note(zygote)
         zygote.leave_if_unused()
 
     def on_zygote_failed(self, zygote: Zygote, error: str) -> None:
@@ -181,18 +193,16 @@ class Launcher:
             self._owner.on_stillborn(workload, error, lost=False)
 
     def on_zygote_retired(self, zygote: Zygote) -> None:
-        """Send its spare away."""
-        spare = self.attempts.get(zygote.spare or "")
-        zygote.spare = None
-        if spare is not None:
-            spare.refuse()
+        """Send its spares away."""
+        while zygote.spares:
+            self.attempts[zygote.spares.popleft()].refuse()
 
     def on_zygote_gone(self, zygote: Zygote) -> None:
         """Wait for its children, which die with it; launch again what it had not forked."""
         if zygote.single:
             self.on_exited(zygote.pid, zygote.status, orphans=True)
             return
-        zygote.spare = None
+        zygote.spares.clear()
         for attempt in [self.attempts[token] for token in zygote.children if token in self.attempts]:
             if attempt.pid is None:
                 attempt.close()
@@ -213,8 +223,7 @@ class Launcher:
         if attempt is not None:
             _log.warning("a zygote of %s cannot fork: %s", attempt.zygote.key[1], error)
             attempt.close()
-            if attempt.zygote.spare == token:
-                attempt.zygote.spare = None
+            attempt.zygote.drop_spare(token)
             self._reactor.after(_PAUSE, functools.partial(self._forget_unforked, attempt))
 
     def on_forked(self, token: str, pid: int) -> None:
@@ -230,8 +239,7 @@ class Launcher:
         if attempt is None:
             return
         attempt.status = status
-        if attempt.zygote.spare == attempt.token:
-            attempt.zygote.spare = None
+        attempt.zygote.drop_spare(attempt.token)
         attempt.zygote.child_gone(attempt.token)
         self._owner.on_gone(attempt, orphans=orphans)
 
@@ -258,7 +266,24 @@ class Launcher:
         self._by_pid[zygote.pid] = attempt
 
     def _fork(self, zygote: Zygote, workload: Workload | None, token: str | None = None) -> Attempt:
-        token = token or self._rng.token()
+        attempt, ends = self._new_child(zygote, workload, token or self._rng.token())
+        zygote.fork({attempt.token: ends})
+        return attempt
+
+    def _fork_spares(self, zygote: Zygote, number: int) -> None:
+        children = {}
+        with contextlib.suppress(OSError):  # short of descriptors: the next tasks fork for themselves
+            for _ in range(number):
+                spare, ends = self._new_child(zygote, None, self._rng.token())
+                children[spare.token] = ends
+        if children:
+            zygote.fork(children)
+            zygote.spares.extend(children)
+
+    def _new_child(
+        self, zygote: Zygote, workload: Workload | None, token: str
+    ) -> tuple[Attempt, tuple[socket.socket, int]]:
+        """Return a child that is still to be forked, and what it is to be given: its socket and its log."""
         ours, theirs = socket.socketpair()
         try:
             log, write_end = os.pipe()
@@ -266,8 +291,6 @@ class Launcher:
             ours.close()
             theirs.close()
             raise
-        attempt = Attempt(token, ours, log, zygote, self._owner, self._reactor)
+        attempt = self.attempts[token] = Attempt(token, ours, log, zygote, self._owner, self._reactor)
         attempt.workload = workload
-        self.attempts[token] = attempt
-        zygote.fork(token, theirs, write_end)
-        return attempt
+        return attempt, (theirs, write_end)

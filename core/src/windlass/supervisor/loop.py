@@ -429,7 +429,7 @@ class Supervisor:
     def _tidy(self) -> None:
         self._reactor.after(self._settings.tidy, self._tidy)
         self._launcher.pool.prewarm()
-        self._launcher.pool.tidy(lambda zygote: not zygote.children - {zygote.spare or ""})
+        self._launcher.tidy()
         self._waiting.tidy()
 
     def _sweep(self) -> None:

@@ -60,5 +60,5 @@ class Stopper:
 
     def _tree(self, attempt: Attempt) -> set[int]:
         zygote = attempt.zygote
-        alone = not zygote.single and not zygote.children - {attempt.token, zygote.spare or ""}
+        alone = not zygote.single and not zygote.children.difference({attempt.token}, zygote.spares)
         return processes.tree(attempt.pid, f"{self._tag}.{attempt.token}", zygote.pid if alone else None)

@@ -78,7 +78,7 @@ class Owner(Protocol):
         """The process has ended after it was ready; its children die with it."""
 
     def on_zygote_retired(self, zygote: Zygote) -> None:
-        """No new work goes to it: a spare child is to be sent away."""
+        """No new work goes to it: its spare children are to be sent away."""
 
     def on_zygote_ask(self, verb: GetConnection | Variable, then: Callable[[Answer, Sequence[str]], None]) -> None:
         """Answer what a DAG file asks while it is imported; ``then`` takes the answer and what of it is secret."""
@@ -105,8 +105,8 @@ class Zygote:
         self.retired = False
         self.stale = False
         self.status: int | None = None
-        #: The token of the child that waits for work, if there is one.
-        self.spare: str | None = None
+        #: Tokens of the children that wait for work, the oldest first.
+        self.spares: deque[str] = deque()
         self.forks = 0
         #: Tokens of the living children.
         self.children: set[str] = set()
@@ -156,12 +156,21 @@ class Zygote:
         )
         self._send(_Outgoing(datagram(load)))
 
-    def fork(self, token: str, sock: socket.socket, log: int) -> None:
-        """Ask for a child with these two descriptors, which are closed here once they are sent."""
-        self.forks += 1
-        self.children.add(token)
+    def fork(self, children: Mapping[str, tuple[socket.socket, int]]) -> None:
+        """Ask for a child per token, with its socket and log, which are closed here once they are sent.
+
+        At most :data:`MAX_FORKS` at once.
+        """
+        self.forks += len(children)
+        self.children.update(children)
         self.used = self._reactor.monotonic()
-        self._send(_Outgoing(datagram(Fork(token=token)), (sock.detach(), log)))
+        fds = tuple(fd for sock, log in children.values() for fd in (sock.detach(), log))
+        self._send(_Outgoing(datagram(Fork(tokens=list(children))), fds))
+
+    def drop_spare(self, token: str) -> None:
+        """Count no more on the child of ``token``, if it was a spare."""
+        if token in self.spares:
+            self.spares.remove(token)
 
     def child_gone(self, token: str) -> None:
         """Take note that a child has ended."""
@@ -224,12 +233,14 @@ class Zygote:
 
     def _take(self, message: FromZygote) -> None:
         match message:
-            case Forked(token=token, pid=pid):
-                self._owner.on_forked(token, pid)
+            case Forked(pids=pids):
+                for token, pid in pids.items():
+                    self._owner.on_forked(token, pid)
             case Unforked(token=token, error=error):
                 self._owner.on_unforked(token, error)
-            case Exited(pid=pid, status=status, orphans=orphans):
-                self._owner.on_exited(pid, status, orphans=orphans)
+            case Exited(statuses=statuses, orphans=orphans):
+                for pid, status in statuses.items():
+                    self._owner.on_exited(pid, status, orphans=orphans)
             case Ready():
                 self._cancel_timer()
                 self.ready = True

@@ -144,7 +144,7 @@ class TestClaims:
             def quick(context, session):
                 pass
         """)
-        home.start(spare=True)
+        home.start(spares=1)
         home.report(home.submit("quick"))  # the zygote is warm, its spare waits
         home.wait_for(lambda: len(home.children()) == 2, "the spare child")
         (home.path / "down").touch()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -84,7 +85,7 @@ class TestZygotes:
         assert "leaves threads behind when it is imported (poller)" in home.stderr()
 
     def test_zygotes_beyond_the_limit_leave(self, home: Home) -> None:
-        home.start(max_zygotes=2, spare=False)
+        home.start(max_zygotes=2, spares=0)
         for number in range(4):
             home.write_tasks(f"""
                 VERSION = {number}
@@ -99,6 +100,22 @@ class TestZygotes:
         home.start()
         home.client.prepare([("b", "dag.py", home.code_version)])
         home.wait_for(lambda: len(home.children()) == 2, "a zygote and a spare child")
+
+    def test_many_short_tasks_find_spares_waiting_of_which_one_stays(self, home: Home) -> None:
+        home.write_tasks("def quick(context, session): pass")
+        home.start(spares=3, surplus_after=0.3, tidy=0.1)
+        home.report(home.submit("quick"))  # the zygote is there
+        workloads = [home.workload("quick") for _ in range(5)]
+        home.client.submit(workloads)
+        for workload in workloads:
+            assert home.report(workload)["ending"]["outcome"] == "success"
+        (zygote,) = home.zygotes()
+        home.wait_for(lambda: len(home.children()) == 4, "three spares beside their zygote")
+        # None of them holds the line or the log of another.
+        open_files = [list(Path(f"/proc/{spare}/fd").iterdir()) for spare in home.children() - {zygote}]
+        assert len({len(files) for files in open_files}) == 1
+        home.wait_for(lambda: len(home.children()) == 2, "two of them to leave")
+        assert home.report(home.submit("quick"))["ending"]["outcome"] == "success"
 
     def test_a_run_keeps_its_code_whatever_the_disk_says(self, home: Home) -> None:
         home.write_tasks(
