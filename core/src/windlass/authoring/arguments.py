@@ -168,7 +168,7 @@ def whole(owner: str, name: str, value: object, *, low: int = 0) -> int:
 class Signature:
     """The parameters of a callable, read from its code object so that a DAG file need not load ``inspect``."""
 
-    __slots__ = ("has_var_keywords", "has_var_positional", "keyword_only", "positional", "required")
+    __slots__ = ("has_var_keywords", "has_var_positional", "keyword_only", "names", "positional", "required")
 
     def __init__(
         self,
@@ -181,14 +181,11 @@ class Signature:
     ) -> None:
         self.positional = positional
         self.keyword_only = keyword_only
+        #: All parameters that have a name of their own.
+        self.names = (*positional, *keyword_only)
         self.required = required
         self.has_var_positional = has_var_positional
         self.has_var_keywords = has_var_keywords
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """All parameters that have a name of their own."""
-        return (*self.positional, *self.keyword_only)
 
     def check(self, name: str, args: tuple[Any, ...], given: Iterable[str]) -> None:
         """Refuse a call with ``args`` and the keywords ``given`` that Python would refuse when the task runs.

@@ -18,21 +18,8 @@ if TYPE_CHECKING:
 
 #: The operator that is running.
 _running: ContextVar[BaseOperator | None] = ContextVar("windlass_running_operator", default=None)
-
-
-class running:  # noqa: N801 - used like a function; a class is cheaper in a child than a generator
-    """Make ``operator`` the one that runs for the duration of the block, whatever runs around it."""
-
-    __slots__ = ("_operator", "_token")
-
-    def __init__(self, operator: BaseOperator) -> None:
-        self._operator = operator
-
-    def __enter__(self) -> None:
-        self._token = _running.set(self._operator)
-
-    def __exit__(self, *exc_info: object) -> None:
-        _running.reset(self._token)
+#: Make an operator the one that runs, whatever runs around it, and undo that with what this returned.
+start_running, stop_running = _running.set, _running.reset
 
 
 def watched(execute: Callable[..., Any]) -> Callable[..., Any]:
@@ -45,8 +32,11 @@ def watched(execute: Callable[..., Any]) -> Callable[..., Any]:
             return execute(self, *args, **kwargs)
         if outer is not None:
             _complain(self, outer)
-        with running(self):
+        token = start_running(self)
+        try:
             return execute(self, *args, **kwargs)
+        finally:
+            stop_running(token)
 
     return wrapper
 

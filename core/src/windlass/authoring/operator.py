@@ -413,10 +413,14 @@ class BaseOperator(Dependable, metaclass=OperatorMeta):
             if upstream is not self and upstream.task_id not in self.upstream_task_ids:
                 self.set_upstream(upstream)
 
+    def get_ready(self) -> None:
+        """Find what each attempt would have to find again; a zygote has every operator do so before it forks."""
+        self.reference_fields()
+
     def reference_fields(self) -> tuple[str, ...]:
         """Return the attributes to resolve before ``execute``: templated ones, and arguments that hold references.
 
-        Found once: a zygote asks every operator before it forks, so that no child has to look.
+        Found once.
         """
         if self._reference_fields is None:
             extra = [

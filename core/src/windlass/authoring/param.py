@@ -43,6 +43,8 @@ class ParamsDict(Mapping[str, Any]):
     def __init__(self, params: Mapping[str, Any] | None = None) -> None:
         items = params.param_items() if isinstance(params, ParamsDict) else (params or {}).items()
         self._params = {name: value if isinstance(value, Param) else Param(value) for name, value in items}
+        #: The values alone: merging plain dicts costs a child no line of Python.
+        self.values_by_name: dict[str, Any] = {name: param.value for name, param in self._params.items()}
 
     def __getitem__(self, name: str) -> Any:
         return self._params[name].value

@@ -24,7 +24,9 @@ from windlass.ports.current import TaskSession as TaskSession
 from windlass.ports.current import all_rows as all_rows
 from windlass.ports.current import clock_scope as clock_scope
 from windlass.ports.current import current_session as current_session
+from windlass.ports.current import enter_session as enter_session
 from windlass.ports.current import instant_now as instant_now
+from windlass.ports.current import leave_session as leave_session
 from windlass.ports.current import session_scope as session_scope
 from windlass.ports.executor import ExecutorPort as ExecutorPort
 from windlass.ports.executor import Workload as Workload

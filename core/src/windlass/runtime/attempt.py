@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from copy import copy
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -26,10 +26,9 @@ from typing import Any
 import msgspec
 
 import windlass
-from windlass.authoring import scope
 from windlass.authoring.dag import DAG
 from windlass.authoring.mapped import MappedOperator
-from windlass.authoring.nesting import running
+from windlass.authoring.nesting import start_running, stop_running
 from windlass.authoring.operator import FAILED, BaseOperator
 from windlass.errors import (
     TaskDeferred,
@@ -41,7 +40,7 @@ from windlass.errors import (
     XComError,
 )
 from windlass.moment import utc
-from windlass.ports import TaskSession, instant_now, session_scope
+from windlass.ports import TaskSession, enter_session, instant_now, leave_session, session_scope
 from windlass.protocol import (
     AttemptContext,
     Defer,
@@ -56,7 +55,7 @@ from windlass.runtime.context import Context
 from windlass.runtime.installed import InstalledHooks
 from windlass.runtime.resolve import mapped_arguments
 from windlass.runtime.task_instance import RETURN_VALUE, TaskInstance
-from windlass.runtime.templates import Renderer, needs_jinja
+from windlass.runtime.templates import Renderer, filled_fields, needs_jinja
 from windlass.runtime.trace import reason_of
 from windlass.runtime.xcom import pack, unpack
 
@@ -64,6 +63,8 @@ Ending = Finish | Defer | Reschedule
 #: Does what an operator's ``execute`` would do.
 StandIn = Callable[[BaseOperator, Context], Any]
 log = logging.getLogger("windlass.task")
+#: Looked up once: up to Python 3.11 the members of an enum are found by a function of its own.
+_SUCCESS = Outcome.SUCCESS
 
 
 class AttemptSession(InstalledHooks):
@@ -90,49 +91,14 @@ def preload() -> None:
     import windlass.authoring.sensor
     import windlass.authoring.taskflow
     import windlass.interfaces.hook
-    import windlass.registry.declared  # with the look-up of manifests, which a task with a connection reads
-
-    _warm_up(windlass.authoring.taskflow.PythonDecoratedOperator)
-
-
-class _Nobody:
-    """A session for the warm-up: it has no answers and keeps nothing."""
-
-    context: Mapping[str, Any] | None = None
-
-    def ask(self, verb: Verb) -> Any:
-        """Know nothing."""
-        return []
-
-    def tell(self, verb: Verb) -> None:
-        """Forget it."""
-
-
-def _warm_up(operator_class: type[BaseOperator]) -> None:
-    """Run a task of our own a few times.
-
-    Python adapts its bytecode while it runs, in place. Done here once, it is shared by all children; left to them, each
-    would adapt, and so copy, the same pages again after its fork, which costs a third of an attempt's CPU.
-    """
-    with scope.detached():
-        dag = DAG("warm-up", auto_register=False)
-        first = operator_class(task_id="first", dag=dag, python_callable=lambda ds, ti: [ds, ti.task_id])
-        operator_class(task_id="then", dag=dag, python_callable=lambda x: x, op_args=[first.output])
-    now = datetime.now(UTC)
-    for task_id in ["first", "then"] * 10:
-        attempt = AttemptContext(
-            dag_id=dag.dag_id, run_id="warm-up", task_id=task_id, map_index=-1, try_number=1, max_tries=0, epoch=1,
-            lease_id="", run_type="manual", logical_date=now, data_interval_start=now, data_interval_end=now,
-            run_after=now,
-        )  # fmt: skip
-        run_attempt(dag, attempt, _Nobody())
+    import windlass.registry.declared  # noqa: F401 - with the look-up of manifests, which a task with a connection reads
 
 
 def prepare(dags: Iterable[DAG]) -> None:
     """Get ready what the tasks of ``dags`` will need besides; called in the zygote when their file is loaded."""
     for dag in dags:
         for task in dag.tasks:
-            task.reference_fields()
+            task.get_ready()
         if needs_jinja(dag):
             from windlass.runtime import jinja
 
@@ -165,14 +131,16 @@ def run_attempt(
         return answer_question(dag, attempt.question, session)
     own = AttemptSession(session)
     run = _Attempt(dag, attempt, own, last=last, stand_in=stand_in)
-    with session_scope(own):
-        try:
-            if limit is None:
-                return run.run()
-            with limit:
-                return run.run()
-        except BaseException as error:  # noqa: BLE001 - every end of user code has an outcome
-            return run.failed(error)
+    token = enter_session(own)
+    try:
+        if limit is None:
+            return run.run()
+        with limit:
+            return run.run()
+    except BaseException as error:  # noqa: BLE001 - every end of user code has an outcome
+        return run.failed(error)
+    finally:
+        leave_session(token)
 
 
 def render_attempt(dag: DAG, attempt: AttemptContext, session: TaskSession) -> dict[str, Any]:
@@ -219,13 +187,14 @@ class _Attempt:
         context = ti.context = Context(ti, self._attempt, self._session)
         ti.params = self._params(task)
         self._session.context = context
-        if isinstance(task, MappedOperator):
+        if task.is_mapped:
             task = self._unmapped(task, ti)
         elif not self._last:
             # Rendering changes fields; the DAG's own operator stays as it was written, for a next attempt.
             task = copy(task)
         self._task = ti.task = task
-        self._rendered = Renderer(ti).render_fields(task)
+        if filled_fields(task):
+            self._rendered = Renderer(ti).render_fields(task)
         return task, ti
 
     @property
@@ -240,21 +209,28 @@ class _Attempt:
         if self._rendered:
             self._session.tell(Rendered(fields=self._rendered))
         self._start(ti)
-        with running(task):
+        token = start_running(task)
+        try:
             result = self._call(task, context)
+        finally:
+            stop_running(token)
         self._stop()
         ti.end_date = self._ended_at
         if task.map_index_template:
             label = str(Renderer(ti).render(task.map_index_template, "map_index_template"))
             self._session.tell(Rendered(fields=self._rendered, map_index_label=label))
-        self._push(task, result)
-        return self._finish(Outcome.SUCCESS, skip_targets=ti.skip_targets, outlets=context.outlet_messages())
+        if result is not None:
+            self._push(task, result)
+        outlets = context.outlet_messages() if task.outlets else ()
+        return self._finish(_SUCCESS, skip_targets=ti.skip_targets, outlets=outlets)
 
     def _params(self, task: BaseOperator) -> Mapping[str, Any]:
         """Return the run's params: of the DAG, over them the task's, over them all of the run's conf."""
-        return {**self._dag.params, **task.params, **self._attempt.params, **self._attempt.conf}
+        attempt = self._attempt
+        return {**self._dag.params.values_by_name, **task.params.values_by_name, **attempt.params, **attempt.conf}
 
-    def _unmapped(self, task: MappedOperator, ti: TaskInstance) -> BaseOperator:
+    def _unmapped(self, task: BaseOperator, ti: TaskInstance) -> BaseOperator:
+        assert isinstance(task, MappedOperator)  # noqa: S101 - that is what is_mapped says
         if self._attempt.map_index < 0:
             raise UsageError(f"task {task.task_id!r} is mapped and needs a map index")
         arguments = mapped_arguments(task.expand_input, self._attempt.map_index, ti)
@@ -299,7 +275,7 @@ class _Attempt:
         assert self._ti is not None  # noqa: S101 - run() made it
         if not task.do_xcom_push:
             return
-        if task.multiple_outputs and result is not None:
+        if task.multiple_outputs:
             if not isinstance(result, Mapping):
                 raise XComError(
                     f"task {task.task_id!r} has multiple_outputs and returned a {type(result).__name__}; return a dict"
@@ -310,8 +286,7 @@ class _Attempt:
                         f"task {task.task_id!r} has multiple_outputs, so its keys must be text, not {key!r}"
                     )
                 self._ti.xcom_push(key, value)
-        if result is not None:
-            self._ti.xcom_push(RETURN_VALUE, result)
+        self._ti.xcom_push(RETURN_VALUE, result)
 
     def _finish(self, outcome: Outcome, **fields: Any) -> Finish:
         self._stop()

@@ -71,7 +71,7 @@ class Dag(Protocol):
 class RunAttempt(Protocol):
     """``runtime.attempt.run_attempt``: runs user code and says how it ended."""
 
-    def __call__(self, dag: Any, context: AttemptContext, session: TaskSession) -> Finish | Defer | Reschedule:
+    def __call__(self, dag: Any, context: AttemptContext, session: TaskSession, /) -> Finish | Defer | Reschedule:
         """Run the task that ``context`` names."""
         ...
 
@@ -94,12 +94,14 @@ class PipeSession:
     User threads may use it too. A process that user code forked may not: its words would mix with ours.
     """
 
+    #: A process has one line at most, so one lock will do: made before the fork.
+    _lock = threading.Lock()
+
     def __init__(self, sock: socket.socket) -> None:
         self.context: Mapping[str, Any] | None = None
         self._sock = sock
         self._unsent = bytearray()
         self._asked = 0
-        self._lock = threading.Lock()
         self._owner = os.getpid()
 
     def hello(self) -> AttemptContext | None:
@@ -235,17 +237,7 @@ def become(
     status = BROKEN
     try:
         _leave_the_zygote(log, token, mark)
-        session = PipeSession(sock)
-        me = os.getpid()
-        context = session.hello()
-        if context is not None:
-            ending = _run(dags, run, context, session)
-            if os.getpid() != me:  # a process that user code forked came back here: it may not speak for the task
-                flush_output()
-                os._exit(0 if isinstance(ending, Finish) and ending.outcome is Outcome.SUCCESS else 1)
-            _handle(_SIGTERM, _IGNORE)
-            flush_output()
-            session.end(ending)
+        attend(dags, run, sock)
         status = 0
     except BaseException:  # noqa: BLE001 - the last line of defence of a process that must not return
         write_all(2, traceback.format_exc().encode(errors="backslashreplace"))
@@ -253,19 +245,29 @@ def become(
         os._exit(status)
 
 
+def attend(dags: Mapping[str, Any], run: RunAttempt, sock: socket.socket) -> None:
+    """Report for duty on ``sock``, run what comes, and say how it ended. From then on SIGTERM is ignored."""
+    session = PipeSession(sock)
+    me = os.getpid()
+    context = session.hello()
+    if context is None:
+        return
+    ending = _run(dags, run, context, session)
+    if os.getpid() != me:  # a process that user code forked came back here: it may not speak for the task
+        flush_output()
+        os._exit(0 if isinstance(ending, Finish) and ending.outcome is Outcome.SUCCESS else 1)
+    _handle(_SIGTERM, _IGNORE)
+    flush_output()
+    session.end(ending)
+
+
 def _leave_the_zygote(log: int, token: str, mark: limits.LeaseMark) -> None:
     signal.set_wakeup_fd(-1)
     _handle(_SIGCHLD, _DEFAULT)
-    if os.getpid() != os.getsid(0):
-        os.setsid()
     mark.set(token)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
-    # Python reseeds `random` by itself after a fork; numpy does not.
-    numpy_random = sys.modules.get("numpy.random")
-    if numpy_random is not None:
-        numpy_random.seed()
 
 
 def _run(

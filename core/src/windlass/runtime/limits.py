@@ -19,6 +19,7 @@ from windlass.protocol.forking import LEASE_VARIABLE
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _LINUX = sys.platform == "linux"
+_LEASE_KEY = LEASE_VARIABLE.encode()
 _SIGKILL = int(signal.SIGKILL)
 _libc = ctypes.CDLL(None)
 _libc.getenv.restype = ctypes.c_void_p
@@ -111,10 +112,14 @@ class LeaseMark:
         self._tag = value.partition(".")[0]
         address = _libc.getenv(LEASE_VARIABLE.encode()) if value else None
         self._place = memoryview((ctypes.c_char * (len(value) if address else 0)).from_address(address or 0)).cast("B")
+        #: What ``os.environ`` reads from, in CPython.
+        self._environ: dict[bytes, bytes] | None = getattr(os.environ, "_data", None)
 
     def set(self, token: str) -> None:
         """Mark this process, and what it will start, with ``token``."""
-        value = f"{self._tag}.{token}"
-        if len(value) == len(self._place):
-            self._place[:] = value.encode()
-        os.environ[LEASE_VARIABLE] = value
+        value = f"{self._tag}.{token}".encode()
+        if self._environ is not None and len(value) == len(self._place):
+            # The C library's variable lies in this place too, so nothing needs to be put into its environment.
+            self._place[:] = self._environ[_LEASE_KEY] = value
+        else:
+            os.environ[LEASE_VARIABLE] = value.decode()

@@ -22,7 +22,7 @@ import socket
 import sys
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from windlass.ports import session_scope
 from windlass.protocol import GetConnection, Mask, Variable, Verb
 from windlass.protocol.forking import (
     MAX_DATAGRAM,
+    MAX_FORKS,
     Answer,
     Ask,
     Exited,
@@ -91,6 +92,7 @@ class Zygote:
         self._own = limits.OwnChildren()
         self._dags: dict[str, Any] = {}
         self._run: child.RunAttempt | None = None
+        self._reseed: Callable[[], None] | None = None
 
     def load(self) -> bool:
         """Import what the supervisor names; return whether there is anything to fork."""
@@ -98,6 +100,7 @@ class Zygote:
         attempt = importlib.import_module("windlass.runtime.attempt")
         authoring = importlib.import_module("windlass.authoring")
         attempt.preload()
+        importlib.import_module("windlass.runtime.rehearsal").rehearse(self._mark)
         data = self._control.recv(MAX_DATAGRAM)
         message = to_zygote(data) if data else None
         if not isinstance(message, Load):
@@ -118,6 +121,8 @@ class Zygote:
             self._fail(user_traceback(error))
             return False
         self._run = functools.partial(attempt.run_attempt, last=True)
+        # Python reseeds `random` by itself after a fork; numpy does not.
+        self._reseed = getattr(sys.modules.get("numpy.random"), "seed", None)
         child.flush_output()
         threads = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
         if not threads:
@@ -146,37 +151,48 @@ class Zygote:
                     return
 
     def _obey(self) -> bool:
-        data, fds, _, _ = socket.recv_fds(self._control, MAX_DATAGRAM, 2, socket.MSG_CMSG_CLOEXEC)
+        data, fds, _, _ = socket.recv_fds(self._control, MAX_DATAGRAM, 2 * MAX_FORKS, socket.MSG_CMSG_CLOEXEC)
         if not data:
             return False
         message = to_zygote(data)
-        if isinstance(message, Fork) and len(fds) == 2:  # the socket and the log
-            self._fork(message.token, *fds)
+        if isinstance(message, Fork) and len(fds) == 2 * len(message.tokens):  # a socket and a log for each
+            self._fork_all(message.tokens, fds)
         return True
 
-    def _fork(self, token: str, sock: int, log: int) -> None:
-        me = os.getpid()
-        try:
-            pid = 0 if self._single else os.fork()
-        except OSError as error:
+    def _fork_all(self, tokens: list[str], fds: list[int]) -> None:
+        pids = {}
+        while tokens:
+            token, sock, log = tokens.pop(0), fds.pop(0), fds.pop(0)
+            try:
+                pids[token] = self._fork(token, sock, log, fds)
+            except OSError as error:
+                self._send(Unforked(token=token, error=str(error)))
             os.close(sock)
             os.close(log)
-            self._send(Unforked(token=token, error=str(error)))
-            return
+        self._children.update(pids.values())
+        if pids:
+            self._send(Forked(pids=pids))
+
+    def _fork(self, token: str, sock: int, log: int, others: list[int]) -> int:
+        """Return the pid of a new child; the child itself closes the descriptors of ``others`` and never returns."""
+        me = os.getpid()
+        pid = 0 if self._single else os.fork()
         if pid == 0:
             if not self._single:
                 limits.die_with_parent(me)
+                os.setsid()
+            if self._reseed is not None:
+                self._reseed()
             self._control.close()
+            for fd in others:
+                os.close(fd)
             if self._run is not None:
                 child.become(self._dags, self._run, socket.socket(fileno=sock), log, token, self._mark)
             os._exit(child.BROKEN)
-        os.close(sock)
-        os.close(log)
-        self._children.add(pid)
-        self._send(Forked(token=token, pid=pid))
+        return pid
 
     def _reap(self) -> None:
-        ended = []
+        ended: dict[int, int] = {}
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -186,11 +202,9 @@ class Zygote:
                 break
             if pid in self._children:
                 self._children.discard(pid)
-                ended.append((pid, status))
+                ended[pid] = status
         if ended:
-            orphans = bool(self._own.besides(self._children))
-            for pid, status in ended:
-                self._send(Exited(pid=pid, status=status, orphans=orphans))
+            self._send(Exited(statuses=ended, orphans=bool(self._own.besides(self._children))))
 
     def _fail(self, error: str) -> None:
         child.flush_output()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final, final
 
 import pytest
@@ -161,19 +162,13 @@ class HookSuite(Suite):
         assert not leaks(shown, [SECRETS[kind]])
 
 
-class given:  # noqa: N801 - used like a function
+@contextmanager
+def given(connection: Connection) -> Iterator[None]:
     """Let a hook outside a task find one connection, and no other."""
-
-    def __init__(self, connection: Connection) -> None:
-        given = Given()
-        given.connections[connection.conn_id] = connection
-        self._scope = session_scope(given)
-
-    def __enter__(self) -> None:
-        self._scope.__enter__()
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._scope.__exit__(*exc_info)
+    session = Given()
+    session.connections[connection.conn_id] = connection
+    with session_scope(session):
+        yield
 
 
 def _secret_names(connection: Connection) -> list[str]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from windlass.authoring.arguments import signature
+from windlass.authoring.arguments import Signature, signature
 from windlass.authoring.branching import branch_skips, descendant_skips
 from windlass.authoring.operator import BaseOperator, Context
 from windlass.errors import AuthoringError
@@ -37,8 +37,19 @@ class CallableOperator(BaseOperator):
         self.op_args: Sequence[Any] = op_args if op_args is not None else ()
         self.op_kwargs: Mapping[str, Any] = op_kwargs if op_kwargs is not None else {}
         self.templates_dict = templates_dict
+        self._signature: tuple[Callable[..., Any], Signature] | None = None
         if templates_exts:
             self.template_ext = tuple(templates_exts)
+
+    def get_ready(self) -> None:
+        """Look at the parameters of the function, too."""
+        super().get_ready()
+        self._own_signature()
+
+    def _own_signature(self) -> Signature:
+        if self._signature is None or self._signature[0] is not self.python_callable:
+            self._signature = self.python_callable, signature(self.python_callable)
+        return self._signature[1]
 
     def call(self, context: Context) -> Any:
         """Call the function with its arguments, and those of the context that it names (all with ``**kwargs``)."""
@@ -46,11 +57,13 @@ class CallableOperator(BaseOperator):
 
     def call_arguments(self, context: Context) -> dict[str, Any]:
         """Return the keyword arguments of the call."""
-        own = signature(self.python_callable)
+        own = self._own_signature()
         given = self.op_kwargs
         filled = own.positional[: len(self.op_args)]
-        wanted = context if own.has_var_keywords else own.names
-        arguments = {name: context[name] for name in wanted if name in context and name not in given}
+        arguments = {}
+        for name in context if own.has_var_keywords else own.names:
+            if name in context and name not in given:
+                arguments[name] = context[name]
         if own.has_var_keywords and self.templates_dict is not None:
             arguments["templates_dict"] = self.templates_dict
         for name in filled:
