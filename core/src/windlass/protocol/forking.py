@@ -21,6 +21,9 @@ MAX_DATAGRAM = 128 << 10
 MAX_FORKS = 64
 #: The environment variable that marks every process of an attempt: ``<tag of the supervisor>.<token of the attempt>``.
 LEASE_VARIABLE = "WINDLASS_LEASE_ID"
+#: Has the dynamic linker look up what the C libraries call of each other when a zygote starts; else each child would,
+#: at its first call. For the zygote alone: it takes this away from what its children pass on.
+BIND_AT_START = {"LD_BIND_NOW": "zygote"}
 #: The token of a zygote, which belongs to no attempt. As long as any token: children overwrite it in place.
 NO_TOKEN = "0" * 32
 

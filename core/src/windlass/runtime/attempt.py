@@ -21,7 +21,7 @@ from copy import copy
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -40,7 +40,7 @@ from windlass.errors import (
     XComError,
 )
 from windlass.moment import utc
-from windlass.ports import TaskSession, enter_session, instant_now, leave_session, session_scope
+from windlass.ports import KnowsHooks, TaskSession, enter_session, instant_now, leave_session, session_scope
 from windlass.protocol import (
     AttemptContext,
     Defer,
@@ -67,8 +67,14 @@ log = logging.getLogger("windlass.task")
 _SUCCESS = Outcome.SUCCESS
 
 
+class OwnSession(TaskSession, KnowsHooks, Protocol):
+    """A session of one attempt: its context is the attempt's."""
+
+    context: Mapping[str, Any] | None
+
+
 class AttemptSession(InstalledHooks):
-    """The session of the process, with the context of the attempt."""
+    """An attempt's own session over the session of its process, which may serve others."""
 
     def __init__(self, session: TaskSession) -> None:
         self._session = session
@@ -116,7 +122,8 @@ def run_attempt(
 ) -> Ending:
     """Run the task, call the callbacks or ask the timetable that ``attempt`` names, and return how it ended.
 
-    ``last`` says that this process runs nothing of ``dag`` afterwards, so that the operator itself may be rendered.
+    ``last`` says that this process runs nothing afterwards, so that the operator itself may be rendered, and that
+    ``session`` is the attempt's own (:class:`OwnSession`).
     ``stand_in`` is called instead of the operator's ``execute``, in a test that does not want the task's effects.
     ``limit`` is a block around the author's code that may raise in the midst of it, where no supervisor ends what
     takes too long.
@@ -129,7 +136,7 @@ def run_attempt(
         from windlass.runtime.timetables import answer_question  # so does it
 
         return answer_question(dag, attempt.question, session)
-    own = AttemptSession(session)
+    own: OwnSession = session if last else AttemptSession(session)  # type: ignore[assignment]  # as the caller says
     run = _Attempt(dag, attempt, own, last=last, stand_in=stand_in)
     token = enter_session(own)
     try:
@@ -162,7 +169,7 @@ class _Attempt:
         self,
         dag: DAG,
         attempt: AttemptContext,
-        session: AttemptSession,
+        session: OwnSession,
         *,
         last: bool = False,
         stand_in: StandIn | None = None,

@@ -50,10 +50,12 @@ from windlass.protocol import (
     recv_frame,
 )
 from windlass.runtime import limits
+from windlass.runtime.installed import InstalledHooks
 
 #: ``signal.signal`` as the interpreter has it. Python's wrapper makes enums of everything; a child has to do without
 #: what it need not, because each function that it runs first is a page that it copies.
 _handle: Callable[[int, Any], Any] = importlib.import_module("_signal").signal
+_UNIX, _STREAM = int(socket.AF_UNIX), int(socket.SOCK_STREAM)
 _SIGCHLD, _SIGTERM, _DEFAULT, _IGNORE = map(int, (signal.SIGCHLD, signal.SIGTERM, signal.SIG_DFL, signal.SIG_IGN))
 
 #: Exit status of a child whose own machinery, not user code, failed.
@@ -88,7 +90,7 @@ class _Welcome(msgspec.Struct, frozen=True, array_like=True):
 _welcome_decoder = msgspec.msgpack.Decoder(_Welcome)
 
 
-class PipeSession:
+class PipeSession(InstalledHooks):
     """The child's line to its supervisor: questions in turn, statements gathered until the next occasion to send.
 
     User threads may use it too. A process that user code forked may not: its words would mix with ours.
@@ -97,7 +99,7 @@ class PipeSession:
     #: A process has one line at most, so one lock will do: made before the fork.
     _lock = threading.Lock()
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.SocketType) -> None:
         self.context: Mapping[str, Any] | None = None
         self._sock = sock
         self._unsent = bytearray()
@@ -230,8 +232,13 @@ def flush_output() -> None:
             continue
 
 
+def line(fd: int) -> socket.SocketType:
+    """Return the child's end of its line; ``socket.socket`` would ask the kernel first what kind it is."""
+    return socket.SocketType(_UNIX, _STREAM, 0, fd)
+
+
 def become(
-    dags: Mapping[str, Any], run: RunAttempt, sock: socket.socket, log: int, token: str, mark: limits.LeaseMark
+    dags: Mapping[str, Any], run: RunAttempt, sock: socket.SocketType, log: int, token: str, mark: limits.LeaseMark
 ) -> NoReturn:
     """Turn this process into the task's: never returns, and never runs code of the zygote again."""
     status = BROKEN
@@ -245,7 +252,7 @@ def become(
         os._exit(status)
 
 
-def attend(dags: Mapping[str, Any], run: RunAttempt, sock: socket.socket) -> None:
+def attend(dags: Mapping[str, Any], run: RunAttempt, sock: socket.SocketType) -> None:
     """Report for duty on ``sock``, run what comes, and say how it ended. From then on SIGTERM is ignored."""
     session = PipeSession(sock)
     me = os.getpid()

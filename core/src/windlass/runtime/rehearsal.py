@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 
 from windlass.authoring import scope
 from windlass.authoring.dag import DAG
@@ -32,11 +34,13 @@ def rehearse(mark: limits.LeaseMark, rounds: int = _ROUNDS) -> None:
     with scope.detached():
         dag = DAG("rehearsal", auto_register=False)
         first = PythonDecoratedOperator(task_id="first", dag=dag, python_callable=lambda ds, ti: [ds, ti.task_id])
-        PythonDecoratedOperator(task_id="then", dag=dag, python_callable=lambda x: x, op_args=[first.output])
+        then = PythonDecoratedOperator(task_id="then", dag=dag, python_callable=lambda x: x, op_args=[first.output])
     for task in dag.tasks:
         task.get_ready()
-    for task_id in ["first", "then"] * rounds:
-        _play(dag, task_id)
+    for _ in range(rounds):
+        then.op_args = [first.output]  # a child renders its operator in place
+        _play(dag, first.task_id)
+        _play(dag, then.task_id)
     child.inherit_signals()  # at its end a child ignores SIGTERM
 
 
@@ -47,7 +51,7 @@ def _play(dag: DAG, task_id: str) -> None:
         lease_id="", run_type="manual", logical_date=now, data_interval_start=now, data_interval_end=now, run_after=now,
     )  # fmt: skip
     supervisors, childs = socket.socketpair()
-    with supervisors, childs:
+    with supervisors, closing(child.line(childs.detach())) as line:
         # The welcome, and an answer to the one question that may come: there is no such XCom.
         supervisors.sendall(frame(encode(Reply(1, attempt))) + frame(encode(Reply(2, []))))
-        child.attend({dag.dag_id: dag}, run_attempt, childs)
+        child.attend({dag.dag_id: dag}, partial(run_attempt, last=True), line)

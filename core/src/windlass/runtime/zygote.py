@@ -21,6 +21,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -30,6 +31,7 @@ from windlass.errors import ContextUnavailable, ProtocolError, WindlassError
 from windlass.ports import session_scope
 from windlass.protocol import GetConnection, Mask, Variable, Verb
 from windlass.protocol.forking import (
+    BIND_AT_START,
     MAX_DATAGRAM,
     MAX_FORKS,
     Answer,
@@ -50,6 +52,9 @@ from windlass.runtime.trace import user_traceback
 
 #: Added to the zygote's and its children's badness, so that the kernel does not choose the supervisor first.
 _OOM_SCORE = b"300"
+#: Of more than a few children, those that end within this time, in seconds, are reaped together.
+_FEW = 4
+_TOGETHER = 0.001
 
 
 class Asking:
@@ -142,21 +147,32 @@ class Zygote:
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
         poll.register(wakeup, select.POLLIN)
+        reap_at: float | None = None
         while True:
-            for fd, _ in poll.poll():
+            left = None if reap_at is None else max(0.0, reap_at - time.monotonic()) * 1000
+            for fd, _ in poll.poll(left):
                 if fd == wakeup:
                     os.read(wakeup, 4096)
-                    self._reap()
+                    reap_at = time.monotonic() + (_TOGETHER if len(self._children) > _FEW else 0.0)
                 elif not self._obey():
                     return
+            if reap_at is not None and time.monotonic() >= reap_at:
+                self._reap()
+                reap_at = None
 
     def _obey(self) -> bool:
         data, fds, _, _ = socket.recv_fds(self._control, MAX_DATAGRAM, 2 * MAX_FORKS, socket.MSG_CMSG_CLOEXEC)
         if not data:
             return False
         message = to_zygote(data)
-        if isinstance(message, Fork) and len(fds) == 2 * len(message.tokens):  # a socket and a log for each
-            self._fork_all(message.tokens, fds)
+        if isinstance(message, Fork):
+            if len(fds) == 2 * len(message.tokens):  # a socket and a log for each
+                self._fork_all(message.tokens, fds)
+            else:
+                for fd in fds:
+                    os.close(fd)
+                for token in message.tokens:
+                    self._send(Unforked(token=token, error="its descriptors did not arrive: too many files are open"))
         return True
 
     def _fork_all(self, tokens: list[str], fds: list[int]) -> None:
@@ -187,7 +203,7 @@ class Zygote:
             for fd in others:
                 os.close(fd)
             if self._run is not None:
-                child.become(self._dags, self._run, socket.socket(fileno=sock), log, token, self._mark)
+                child.become(self._dags, self._run, child.line(sock), log, token, self._mark)
             os._exit(child.BROKEN)
         return pid
 
@@ -218,6 +234,9 @@ def main(fd: int, parent: int, *, single: bool = False) -> int:
     """Run a zygote on the inherited control socket ``fd`` until its supervisor ``parent`` is done with it."""
     limits.die_with_parent(parent)
     limits.adopt_orphans()
+    for name, value in BIND_AT_START.items():
+        if os.environ.get(name) == value:
+            del os.environ[name]
     child.inherit_signals()
     with contextlib.suppress(OSError):  # not Linux: nothing depends on it
         Path("/proc/self/oom_score_adj").write_bytes(_OOM_SCORE)

@@ -22,6 +22,7 @@ from typing import Protocol
 from windlass.errors import ProtocolError
 from windlass.protocol import GetConnection, Mask, Variable
 from windlass.protocol.forking import (
+    BIND_AT_START,
     LEASE_VARIABLE,
     MAX_DATAGRAM,
     NO_TOKEN,
@@ -106,7 +107,7 @@ class Zygote:
         self.stale = False
         self.status: int | None = None
         #: Tokens of the children that wait for work, the oldest first.
-        self.spares: deque[str] = deque()
+        self.spares: dict[str, None] = {}
         self.forks = 0
         #: Tokens of the living children.
         self.children: set[str] = set()
@@ -125,7 +126,7 @@ class Zygote:
                 stdin=subprocess.DEVNULL,
                 stdout=self._output.theirs,
                 stderr=self._output.theirs,
-                env=child_environment(os.environ, f"{tag}.{token or NO_TOKEN}"),
+                env=BIND_AT_START | child_environment(os.environ, f"{tag}.{token or NO_TOKEN}"),
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,
             )
@@ -167,10 +168,11 @@ class Zygote:
         fds = tuple(fd for sock, log in children.values() for fd in (sock.detach(), log))
         self._send(_Outgoing(datagram(Fork(tokens=list(children))), fds))
 
-    def drop_spare(self, token: str) -> None:
-        """Count no more on the child of ``token``, if it was a spare."""
-        if token in self.spares:
-            self.spares.remove(token)
+    def take_spare(self) -> str:
+        """Return the token of the spare that has waited longest, which is none from now on."""
+        token = next(iter(self.spares))
+        del self.spares[token]
+        return token
 
     def child_gone(self, token: str) -> None:
         """Take note that a child has ended."""
