@@ -52,6 +52,8 @@ _LOOK_PAUSE = 1.0
 _START_PATIENCE = 30.0
 #: How long running tasks have to finish when a standalone server stops.
 _DRAIN_PATIENCE = 10.0
+#: How long a scheduler waits for more, in seconds, while its executor has enough to do.
+_GATHER = 0.02
 
 
 class Server:
@@ -153,6 +155,8 @@ class Server:
                 pause = self._scheduler.step()
                 if pause > 0 and self._bell is not None:
                     self._bell.wait(pause)
+                    if self._scheduler.is_ahead:  # what else ends meanwhile makes one step with it
+                        time.sleep(_GATHER)
             self._leave()
         finally:
             self._stopping.set()

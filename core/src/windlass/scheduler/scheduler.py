@@ -114,6 +114,11 @@ class Scheduler:
         self._loaded = False
         return self._settings.error_pause
 
+    @property
+    def is_ahead(self) -> bool:
+        """Whether the executor holds so much work that nothing which is decided now could begin any sooner."""
+        return self._executor.backlog > 0 and self._owned.occupancy.total >= 2 * self._executor.parallelism
+
     def leave(self) -> None:
         """Have other schedulers take over at once, where there are any; there is no step after this.
 

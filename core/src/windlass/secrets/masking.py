@@ -110,6 +110,8 @@ class Masker:
 
     def add(self, *secrets: str) -> None:
         """Hide these texts from now on."""
+        if not secrets:
+            return
         new = {form for secret in secrets if len(secret) >= MIN_LENGTH for form in forms_of(secret)} - self._forms
         new -= {"", MASK}
         if new:

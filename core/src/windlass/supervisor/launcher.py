@@ -1,7 +1,7 @@
 """From a workload to a child that has said hello: spares, forks, fresh interpreters, and trying again.
 
 A zygote that is ready keeps spare children, forked before there is work for them: one, so that an idle system never
-waits for a fork; and where tasks are short and many, as many as the last turn took, so that the slots are taken by
+waits for a fork; and where tasks are short and many, as many as two turns take, so that the slots are taken by
 children that run and not by children that are being forked. A child that dies before its hello has cost nothing: its
 workload is launched again, three times at most. What cannot be imported is *stillborn*: there is no child to claim it,
 so the supervisor does, to say why.
@@ -97,7 +97,7 @@ class Launcher:
             return
         zygote = self.pool.get(key)
         if zygote.spares:
-            spare = self.attempts[zygote.spares.popleft()]
+            spare = self.attempts[zygote.take_spare()]
             zygote.used = self._reactor.monotonic()
             spare.workload = workload
             if spare.phase is Phase.READY:
@@ -114,15 +114,16 @@ class Launcher:
         while self._taken:
             zygote, taken = self._taken.popitem()
             if zygote.ready and not zygote.gone and not zygote.retired:
-                self._fork_spares(zygote, min(taken, self._settings.spares) - len(zygote.spares))
+                wanted = 2 * taken if taken > 1 else 1
+                self._fork_spares(zygote, min(wanted, self._settings.spares) - len(zygote.spares))
 
     def tidy(self) -> None:
         """Send surplus spares of zygotes at rest away, and let the pool let go of what it need not keep."""
         now = self._reactor.monotonic()
         for zygote in {attempt.zygote for attempt in self.attempts.values()}:
             while len(zygote.spares) > 1 and now - zygote.used > self._settings.surplus_after:
-                self.attempts[zygote.spares.popleft()].refuse()
-        self.pool.tidy(lambda zygote: zygote.children <= set(zygote.spares))
+                self.attempts[zygote.take_spare()].refuse()
+        self.pool.tidy(lambda zygote: zygote.children <= zygote.spares.keys())
 
     def _take_note(self, zygote: Zygote) -> None:
         self._taken[zygote] = self._taken.get(zygote, 0) + 1
@@ -195,7 +196,7 @@ class Launcher:
     def on_zygote_retired(self, zygote: Zygote) -> None:
         """Send its spares away."""
         while zygote.spares:
-            self.attempts[zygote.spares.popleft()].refuse()
+            self.attempts[zygote.take_spare()].refuse()
 
     def on_zygote_gone(self, zygote: Zygote) -> None:
         """Wait for its children, which die with it; launch again what it had not forked."""
@@ -223,7 +224,7 @@ class Launcher:
         if attempt is not None:
             _log.warning("a zygote of %s cannot fork: %s", attempt.zygote.key[1], error)
             attempt.close()
-            attempt.zygote.drop_spare(token)
+            attempt.zygote.spares.pop(token, None)
             self._reactor.after(_PAUSE, functools.partial(self._forget_unforked, attempt))
 
     def on_forked(self, token: str, pid: int) -> None:
@@ -239,7 +240,7 @@ class Launcher:
         if attempt is None:
             return
         attempt.status = status
-        attempt.zygote.drop_spare(attempt.token)
+        attempt.zygote.spares.pop(attempt.token, None)
         attempt.zygote.child_gone(attempt.token)
         self._owner.on_gone(attempt, orphans=orphans)
 
@@ -278,7 +279,7 @@ class Launcher:
                 children[spare.token] = ends
         if children:
             zygote.fork(children)
-            zygote.spares.extend(children)
+            zygote.spares.update(dict.fromkeys(children))
 
     def _new_child(
         self, zygote: Zygote, workload: Workload | None, token: str

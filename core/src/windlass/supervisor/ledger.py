@@ -55,6 +55,16 @@ class Ledger:
         return self._reactor.monotonic() < self._resume_at
 
     @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write."""
+        return not (self._reports or self._claims or self._fired)
+
+    @property
+    def claiming(self) -> int:
+        """How many claims wait to be made."""
+        return len(self._claims)
+
+    @property
     def held(self) -> int:
         """How many reports and events wait to be written."""
         return len(self._reports) + len(self._fired)

@@ -43,6 +43,7 @@ from windlass.secrets.masking import Masker
 from windlass.supervisor import endings, lock, processes, wire
 from windlass.supervisor.artifacts import LOCAL, Artifacts, LocalArtifacts, ProvidedArtifacts
 from windlass.supervisor.attempt import Attempt, Phase
+from windlass.supervisor.gathering import Gathering
 from windlass.supervisor.launcher import Launcher
 from windlass.supervisor.ledger import Ledger
 from windlass.supervisor.logs import LogWriter, contained
@@ -94,7 +95,8 @@ class Supervisor:
         self._artifacts = _artifacts_of(settings, rng)
         self._ledger = Ledger(gateway, supervisor, self._reactor)
         self._launcher = Launcher(settings, self, self._reactor, rng, self._tag)
-        self._slots = Slots(self._launcher.launch)
+        self._slots = Slots(self._launcher.launch, clock.monotonic)
+        self._gathering = Gathering(self._reactor, self._slots, self._ledger)
         self._stopper = Stopper(self._reactor, self._tag, settings.grace, self._settle)
         around = Surroundings(settings, self._reactor, gateway, self._questions, self._artifacts, clock.now, self._tag)
         self._trigger_hosts = TriggerHosts(around)
@@ -141,7 +143,10 @@ class Supervisor:
 
     def _turn(self) -> None:
         self._reactor.turn()
+        self._gathering.wait()
         self._slots.fill()
+        if self._gathering.is_worth_while:
+            self._launcher.refill()  # the zygote forks while this process waits for the disk
         if self._recovered:
             self._ledger.flush()
             self._waiting.catch_up()

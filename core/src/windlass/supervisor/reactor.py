@@ -34,6 +34,8 @@ class Reactor:
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self.monotonic = monotonic
         self._selector = selectors.DefaultSelector()
+        #: What is watched; the selector's own map makes an object of every look at it.
+        self._keys: dict[int, selectors.SelectorKey] = {}
         self._timers: list[tuple[float, int, Timer]] = []
         self._order = itertools.count()
 
@@ -41,14 +43,12 @@ class Reactor:
         """Call ``readable`` whenever ``fd`` can be read (or has ended), and ``writable`` when it can be written."""
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if writable else 0)
         data = (readable, writable)
-        if fd in self._selector.get_map():
-            self._selector.modify(fd, events, data)
-        else:
-            self._selector.register(fd, events, data)
+        change = self._selector.modify if fd in self._keys else self._selector.register
+        self._keys[fd] = change(fd, events, data)
 
     def unwatch(self, fd: int) -> None:
         """Forget ``fd``; call it before closing. Unknown ones are fine."""
-        if fd in self._selector.get_map():
+        if self._keys.pop(fd, None) is not None:
             self._selector.unregister(fd)
 
     def after(self, seconds: float, callback: Callback) -> Timer:
@@ -60,7 +60,7 @@ class Reactor:
     def turn(self, longest: float = 60.0) -> None:
         """Wait for the next event or timer, at most ``longest`` seconds, and call back whoever is due."""
         for key, mask in self._selector.select(self._wait(longest)):
-            if self._selector.get_map().get(key.fd) is not key:
+            if self._keys.get(key.fd) is not key:
                 continue  # closed, or closed and opened again, by a callback of this turn
             readable, writable = key.data
             if mask & selectors.EVENT_READ:

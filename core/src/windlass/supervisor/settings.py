@@ -27,7 +27,7 @@ class SupervisorSettings:
     #: A zygote whose file read connections or variables while it was imported is renewed after this time.
     secrets_ttl: float = 300.0
     #: At most so many forked children wait for work per zygote; one while it is at rest.
-    spares: int = 16
+    spares: int = 32
     #: A zygote that has had no work for so long sends its spares away but for one.
     surplus_after: float = 2.0
     #: Keep one zygote that has imported Windlass and waits for a file, so that new code starts in milliseconds.

@@ -9,17 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from windlass.planning.pace import Pace
 from windlass.ports import Workload, WorkloadKind
 
 
 class Slots:
     """Launches workloads as far as ``limit`` (0 = none) allows."""
 
-    def __init__(self, launch: Callable[[Workload], None]) -> None:
+    def __init__(self, launch: Callable[[Workload], None], monotonic: Callable[[], float]) -> None:
         self.limit = 0
+        #: How fast slots fall free.
+        self.pace = Pace()
+        self._monotonic = monotonic
         self._launch = launch
         self._taken: set[str] = set()
         self._waiting: dict[str, Workload] = {}
+
+    @property
+    def taken(self) -> int:
+        """How many slots are taken."""
+        return len(self._taken)
 
     @property
     def waiting(self) -> int:
@@ -40,7 +49,9 @@ class Slots:
 
     def free(self, ticket: str) -> None:
         """Give the slot of this workload back, if it has one."""
-        self._taken.discard(ticket)
+        if ticket in self._taken:
+            self._taken.remove(ticket)
+            self.pace.ended(1, self._monotonic())
 
     def fill(self) -> None:
         """Launch what there are slots for."""

@@ -20,7 +20,7 @@ def workload(number: int, kind: WorkloadKind = WorkloadKind.TASK) -> Workload:
 class Launches:
     def __init__(self, limit: int) -> None:
         self.launched: list[str] = []
-        self.slots = Slots(lambda workload: self.launched.append(workload.ticket))
+        self.slots = Slots(lambda workload: self.launched.append(workload.ticket), lambda: 0.0)
         self.slots.limit = limit
 
     def submit(self, *numbers: int) -> None:
