@@ -1,7 +1,8 @@
-"""A process like a zygote that forks children which only exit: ``bare_zygote.py FILE COUNT``.
+"""A process like a zygote that forks children which only exit: ``bare_zygote.py FILE COUNT [--lightened]``.
 
 It imports what a zygote imports, says so, waits for a line, forks COUNT children one after another, and prints the
-median milliseconds of one fork, exit and wait.
+median milliseconds of one fork, exit and wait. It forks as Python does by itself; ``--lightened``, without what
+Windlass's own zygotes leave out of each fork (``limits.lighten_fork``).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import sys
 import time
 
 import windlass.runtime.zygote  # noqa: F401 - for its size
-from windlass.runtime import attempt
+from windlass.runtime import attempt, limits
 
 
 def fork_exit_wait() -> float:
@@ -28,6 +29,8 @@ def fork_exit_wait() -> float:
 
 attempt.preload()
 module = runpy.run_path(sys.argv[1])
+if "--lightened" in sys.argv:
+    limits.lighten_fork()
 gc.collect()
 gc.freeze()
 print("ready", flush=True)

@@ -53,9 +53,14 @@ def measure(*, quick: bool = False) -> Limits:
     return Limits(fork_ms, rate, _commit_ms(2000 // part), _round_trip_ms(2000 // part))
 
 
-def forks(processes: int, count: int) -> tuple[float, float]:
-    """Let this many bare zygotes fork at once; return the median milliseconds of one fork and all forks per second."""
-    command = [sys.executable, "-P", str(_ZYGOTE), str(DAGS / "chain_40.py"), str(count)]
+def forks(
+    processes: int, count: int, file: Path = DAGS / "chain_40.py", *, lightened: bool = False
+) -> tuple[float, float]:
+    """Let this many bare zygotes of ``file`` fork at once; return the median milliseconds of one and all per second.
+
+    They fork as Python does by itself, or ``lightened`` as Windlass's own zygotes do.
+    """
+    command = [sys.executable, "-P", str(_ZYGOTE), str(file), str(count), *(["--lightened"] if lightened else [])]
     zygotes = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment())
         for _ in range(processes)
