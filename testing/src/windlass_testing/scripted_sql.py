@@ -98,6 +98,11 @@ class _InTurns:
         """Let each take a step; return when the first wants another."""
         return min(scheduler.step() for scheduler in self._schedulers)
 
+    @property
+    def is_ahead(self) -> bool:
+        """Whether any of them is."""
+        return any(scheduler.is_ahead for scheduler in self._schedulers)
+
 
 class SqlScriptedEngine(ScriptedEngine):
     """The scripted engine over a fresh store, or over the database at ``url``, which is current and empty.

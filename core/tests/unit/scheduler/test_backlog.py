@@ -67,6 +67,21 @@ def test_where_tasks_take_long_nothing_is_submitted_ahead(world: ScriptedEngine)
     assert len(world.executor.waiting) == 3, "what waits is worked off before anything else is submitted"
 
 
+def test_it_is_ahead_while_as_many_wait_as_may_run(world: ScriptedEngine) -> None:
+    ahead = []
+    start(world, width=6)
+    for _ in range(3):
+        ahead.append(world.scheduler.is_ahead)
+        end(world, 2)
+    assert ahead == [False, True, False], "at first none waits, then two behind two, and the last two can begin at once"
+
+
+def test_it_is_never_ahead_of_an_executor_that_holds_no_backlog(world: ScriptedEngine) -> None:
+    start(world, parallelism=2, backlog=0)
+    world.executor.parallelism = 1
+    assert not world.scheduler.is_ahead
+
+
 def test_what_waits_behind_long_tasks_is_taken_back_and_runs_later(world: ScriptedEngine) -> None:
     start(world)
     end(world, 2)
