@@ -17,14 +17,20 @@ if TYPE_CHECKING:
 LIMIT = 1 << 20
 ANNOUNCED = struct.pack(">I", LIMIT + 1)
 DAG = """
-import gc, socket, struct
+import os, socket, stat, struct
 from windlass import DAG, task
+
+def is_socket(fd):
+    try:
+        return stat.S_ISSOCK(os.fstat(fd).st_mode)
+    except OSError:
+        return False
 
 with DAG("flood", schedule=None, is_paused_upon_creation=False):
     @task
     def flood():
-        line = next(s for s in gc.get_objects() if isinstance(s, socket.socket) and s.fileno() > 2)
-        line.sendall(struct.pack(">I", (1 << 20) + 1) + b"x" * (2 << 20))
+        line = next(fd for fd in range(3, 256) if is_socket(fd))
+        socket.socket(fileno=line).sendall(struct.pack(">I", (1 << 20) + 1) + b"x" * (2 << 20))
 
     @task(trigger_rule="all_done")
     def after():
