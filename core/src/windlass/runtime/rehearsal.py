@@ -50,8 +50,8 @@ def _play(dag: DAG, task_id: str) -> None:
         dag_id=dag.dag_id, run_id="rehearsal", task_id=task_id, map_index=-1, try_number=1, max_tries=0, epoch=1,
         lease_id="", run_type="manual", logical_date=now, data_interval_start=now, data_interval_end=now, run_after=now,
     )  # fmt: skip
-    supervisors, childs = socket.socketpair()
-    with supervisors, closing(child.line(childs.detach())) as line:
+    ours, theirs = socket.socketpair()
+    with ours, closing(child.line(theirs.detach())) as line:
         # The welcome, and an answer to the one question that may come: there is no such XCom.
-        supervisors.sendall(frame(encode(Reply(1, attempt))) + frame(encode(Reply(2, []))))
+        ours.sendall(frame(encode(Reply(1, attempt))) + frame(encode(Reply(2, []))))
         child.attend({dag.dag_id: dag}, partial(run_attempt, last=True), line)
