@@ -42,6 +42,8 @@ class Task:
     due: int = 0
     #: How many items it returned.
     length: int | None = None
+    #: Whether the try that began last has left a result. A clear or a mark takes none away, but the next try does.
+    has_result: bool = False
     #: Whether its try goes on after a deferral.
     resumes: bool = False
 
@@ -186,6 +188,7 @@ class Model:
                 task.state = what
         if task.state == "scheduled" and not self.paused:
             task.state, task.due = "running", self.now + DURATION.get(name, 0)
+            task.has_result = False
 
     def _expand(self, run: Run, placeholder: Task) -> None:
         [first] = run.of(["first"])
@@ -203,10 +206,12 @@ class Model:
         script = run.script.get(name if index < 0 else f"{name}{index}", [])
         outcome = script[task.tries - 1] if task.tries <= len(script) else "good"
         resumes, task.resumes = task.resumes, False
+        if name == "each" and not run.tasks["first", -1].has_result:
+            outcome = "bad"  # there is nothing to take its argument from
         if outcome == "defer" and not resumes:
             task.state, task.due = "deferred", self.now + DEFERRAL
         elif outcome in ("good", "defer"):
-            task.state = "success"
+            task.state, task.has_result = "success", True
             task.length = run.length if name == "first" else None
         elif outcome == "skip":
             task.state = "skipped"
