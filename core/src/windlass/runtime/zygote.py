@@ -153,7 +153,8 @@ class Zygote:
             for fd, _ in poll.poll(left):
                 if fd == wakeup:
                     os.read(wakeup, 4096)
-                    reap_at = time.monotonic() + (_TOGETHER if len(self._children) > _FEW else 0.0)
+                    if reap_at is None:  # else the first of them has set the time already
+                        reap_at = time.monotonic() + (_TOGETHER if len(self._children) > _FEW else 0.0)
                 elif not self._obey():
                     return
             if reap_at is not None and time.monotonic() >= reap_at:
@@ -194,17 +195,19 @@ class Zygote:
         me = os.getpid()
         pid = 0 if self._single else os.fork()
         if pid == 0:
-            if not self._single:
-                limits.die_with_parent(me)
-                os.setsid()
-            if self._reseed is not None:
-                self._reseed()
-            self._control.close()
-            for fd in others:
-                os.close(fd)
-            if self._run is not None:
-                child.become(self._dags, self._run, child.line(sock), log, token, self._mark)
-            os._exit(child.BROKEN)
+            try:
+                if not self._single:
+                    limits.die_with_parent(me)
+                    os.setsid()
+                if self._reseed is not None:
+                    self._reseed()
+                self._control.close()
+                for fd in others:
+                    os.close(fd)
+                if self._run is not None:
+                    child.become(self._dags, self._run, child.line(sock), log, token, self._mark)
+            finally:  # whatever fails, a child never goes on as a zygote
+                os._exit(child.BROKEN)
         return pid
 
     def _reap(self) -> None:

@@ -240,6 +240,15 @@ def test_a_conflict_among_ends_hinders_no_beginning_and_the_other_way_round(
     assert engine.violations() == []
 
 
+def test_ends_are_written_where_nothing_can_begin(engine: HandDriven) -> None:
+    engine.dag("a")
+    run = engine.new_run()
+    a = engine.run(engine.ti(run, "a"))
+    unknown = Claim(task=99, epoch=1, ticket="x", pid=3, hostname="h")
+    assert engine.gateway.exchange([engine.reporting(a)], [unknown], "s1") == ([True], [None])
+    assert engine.state(run, "a") is S.SUCCESS
+
+
 def test_another_process_can_report_what_this_one_claimed(engine: HandDriven, store: Store) -> None:
     engine.dag("a")
     run = engine.new_run()
