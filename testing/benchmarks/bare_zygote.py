@@ -2,7 +2,7 @@
 
 It imports what a zygote imports, says so, waits for a line, forks COUNT children one after another, and prints the
 median milliseconds of one fork, exit and wait. It forks as Python does by itself; ``--lightened``, without what
-Windlass's own zygotes leave out of each fork (``limits.lighten_fork``).
+Windlass's own zygotes leave out of each fork (``limits.lighten_fork``) and with their large pages.
 """
 
 from __future__ import annotations
@@ -13,8 +13,14 @@ import runpy
 import sys
 import time
 
-import windlass.runtime.zygote  # noqa: F401 - for its size
-from windlass.runtime import attempt, limits
+from windlass.runtime import large_pages
+
+LIGHTENED = "--lightened" in sys.argv
+if LIGHTENED:
+    large_pages.reserve()
+
+import windlass.runtime.zygote  # noqa: E402, F401 - for its size
+from windlass.runtime import attempt, limits  # noqa: E402
 
 
 def fork_exit_wait() -> float:
@@ -28,8 +34,10 @@ def fork_exit_wait() -> float:
 
 
 attempt.preload()
+if LIGHTENED:
+    large_pages.collapse()
 module = runpy.run_path(sys.argv[1])
-if "--lightened" in sys.argv:
+if LIGHTENED:
     limits.lighten_fork()
 gc.collect()
 gc.freeze()

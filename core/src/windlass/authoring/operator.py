@@ -169,6 +169,8 @@ class BaseOperator(Dependable, metaclass=OperatorMeta):
     #: Whether it marks a task of another DAG, which is cleared with it.
     is_marker: ClassVar[bool] = False
     is_mapped: ClassVar[bool] = False
+    #: Whether it is known, before any attempt, that no field has anything to render.
+    nothing_to_render = False
 
     dag: DAG | None
     task_group: TaskGroup | None
@@ -415,7 +417,16 @@ class BaseOperator(Dependable, metaclass=OperatorMeta):
 
     def get_ready(self) -> None:
         """Find what each attempt would have to find again; a zygote has every operator do so before it forks."""
-        self.reference_fields()
+        self.nothing_to_render = not self.filled_fields()
+
+    def filled_fields(self) -> list[str]:
+        """Return the names of the fields to be rendered in which there is something."""
+        filled = []
+        for name in self.reference_fields():
+            value = getattr(self, name, None)
+            if value is not None and not (isinstance(value, (str, list, tuple, dict)) and not value):
+                filled.append(name)
+        return filled
 
     def reference_fields(self) -> tuple[str, ...]:
         """Return the attributes to resolve before ``execute``: templated ones, and arguments that hold references.

@@ -14,6 +14,7 @@ from windlass.errors import ProtocolError
 
 MAX_FRAME = 1 << 20
 _LENGTH = struct.Struct(">I")
+_HEAD = 4
 
 
 def frame(payload: bytes) -> bytes:
@@ -48,15 +49,15 @@ class FrameReader:
         :raises ProtocolError: if a frame announces more than the limit.
         """
         self._buffer += data
-        while len(self._buffer) >= _LENGTH.size:
+        while len(self._buffer) >= _HEAD:
             (length,) = _LENGTH.unpack_from(self._buffer)
             if length > self._limit:
                 msg = f"the peer announced a frame of {length} bytes, the limit is {self._limit}"
                 raise ProtocolError(msg)
-            end = _LENGTH.size + length
+            end = _HEAD + length
             if len(self._buffer) < end:
                 return
-            payload = bytes(self._buffer[_LENGTH.size : end])
+            payload = bytes(self._buffer[_HEAD:end])
             del self._buffer[:end]
             yield payload
 
@@ -71,7 +72,7 @@ def recv_frame(sock: ByteStream, limit: int = MAX_FRAME) -> bytes | None:
 
     :raises ProtocolError: if the peer closed inside a frame or announced more than ``limit``.
     """
-    head = _recv_exactly(sock, _LENGTH.size)
+    head = _recv_exactly(sock, _HEAD)
     if head is None:
         return None
     (length,) = _LENGTH.unpack(head)
@@ -86,13 +87,16 @@ def recv_frame(sock: ByteStream, limit: int = MAX_FRAME) -> bytes | None:
 
 
 def _recv_exactly(sock: ByteStream, count: int) -> bytes | None:
-    data = bytearray()
+    first = sock.recv(count) if count else b""
+    if len(first) == count:  # as nearly always
+        return first
+    if not first:
+        return None
+    data = bytearray(first)
     while len(data) < count:
         piece = sock.recv(count - len(data))
         if not piece:
-            if data:
-                msg = "the peer closed the connection inside a message"
-                raise ProtocolError(msg)
-            return None
+            msg = "the peer closed the connection inside a message"
+            raise ProtocolError(msg)
         data += piece
     return bytes(data)

@@ -22,6 +22,10 @@ def main(arguments: list[str]) -> int:
     """Run one of the children's processes and return its exit status."""
     match arguments:
         case ["zygote", fd, parent, *rest]:
+            if "--single" not in rest:
+                from windlass.runtime import large_pages
+
+                large_pages.reserve()
             from windlass.runtime import zygote
 
             return zygote.main(int(fd), int(parent), single="--single" in rest)

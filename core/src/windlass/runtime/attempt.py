@@ -42,6 +42,7 @@ from windlass.errors import (
 from windlass.moment import utc
 from windlass.ports import KnowsHooks, TaskSession, enter_session, instant_now, leave_session, session_scope
 from windlass.protocol import (
+    AssetEvent,
     AttemptContext,
     Defer,
     Finish,
@@ -55,7 +56,7 @@ from windlass.runtime.context import Context
 from windlass.runtime.installed import InstalledHooks
 from windlass.runtime.resolve import mapped_arguments
 from windlass.runtime.task_instance import RETURN_VALUE, TaskInstance
-from windlass.runtime.templates import Renderer, filled_fields, needs_jinja
+from windlass.runtime.templates import Renderer, needs_jinja
 from windlass.runtime.trace import reason_of
 from windlass.runtime.xcom import pack, unpack
 
@@ -150,6 +151,11 @@ def run_attempt(
         leave_session(token)
 
 
+def run_last_attempt(dag: DAG, attempt: AttemptContext, session: TaskSession) -> Ending:
+    """Run it in a process that runs nothing afterwards; see :func:`run_attempt`."""
+    return run_attempt(dag, attempt, session, last=True)
+
+
 def render_attempt(dag: DAG, attempt: AttemptContext, session: TaskSession) -> dict[str, Any]:
     """Return the rendered template fields of the task that ``attempt`` names, without running it.
 
@@ -200,7 +206,7 @@ class _Attempt:
             # Rendering changes fields; the DAG's own operator stays as it was written, for a next attempt.
             task = copy(task)
         self._task = ti.task = task
-        if filled_fields(task):
+        if not task.nothing_to_render:
             self._rendered = Renderer(ti).render_fields(task)
         return task, ti
 
@@ -229,7 +235,7 @@ class _Attempt:
         if result is not None:
             self._push(task, result)
         outlets = context.outlet_messages() if task.outlets else ()
-        return self._finish(_SUCCESS, skip_targets=ti.skip_targets, outlets=outlets)
+        return self._finish(_SUCCESS, None, ti.skip_targets, outlets)
 
     def _params(self, task: BaseOperator) -> Mapping[str, Any]:
         """Return the run's params: of the DAG, over them the task's, over them all of the run's conf."""
@@ -295,7 +301,13 @@ class _Attempt:
                 self._ti.xcom_push(key, value)
         self._ti.xcom_push(RETURN_VALUE, result)
 
-    def _finish(self, outcome: Outcome, **fields: Any) -> Finish:
+    def _finish(
+        self,
+        outcome: Outcome,
+        reason: str | None = None,
+        skip_targets: tuple[str, ...] = (),
+        outlets: tuple[AssetEvent, ...] = (),
+    ) -> Finish:
         self._stop()
         assert self._ended_at is not None  # noqa: S101 - just set
         return Finish(
@@ -303,7 +315,9 @@ class _Attempt:
             started_at=self._started_at,
             ended_at=self._ended_at,
             duration=self._ended - self._started,
-            **fields,
+            reason=reason,
+            skip_targets=skip_targets,
+            outlets=outlets,
         )
 
     # --- Every other end --------------------------------------------------------------------------------------
@@ -314,27 +328,25 @@ class _Attempt:
         match error:
             case TaskSkipped():
                 log.info("skipped: %s", error)
-                return self._finish(Outcome.SKIP, reason=reason_of(error))
+                return self._finish(Outcome.SKIP, reason_of(error))
             case TaskReschedule():
                 return self._rescheduled(error)
             case TaskDeferred():
                 return self._deferred(error)
             case TaskFailed():
                 self._log_failure(error)
-                return self._finish(Outcome.FAIL_NO_RETRY, reason=reason_of(error))
+                return self._finish(Outcome.FAIL_NO_RETRY, reason_of(error))
             case TaskTimeout():
                 self._clean_up(error)
                 self._log_failure(error)
-                return self._finish(Outcome.FAIL, reason=reason_of(error))
+                return self._finish(Outcome.FAIL, reason_of(error))
             case SystemExit():
                 self._clean_up(error)
                 self._log_failure(error)
-                return self._finish(
-                    Outcome.FAIL, reason=f"the task called exit({error.code!r}); raise or return instead"
-                )
+                return self._finish(Outcome.FAIL, f"the task called exit({error.code!r}); raise or return instead")
             case _:
                 self._log_failure(error)
-                return self._finish(Outcome.FAIL, reason=reason_of(error))
+                return self._finish(Outcome.FAIL, reason_of(error))
 
     def _clean_up(self, error: SystemExit | TaskTimeout) -> None:
         """Let the operator clean up outside its process when the attempt is being ended (SIGTERM, or a timeout)."""
@@ -375,7 +387,7 @@ class _Attempt:
             )
         except Exception as error:  # noqa: BLE001 - the trigger is the author's
             self._log_failure(error)
-            return self._finish(Outcome.FAIL, reason=reason_of(error))
+            return self._finish(Outcome.FAIL, reason_of(error))
 
 
 _OURS = str(Path(windlass.__file__).parent) + "/"

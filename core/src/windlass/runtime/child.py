@@ -20,6 +20,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -55,6 +56,7 @@ from windlass.runtime.installed import InstalledHooks
 #: ``signal.signal`` as the interpreter has it. Python's wrapper makes enums of everything; a child has to do without
 #: what it need not, because each function that it runs first is a page that it copies.
 _handle: Callable[[int, Any], Any] = importlib.import_module("_signal").signal
+_set_wakeup_fd, _getpid, _dup2, _close = signal.set_wakeup_fd, os.getpid, os.dup2, os.close
 _UNIX, _STREAM = int(socket.AF_UNIX), int(socket.SOCK_STREAM)
 _SIGCHLD, _SIGTERM, _DEFAULT, _IGNORE = map(int, (signal.SIGCHLD, signal.SIGTERM, signal.SIG_DFL, signal.SIG_IGN))
 
@@ -71,7 +73,7 @@ class Dag(Protocol):
 
 
 class RunAttempt(Protocol):
-    """``runtime.attempt.run_attempt``: runs user code and says how it ended."""
+    """``runtime.attempt.run_last_attempt``: runs user code and says how it ended."""
 
     def __call__(self, dag: Any, context: AttemptContext, session: TaskSession, /) -> Finish | Defer | Reschedule:
         """Run the task that ``context`` names."""
@@ -102,13 +104,16 @@ class PipeSession(InstalledHooks):
     def __init__(self, sock: socket.SocketType) -> None:
         self.context: Mapping[str, Any] | None = None
         self._sock = sock
+        self.fd = sock.fileno()
         self._unsent = bytearray()
         self._asked = 0
-        self._owner = os.getpid()
+        #: The process whose line it is: that which made it, until another has said hello.
+        self.owner = _getpid()
 
     def hello(self) -> AttemptContext | None:
         """Report for duty; None when there is nothing to do."""
-        self._sock.sendall(frame(encode(Request(1, Hello(pid=os.getpid())))))
+        self.owner = _getpid()
+        self._sock.sendall(frame(encode(Request(1, Hello(pid=self.owner)))))
         self._asked = 1
         try:
             payload = recv_frame(self._sock)
@@ -142,16 +147,24 @@ class PipeSession(InstalledHooks):
 
     def end(self, ending: Finish | Defer | Reschedule) -> None:
         """Send everything that is left, with the ending last."""
+        last = frame(encode(Request(0, ending)))
         with self._lock:
-            self._unsent += frame(encode(Request(0, ending)))
-            self._send()
+            if self._unsent:
+                self._unsent += last
+                self._send()
+            else:
+                self._sock.sendall(last)
 
     def _send(self) -> None:
         data, self._unsent = self._unsent, bytearray()
         self._sock.sendall(data)
 
+    def close(self) -> None:
+        """Close the line in a process that is not its own: the zygote, once it has forked."""
+        self._sock.close()
+
     def _check_owner(self) -> None:
-        if os.getpid() != self._owner:
+        if os.getpid() != self.owner:
             msg = (
                 "a process started by the task cannot use the task's connections, variables and XComs; "
                 "read them before starting it and pass them on"
@@ -238,13 +251,13 @@ def line(fd: int) -> socket.SocketType:
 
 
 def become(
-    dags: Mapping[str, Any], run: RunAttempt, sock: socket.SocketType, log: int, token: str, mark: limits.LeaseMark
+    dags: Mapping[str, Any], run: RunAttempt, session: PipeSession, log: int, mark: limits.LeaseMark, value: bytes
 ) -> NoReturn:
     """Turn this process into the task's: never returns, and never runs code of the zygote again."""
     status = BROKEN
     try:
-        _leave_the_zygote(log, token, mark)
-        attend(dags, run, sock)
+        _leave_the_zygote(log, mark, value)
+        attend(dags, run, session)
         status = 0
     except BaseException:  # noqa: BLE001 - the last line of defence of a process that must not return
         write_all(2, traceback.format_exc().encode(errors="backslashreplace"))
@@ -252,15 +265,13 @@ def become(
         os._exit(status)
 
 
-def attend(dags: Mapping[str, Any], run: RunAttempt, sock: socket.SocketType) -> None:
-    """Report for duty on ``sock``, run what comes, and say how it ended. From then on SIGTERM is ignored."""
-    session = PipeSession(sock)
-    me = os.getpid()
+def attend(dags: Mapping[str, Any], run: RunAttempt, session: PipeSession) -> None:
+    """Report for duty on ``session``, run what comes, and say how it ended. From then on SIGTERM is ignored."""
     context = session.hello()
     if context is None:
         return
     ending = _run(dags, run, context, session)
-    if os.getpid() != me:  # a process that user code forked came back here: it may not speak for the task
+    if _getpid() != session.owner:  # a process that user code forked came back here: it may not speak for the task
         flush_output()
         os._exit(0 if isinstance(ending, Finish) and ending.outcome is Outcome.SUCCESS else 1)
     _handle(_SIGTERM, _IGNORE)
@@ -268,20 +279,20 @@ def attend(dags: Mapping[str, Any], run: RunAttempt, sock: socket.SocketType) ->
     session.end(ending)
 
 
-def _leave_the_zygote(log: int, token: str, mark: limits.LeaseMark) -> None:
-    signal.set_wakeup_fd(-1)
+def _leave_the_zygote(log: int, mark: limits.LeaseMark, value: bytes) -> None:
+    _set_wakeup_fd(-1)
     _handle(_SIGCHLD, _DEFAULT)
-    mark.set(token)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    os.close(log)
+    mark.set(value)
+    _dup2(log, 1)
+    _dup2(log, 2)
+    _close(log)
 
 
 def _run(
     dags: Mapping[str, Any], run: RunAttempt, context: AttemptContext, session: PipeSession
 ) -> Finish | Defer | Reschedule:
     dag = dags.get(context.dag_id)
-    started = datetime.now(UTC)
+    started = time.time()
     if dag is None:
         known = ", ".join(sorted(dags)) or "none"
         reason = f"the file defined no DAG {context.dag_id!r} when it was imported to run it (it defined: {known})"
@@ -293,7 +304,8 @@ def _run(
         except BaseException as error:
             logging.getLogger("windlass").exception("the attempt ended with an error that was not user code's")
             reason = f"{type(error).__name__}: {error}"
-    return Finish(outcome=Outcome.FAIL, started_at=started, ended_at=datetime.now(UTC), reason=reason)
+    began = datetime.fromtimestamp(started, UTC)
+    return Finish(outcome=Outcome.FAIL, started_at=began, ended_at=datetime.now(UTC), reason=reason)
 
 
 def inherit_signals() -> None:

@@ -6,6 +6,7 @@ kernel without ``prctl`` (macOS, for development) the calls do nothing: there, p
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import logging
 import os
@@ -13,28 +14,28 @@ import resource
 import signal
 import sys
 import threading
+import types
 
 from windlass.protocol.forking import LEASE_VARIABLE
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _LINUX = sys.platform == "linux"
+_getppid = os.getppid
 _LEASE_KEY = LEASE_VARIABLE.encode()
 _SIGKILL = int(signal.SIGKILL)
 _libc = ctypes.CDLL(None)
 _libc.getenv.restype = ctypes.c_void_p
 _libc.getenv.argtypes = [ctypes.c_char_p]
-# With its types known and no errno to keep, the call touches a fifth of the pages, each of which a child would copy.
-_prctl = _libc.prctl if _LINUX else None
-if _prctl is not None:
-    _prctl.argtypes = [ctypes.c_int, ctypes.c_ulong]
+# With no errno to keep and the interpreter's lock held, a call touches few pages, each of which a child would copy.
+_prctl = ctypes.PyDLL(None).prctl if _LINUX else None
 
 
 def die_with_parent(parent: int) -> None:
     """Have the kernel kill this process when its parent dies; exit at once if ``parent`` is gone already."""
     if _prctl is not None:
         _prctl(_PR_SET_PDEATHSIG, _SIGKILL)
-    if os.getppid() != parent:
+    if _getppid() != parent:
         os._exit(1)
 
 
@@ -44,28 +45,69 @@ def adopt_orphans() -> None:
         _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def lighten_fork() -> None:
-    """Take out of every later fork what is only needed where several threads may have been running.
+def run_as_batch() -> None:
+    """Have the kernel treat this process, and all that come from it, as work that nobody waits for by the millisecond.
 
-    ``threading`` rebuilds its tables in each child, and ``logging`` walks over all handlers to renew their locks, in
-    case another thread held one. A zygote forks only while it is single-threaded, so the tables are right as they are
-    and no lock is held; and each line of Python that a child runs first costs it a copied page. Measured, the two are
-    two thirds of the pages that a child copies before its first own line.
+    Its share of the cores stays the same; but when it wakes up it does not take the core from who is running. So the
+    supervisor hands out all that it has to, and only then do the tasks begin. A policy but the default is kept.
     """
+    if _LINUX and os.sched_getscheduler(0) == os.SCHED_OTHER:
+        with contextlib.suppress(OSError):  # in a sandbox that forbids the call
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
-    def threads_as_they_are() -> None:
-        pass
 
-    def handlers_as_they_are() -> None:
-        _lock._at_fork_reinit()  # type: ignore[name-defined] # noqa: F821, SLF001 - logging's own, held across the fork
+def lighten_fork() -> None:
+    """Take out of every later fork what is only needed where several threads are running.
 
+    ``threading`` rebuilds its tables in each child, and ``logging`` holds its lock over the fork and walks over all
+    handlers to renew theirs, in case another thread held one. A zygote forks only while it is single-threaded, so the
+    tables are right as they are and no lock is held; and each line of Python that a child runs first costs it a copied
+    page. Measured, they are two thirds of the pages that a child copies before its first own line.
+
+    A task that has started threads and then forks finds everything done as Python does it by itself.
+    """
+    # What is registered with the interpreter are the functions themselves, so they get other code. Their modules, and
+    # that code, call what they were by the same names as ever. The code runs with the names of those modules.
+
+    def tables_as_they_are() -> None:
+        if len(_active) > 1:  # type: ignore[name-defined] # noqa: F821
+            _after_fork()  # type: ignore[name-defined] # noqa: F821
+
+    def before() -> None:
+        global _held_over_fork  # noqa: PLW0603 - of the module of logging
+        if len(threading._active) > 1:  # type: ignore[attr-defined] # noqa: SLF001
+            _lock.acquire()  # type: ignore[name-defined] # noqa: F821
+            _held_over_fork = True
+
+    def after_in_parent() -> None:
+        global _held_over_fork  # noqa: PLW0603 - of the module of logging
+        if _held_over_fork:
+            _held_over_fork = False
+            _lock.release()  # type: ignore[name-defined] # noqa: F821
+
+    def after_in_child() -> None:
+        global _held_over_fork  # noqa: PLW0603 - of the module of logging
+        if _held_over_fork:
+            _held_over_fork = False
+            _after_at_fork_child_reinit_locks()  # type: ignore[name-defined] # noqa: F821
+
+    vars(logging)["_held_over_fork"] = False
     for module, name, lighter in (
-        (threading, "_after_fork", threads_as_they_are),
-        (logging, "_after_at_fork_child_reinit_locks", handlers_as_they_are),
+        (threading, "_after_fork", tables_as_they_are),
+        (logging, "_acquireLock", before),  # Python 3.11 and 3.12
+        (logging, "_releaseLock", after_in_parent),
+        (logging, "_prepareFork", before),  # Python 3.13
+        (logging, "_afterFork", after_in_parent),
+        (logging, "_after_at_fork_child_reinit_locks", after_in_child),
     ):
         registered = getattr(module, name, None)
-        if registered is not None:  # what is registered with the interpreter is this very function
+        if registered is not None:
+            setattr(module, name, types.FunctionType(registered.__code__, vars(module), name))
             registered.__code__ = lighter.__code__
+
+
+#: Of :func:`lighten_fork`: whether the thread that forks holds the lock of ``logging``. Used in that module.
+_held_over_fork = False
 
 
 def limit_memory(size: int) -> None:
@@ -114,10 +156,15 @@ class LeaseMark:
         self._place = memoryview((ctypes.c_char * (len(value) if address else 0)).from_address(address or 0)).cast("B")
         #: What ``os.environ`` reads from, in CPython.
         self._environ: dict[bytes, bytes] | None = getattr(os.environ, "_data", None)
+        #: Kept, so that no child has to free it.
+        self._first = (self._environ or {}).get(_LEASE_KEY)
 
-    def set(self, token: str) -> None:
-        """Mark this process, and what it will start, with ``token``."""
-        value = f"{self._tag}.{token}".encode()
+    def of(self, token: str) -> bytes:
+        """Return the mark of the attempt with this token."""
+        return f"{self._tag}.{token}".encode()
+
+    def set(self, value: bytes) -> None:
+        """Mark this process, and what it will start, with ``value``, made by :meth:`of`."""
         if self._environ is not None and len(value) == len(self._place):
             # The C library's variable lies in this place too, so nothing needs to be put into its environment.
             self._place[:] = self._environ[_LEASE_KEY] = value

@@ -9,10 +9,10 @@ supervisor. Nothing of them is kept.
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from contextlib import closing
 from datetime import UTC, datetime
-from functools import partial
 
 from windlass.authoring import scope
 from windlass.authoring.dag import DAG
@@ -20,38 +20,51 @@ from windlass.authoring.taskflow import PythonDecoratedOperator
 from windlass.protocol import AttemptContext, Reply, encode, frame
 from windlass.protocol.forking import NO_TOKEN
 from windlass.runtime import child, limits
-from windlass.runtime.attempt import run_attempt
+from windlass.runtime.attempt import run_last_attempt
 
 #: How often Python runs a line before it adapts it (PEP 659), with some to spare.
 _ROUNDS = 10
 
 
-def rehearse(mark: limits.LeaseMark, rounds: int = _ROUNDS) -> None:
-    """Play an attempt that takes from its context, and one that takes another's result, ``rounds`` times each."""
-    for _ in range(rounds):
+class Rehearsal:
+    """Two attempts to play: one that takes from its context, and one that takes another's result."""
+
+    def __init__(self, mark: limits.LeaseMark) -> None:
+        self._mark = mark
+        with scope.detached():
+            self._dag = DAG("rehearsal", auto_register=False)
+            self._first = PythonDecoratedOperator(
+                task_id="first", dag=self._dag, python_callable=lambda ds, ti: [ds, ti.task_id]
+            )
+            self._then = PythonDecoratedOperator(
+                task_id="then", dag=self._dag, python_callable=lambda x: x, op_args=[self._first.output]
+            )
+        for task in self._dag.tasks:
+            task.get_ready()
+
+    def play(self, rounds: int = _ROUNDS) -> None:
+        """Play both, ``rounds`` times. At its end a child ignores SIGTERM; afterwards it is handled as before."""
+        handler = signal.getsignal(signal.SIGTERM)
+        for _ in range(rounds):
+            self._play()
+        signal.signal(signal.SIGTERM, handler)
+
+    def _play(self) -> None:
         limits.die_with_parent(os.getppid())
-        mark.set(NO_TOKEN)
-    with scope.detached():
-        dag = DAG("rehearsal", auto_register=False)
-        first = PythonDecoratedOperator(task_id="first", dag=dag, python_callable=lambda ds, ti: [ds, ti.task_id])
-        then = PythonDecoratedOperator(task_id="then", dag=dag, python_callable=lambda x: x, op_args=[first.output])
-    for task in dag.tasks:
-        task.get_ready()
-    for _ in range(rounds):
-        then.op_args = [first.output]  # a child renders its operator in place
-        _play(dag, first.task_id)
-        _play(dag, then.task_id)
-    child.inherit_signals()  # at its end a child ignores SIGTERM
+        self._mark.set(self._mark.of(NO_TOKEN))
+        self._then.op_args = [self._first.output]  # a child renders its operator in place
+        for task_id in (self._first.task_id, self._then.task_id):
+            self._play_one(task_id)
 
-
-def _play(dag: DAG, task_id: str) -> None:
-    now = datetime.now(UTC)
-    attempt = AttemptContext(
-        dag_id=dag.dag_id, run_id="rehearsal", task_id=task_id, map_index=-1, try_number=1, max_tries=0, epoch=1,
-        lease_id="", run_type="manual", logical_date=now, data_interval_start=now, data_interval_end=now, run_after=now,
-    )  # fmt: skip
-    ours, theirs = socket.socketpair()
-    with ours, closing(child.line(theirs.detach())) as line:
-        # The welcome, and an answer to the one question that may come: there is no such XCom.
-        ours.sendall(frame(encode(Reply(1, attempt))) + frame(encode(Reply(2, []))))
-        child.attend({dag.dag_id: dag}, partial(run_attempt, last=True), line)
+    def _play_one(self, task_id: str) -> None:
+        now = datetime.now(UTC)
+        attempt = AttemptContext(
+            dag_id=self._dag.dag_id, run_id="rehearsal", task_id=task_id, map_index=-1, try_number=1, max_tries=0,
+            epoch=1, lease_id="", run_type="manual", logical_date=now, data_interval_start=now, data_interval_end=now,
+            run_after=now,
+        )  # fmt: skip
+        ours, theirs = socket.socketpair()
+        with ours, closing(child.PipeSession(child.line(theirs.detach()))) as session:
+            # The welcome, and an answer to the one question that may come: there is no such XCom.
+            ours.sendall(frame(encode(Reply(1, attempt))) + frame(encode(Reply(2, []))))
+            child.attend({self._dag.dag_id: self._dag}, run_last_attempt, session)

@@ -41,16 +41,6 @@ def is_template(value: Any, extensions: Iterable[str] = ()) -> bool:
     return not isinstance(value, type) and hasattr(value, "template_fields")
 
 
-def filled_fields(operator: BaseOperator) -> list[str]:
-    """Return the names of the fields to be rendered in which there is something."""
-    filled = []
-    for name in operator.reference_fields():
-        value = getattr(operator, name, None)
-        if value is not None and not (isinstance(value, (str, list, tuple, dict)) and not value):
-            filled.append(name)
-    return filled
-
-
 class Renderer:
     """Renders the fields of one operator for one attempt."""
 
@@ -62,7 +52,7 @@ class Renderer:
     def render_fields(self, operator: BaseOperator) -> dict[str, Any]:
         """Render the fields of ``operator`` in place and return what people may see of them."""
         shown: dict[str, Any] = {}
-        for name in filled_fields(operator):
+        for name in operator.filled_fields():
             value = getattr(operator, name)
             rendered = self.render(value, name)
             if rendered is not value:

@@ -11,7 +11,6 @@ threads behind, where a fork would copy a lock that nobody will ever release.
 from __future__ import annotations
 
 import contextlib
-import functools
 import gc
 import importlib
 import logging
@@ -25,7 +24,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from windlass.errors import ContextUnavailable, ProtocolError, WindlassError
 from windlass.ports import session_scope
@@ -47,14 +46,18 @@ from windlass.protocol.forking import (
     datagram,
     to_zygote,
 )
-from windlass.runtime import child, limits, loader
+from windlass.runtime import child, large_pages, limits, loader
 from windlass.runtime.trace import user_traceback
+
+#: By their own names: a module on the way to each would be a page more that a child copies.
+_fork, _setsid, _close = os.fork, os.setsid, os.close
+die_with_parent, become = limits.die_with_parent, child.become
 
 #: Added to the zygote's and its children's badness, so that the kernel does not choose the supervisor first.
 _OOM_SCORE = b"300"
 #: Of more than a few children, those that end within this time, in seconds, are reaped together.
 _FEW = 4
-_TOGETHER = 0.001
+_TOGETHER = 0.002
 
 
 class Asking:
@@ -94,6 +97,7 @@ class Zygote:
         self._mark = mark
         self._single = single
         self._children: set[int] = set()
+        self._pid, self._control_fd = os.getpid(), control.fileno()
         self._own = limits.OwnChildren()
         self._dags: dict[str, Any] = {}
         self._run: child.RunAttempt | None = None
@@ -105,7 +109,10 @@ class Zygote:
         attempt = importlib.import_module("windlass.runtime.attempt")
         authoring = importlib.import_module("windlass.authoring")
         attempt.preload()
-        importlib.import_module("windlass.runtime.rehearsal").rehearse(self._mark)
+        rehearsal = importlib.import_module("windlass.runtime.rehearsal").Rehearsal(self._mark)
+        rehearsal.play()
+        if not self._single:
+            large_pages.collapse()
         data = self._control.recv(MAX_DATAGRAM)
         message = to_zygote(data) if data else None
         if not isinstance(message, Load):
@@ -125,9 +132,10 @@ class Zygote:
         except BaseException as error:  # noqa: BLE001 - SystemExit at the top level of a file is an error in that file
             self._fail(user_traceback(error))
             return False
-        self._run = functools.partial(attempt.run_attempt, last=True)
+        self._run = attempt.run_last_attempt
         # Python reseeds `random` by itself after a fork; numpy does not.
         self._reseed = getattr(sys.modules.get("numpy.random"), "seed", None)
+        rehearsal.play(rounds=2)  # the import has put other things into Python's caches
         child.flush_output()
         threads = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
         if not threads:
@@ -177,38 +185,46 @@ class Zygote:
         return True
 
     def _fork_all(self, tokens: list[str], fds: list[int]) -> None:
-        pids = {}
-        while tokens:
-            token, sock, log = tokens.pop(0), fds.pop(0), fds.pop(0)
-            try:
-                pids[token] = self._fork(token, sock, log, fds)
-            except OSError as error:
-                self._send(Unforked(token=token, error=str(error)))
-            os.close(sock)
+        # Whatever can be made ready is, before the first fork: after each, every page that is written to is copied.
+        logs = fds[1::2]
+        lines = [child.PipeSession(child.line(fd)) for fd in fds[::2]]
+        marks = [self._mark.of(token) for token in tokens]
+        pids: dict[str, int] = {}
+        try:
+            for i in range(len(tokens)):
+                try:
+                    pid = 0 if self._single else _fork()
+                except OSError as error:
+                    self._send(Unforked(token=tokens[i], error=str(error)))
+                else:
+                    if pid == 0:
+                        self._become(lines[i], logs[i], marks[i], fds)
+                    pids[tokens[i]] = pid
+        finally:
+            if os.getpid() != self._pid or self._single:  # whatever fails, a child never goes on as a zygote
+                os._exit(child.BROKEN)
+        for line in lines:
+            line.close()
+        for log in logs:
             os.close(log)
         self._children.update(pids.values())
         if pids:
             self._send(Forked(pids=pids))
 
-    def _fork(self, token: str, sock: int, log: int, others: list[int]) -> int:
-        """Return the pid of a new child; the child itself closes the descriptors of ``others`` and never returns."""
-        me = os.getpid()
-        pid = 0 if self._single else os.fork()
-        if pid == 0:
-            try:
-                if not self._single:
-                    limits.die_with_parent(me)
-                    os.setsid()
-                if self._reseed is not None:
-                    self._reseed()
-                self._control.close()
-                for fd in others:
-                    os.close(fd)
-                if self._run is not None:
-                    child.become(self._dags, self._run, child.line(sock), log, token, self._mark)
-            finally:  # whatever fails, a child never goes on as a zygote
-                os._exit(child.BROKEN)
-        return pid
+    def _become(self, line: child.PipeSession, log: int, mark: bytes, fds: list[int]) -> NoReturn:
+        """Be the child with this line, log and mark; those of ``fds`` that are others' are closed."""
+        assert self._run is not None  # noqa: S101 - nothing is forked before it is loaded
+        if not self._single:
+            die_with_parent(self._pid)
+            _setsid()
+        if self._reseed is not None:
+            self._reseed()
+        _close(self._control_fd)
+        own = line.fd
+        for fd in fds:
+            if fd not in (own, log):
+                _close(fd)
+        become(self._dags, self._run, line, log, self._mark, mark)
 
     def _reap(self) -> None:
         ended: dict[int, int] = {}
@@ -237,6 +253,7 @@ def main(fd: int, parent: int, *, single: bool = False) -> int:
     """Run a zygote on the inherited control socket ``fd`` until its supervisor ``parent`` is done with it."""
     limits.die_with_parent(parent)
     limits.adopt_orphans()
+    limits.run_as_batch()
     for name, value in BIND_AT_START.items():
         if os.environ.get(name) == value:
             del os.environ[name]

@@ -17,9 +17,9 @@ from windlass.supervisor.slots import Slots
 #: So many tasks must have ended within the last tenth of a second.
 _MANY: Final = 25
 #: The limit, in seconds.
-_LONGEST: Final = 0.012
+_LONGEST: Final = 0.02
 #: Seconds after an end in which the next one is expected.
-_QUIET: Final = 0.002
+_QUIET: Final = 0.003
 
 
 class Gathering:

@@ -137,7 +137,7 @@ def test_an_error_is_raised_as_what_it_is(verb: Verb, code: str | None, kind: ty
 
 def test_a_process_that_the_task_forked_may_not_speak_for_it(pipe: tuple[PipeSession, Supervisor]) -> None:
     session, supervisor = pipe
-    session._owner = os.getpid() + 1
+    session.owner = os.getpid() + 1
     with pytest.raises(ContextUnavailable, match="a process started by the task"):
         session.ask(XComInfo(task_id="t"))
     with pytest.raises(ContextUnavailable):

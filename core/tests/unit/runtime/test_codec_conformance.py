@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import PurePosixPath
+from pathlib import PurePath, PurePosixPath
 from typing import Any, ClassVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -21,7 +21,7 @@ class Tagged(XComCodec):
     codec_id: ClassVar[str] = codecs.TAGGED
     type_names: ClassVar[tuple[str, ...]] = (
         "builtins.tuple", "builtins.set", "builtins.dict", "builtins.list", "datetime.datetime", "datetime.timedelta",
-        "decimal.Decimal", "uuid.UUID", "pathlib.PurePath", "builtins.float", "builtins.bytearray",
+        "decimal.Decimal", "uuid.UUID", f"{PurePath.__module__}.PurePath", "builtins.float", "builtins.bytearray",
     )  # fmt: skip
 
     def encode(self, value: object) -> bytes:

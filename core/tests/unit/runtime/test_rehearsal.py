@@ -11,9 +11,9 @@ REHEARSED = """
 import os, signal, sys
 from windlass.authoring import collect, scope
 from windlass.runtime import child, limits, rehearsal
-child.inherit_signals()
+signal.signal(signal.SIGTERM, lambda *_: None)  # as the top level of a file may do
 before = os.environ.copy(), signal.getsignal(signal.SIGTERM), len(os.listdir("/proc/self/fd"))
-rehearsal.rehearse(limits.LeaseMark())
+rehearsal.Rehearsal(limits.LeaseMark()).play()
 assert (os.environ.copy(), signal.getsignal(signal.SIGTERM), len(os.listdir("/proc/self/fd"))) == before
 assert collect(sys.modules["__main__"]) == []
 print("ok")
@@ -31,7 +31,7 @@ from windlass.runtime import attempt, child, limits, rehearsal
 attempt.preload()
 mark = limits.LeaseMark()
 if REHEARSE:
-    rehearsal.rehearse(mark)
+    rehearsal.Rehearsal(mark).play()
 dag = DAG("d", auto_register=False)
 PythonOperator(task_id="t", dag=dag, python_callable=lambda: None)
 attempt.prepare([dag])
@@ -48,10 +48,11 @@ gc.freeze()
 def copied():
     ours, theirs = socket.socketpair()
     log = os.open(os.devnull, os.O_WRONLY)
+    session, value = child.PipeSession(child.line(theirs.detach())), mark.of("0" * 32)
     pid = os.fork()
     if pid == 0:
-        child.become({"d": dag}, attempt.run_attempt, theirs, log, "0" * 32, mark)
-    theirs.close()
+        child.become({"d": dag}, attempt.run_last_attempt, session, log, mark, value)
+    session.close()
     os.close(log)
     ours.sendall(welcome)
     while ours.recv(65536):

@@ -23,7 +23,7 @@ def collect(module: types.ModuleType) -> list[StandInDag]:
     return [StandInDag(module)]
 
 
-def run_attempt(dag: StandInDag, context: Any, session: Any, *, last: bool) -> Any:
+def run_last_attempt(dag: StandInDag, context: Any, session: Any) -> Any:
     import msgspec
 
     from windlass.protocol import Finish, Outcome, XComSet, XComValue
@@ -44,14 +44,22 @@ def run_attempt(dag: StandInDag, context: Any, session: Any, *, last: bool) -> A
     return Finish(outcome=Outcome.SUCCESS, started_at=started, ended_at=datetime.now(UTC))
 
 
+class Rehearsal:
+    def __init__(self, mark: Any) -> None:
+        pass
+
+    def play(self, rounds: int = 1) -> None:
+        pass
+
+
 authoring = types.ModuleType("windlass.authoring")
 authoring.collect = collect  # type: ignore[attr-defined]
 attempt = types.ModuleType("windlass.runtime.attempt")
-attempt.run_attempt = run_attempt  # type: ignore[attr-defined]
+attempt.run_last_attempt = run_last_attempt  # type: ignore[attr-defined]
 attempt.preload = lambda: None  # type: ignore[attr-defined]
 attempt.prepare = lambda dags: None  # type: ignore[attr-defined]
 rehearsal = types.ModuleType("windlass.runtime.rehearsal")
-rehearsal.rehearse = lambda mark: None  # type: ignore[attr-defined]
+rehearsal.Rehearsal = Rehearsal  # type: ignore[attr-defined]
 sys.modules["windlass.authoring"] = authoring
 sys.modules["windlass.runtime.attempt"] = attempt
 sys.modules["windlass.runtime.rehearsal"] = rehearsal
