@@ -14,6 +14,10 @@ from windlass_testing.simulation.processes import LEASE
 from windlass_testing.simulation.world import Actor, InvariantBroken, Killed, World
 
 _WRITES: Final = re.compile(r'(?:INSERT INTO|UPDATE|DELETE FROM)\s+"?(\w+)')
+#: How much more often an exchange goes wrong than anything else: there are few of them.
+_KILLS_OF_EXCHANGES: Final = 50
+_FREEZES_OF_EXCHANGES: Final = 25
+_LOSSES_OF_EXCHANGES: Final = 8
 
 
 class LostAnswer(StoreError):
@@ -112,10 +116,11 @@ class Interference:
         return actor is not frozen and self._world.time >= due
 
     def committed(self) -> None:
-        """Check what was written; then let its answer get lost, or its writer die."""
+        """Check what was written; then let its answer get lost or come late, or its writer die."""
         self._in_write = False
         world = self._world
         tables = {table for sql in self._written if (table := table_written(sql)) is not None}
+        is_exchange = _is_exchange(self._written)
         self._written.clear()
         with self.muted():
             self._on_commit(tables)
@@ -125,9 +130,26 @@ class Interference:
         if world.chance(self._faults.kill_scheduler * 2) and actor.name.startswith("scheduler"):
             world.note("is killed right after a commit")
             raise Killed
-        if world.chance(self._faults.lose_answer):
+        if is_exchange:
+            self._disturb_exchange(actor)
+        if world.chance(self._faults.lose_answer * (_LOSSES_OF_EXCHANGES if is_exchange else 1)):
             world.note("loses the answer to a commit")
             raise LostAnswer("simulated: the answer to the commit was lost")
+
+    def _disturb_exchange(self, actor: Actor) -> None:
+        """Have the answer to an exchange come to nobody, or late."""
+        world, faults = self._world, self._faults
+        if world.chance(faults.kill_supervisor * _KILLS_OF_EXCHANGES):
+            world.note("is killed right after an exchange")
+            raise Killed
+        if world.chance(faults.freeze_supervisor * _FREEZES_OF_EXCHANGES):
+            actor.freeze(world.random.uniform(0.3 * LEASE, 2 * LEASE))
+
+
+def _is_exchange(statements: Collection[str]) -> bool:
+    """Return whether a commit ended attempts and began others."""
+    begins = any(sql.startswith("INSERT INTO attempt ") for sql in statements)
+    return begins and any(sql.startswith("UPDATE attempt SET ended_at ") for sql in statements)
 
 
 @cache

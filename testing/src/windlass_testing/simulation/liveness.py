@@ -75,8 +75,8 @@ class Liveness:
                 raise InvariantBroken("20 liveness", stuck)
             return False
         if not open_runs:
-            # An ended run may make room for the next.
-            return world.time > self._observer.moved_at + 10.0
+            # An ended run may make room for the next, and a timetable's answer call for one.
+            return world.time > max(self._observer.moved_at, self._observer.time.moved_at) + 10.0
         busy = any(ti.state in _OF_TIME for ti in self._observer.instances())
         if still_for < (STILL if busy else _SETTLED):
             return False

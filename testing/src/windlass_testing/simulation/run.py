@@ -18,7 +18,7 @@ from windlass.scheduler import SchedulerSettings
 from windlass.spec import DagSpec
 from windlass.states import RunType
 from windlass.store import ParsedFile, Store
-from windlass.store.database import Database
+from windlass.store.database import Database, Params, Row
 from windlass.store.specs import Specs
 from windlass_testing.simulation.assets import Updates, consumers
 from windlass_testing.simulation.dags import POOLS, random_dag
@@ -135,6 +135,8 @@ class _Simulation:
         specs = Specs(self._database)
         behaviour = Behaviour(world, self.faults, self._specs, self._updates)
         names = ("one", "two") if source.random() < 0.35 else ("one",)
+        # Drawn apart, which keeps what happens in the other seeds.
+        gathers = random.Random(f"gathering {self._seed}").choice((0.0, 0.0, 0.0, 1.0, 5.0))  # noqa: S311 - repeatable
         hosts = [
             SupervisorHost(
                 world,
@@ -145,7 +147,9 @@ class _Simulation:
                 self._register,
                 behaviour,
                 self._answering,
+                self._read,
                 fences=len(names) > 1,
+                gathers=gathers,
             )
             for name in names
         ]
@@ -234,11 +238,14 @@ class _Simulation:
                     )
                 )
 
+    def _read(self, sql: str, params: Params) -> list[Row]:
+        with self._probe.muted():
+            return self._database.rows(sql, params)
+
     def _on_submit(self, workload: Workload) -> None:
         """Nothing is handed out before its queueing is committed."""
         if workload.kind is WorkloadKind.TIMETABLE:
-            with self._probe.muted():
-                rows = self._database.rows(_QUESTION, {"ticket": workload.ticket})
+            rows = self._read(_QUESTION, {"ticket": workload.ticket})
             self._answering.sent(workload.ticket, decode_question(rows[0][0]) if rows else None)
             return
         ti = self.observer.instance(workload.id)

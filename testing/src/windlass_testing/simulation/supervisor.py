@@ -2,7 +2,8 @@
 
 It follows ``windlass.supervisor.loop`` step by step: claim after hello, report a success at once and anything else when
 the process is gone, renew every ten seconds, stop what it is told to, recover before the first claim. Claims and
-reports go through the real :class:`~windlass.supervisor.ledger.Ledger`, so its retries and batches are under test too.
+reports go through the real :class:`~windlass.supervisor.ledger.Ledger`, so its retries and batches are under test too;
+in two of five seeds turns go on for a while, so that ends and beginnings come together and it exchanges them.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from windlass.protocol import Defer, Finish, Outcome, XComGet
 from windlass.store.database import Database
 from windlass.store.gateway import SqlGateway
 from windlass.store.specs import Specs
-from windlass.supervisor.ledger import Ledger
 from windlass.supervisor.reactor import Callback, Reactor
 from windlass.supervisor.waiting import HostKey, Waiting
+from windlass_testing.simulation.audit import AuditedLedger, Read
 from windlass_testing.simulation.interference import Watched
 from windlass_testing.simulation.processes import Behaviour, Process, Register, read_mark
 from windlass_testing.simulation.timetables import Answering
@@ -78,8 +79,10 @@ class SupervisorHost:
         register: Register,
         behaviour: Behaviour,
         answering: Answering,
+        read: Read,
         *,
         fences: bool,
+        gathers: float,
     ) -> None:
         self.world = world
         self.name = name
@@ -89,7 +92,11 @@ class SupervisorHost:
         self.register = register
         self.behaviour = behaviour
         self.answering = answering
+        #: How to read without being disturbed.
+        self.read = read
         self.fences = fences
+        #: For how many seconds a turn goes on that has something to write.
+        self.gathers = gathers
         #: Counts the starts: who talks to an earlier one has lost contact.
         self.incarnation = 0
         self.supervisor: Supervisor | None = None
@@ -126,7 +133,7 @@ class Supervisor:
         self._reactor = VirtualReactor(self._world, self.actor)
         gateway = SqlGateway(host.database, host.specs)
         self._gateway: SqlGateway = Watched(gateway, allowed=(Conflict,))  # type: ignore[assignment]
-        self._ledger = Ledger(self._gateway, host.name, self._reactor)
+        self._ledger = AuditedLedger(self._gateway, host.name, self._reactor, host.read)
         self._waiting = Waiting(
             self._gateway, self._ledger, self._reactor, host.name, self._start_trigger_host, is_shared
         )
@@ -146,11 +153,18 @@ class Supervisor:
             self._heartbeat()
             while True:
                 self._reactor.turn()
+                self._gather()
                 if self._recovered:
                     self._ledger.flush()
                     self._waiting.catch_up()
         finally:
             self._host.on_death(self)
+
+    def _gather(self) -> None:
+        """Let the turn go on, as the real one does where many tasks end: what comes meanwhile is written together."""
+        until = self._world.time + self._host.gathers
+        while not self._ledger.is_empty and (left := until - self._world.time) > 0:
+            self._reactor.turn(left)
 
     def _recover(self) -> None:
         try:

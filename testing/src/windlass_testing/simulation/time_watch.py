@@ -64,6 +64,8 @@ class TimeWatch:
         self._has_timetable = any(isinstance(spec.schedule, CustomTimetableSpec) for spec in specs.values())
         self._has_deadlines = any(spec.deadlines for spec in specs.values())
         self._checked: list[tuple[object, ...]] = []
+        #: When an answer came last, or was made use of.
+        self.moved_at = 0.0
 
     def look(self) -> None:
         """Check the answers after a commit: each is to the very question in its row."""
@@ -73,6 +75,7 @@ class TimeWatch:
         if rows == self._checked:
             return
         self._checked = rows
+        self.moved_at = self._world.time
         for question, answer in rows:
             asked = decode_question(question)
             said = decode_page(answer) if asked.limit else decode_answer(answer)

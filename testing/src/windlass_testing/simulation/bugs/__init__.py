@@ -13,6 +13,7 @@ from windlass_testing.simulation.bugs import (  # noqa: F401 - each registers it
     deferrals,
     ends,
     events,
+    exchanges,
     leases,
     memory,
     sharing,
