@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,35 +22,14 @@ from windlass.store.doorbell import DatagramBell, listening_bell
 from windlass.store.migrating import migrate, open_bare
 from windlass.store.store import Store, open_store
 from windlass.store.system import SystemRng
-from windlass_mysql import driver
+from windlass_mysql import batch, driver
 from windlass_mysql.address import Address
 from windlass_mysql.driver import MySqlDialect
-from windlass_mysql.session import Session, Values
-from windlass_testing.databases import emptied
+from windlass_mysql.session import Result, Session, Values
 from windlass_testing.servers import MysqlServer
 
 pytestmark = pytest.mark.services
-
-
-@pytest.fixture(scope="module")
-def database(mysql_url: str) -> Iterator[str]:
-    """A database of this file's own: the other tests drop whatever they find in theirs."""
-    with closing(dialect_of(mysql_url).connect()) as session:
-        name = f"{Address(mysql_url).arguments['database']}_store"
-        session.run(f"CREATE DATABASE {name}")
-        yield f"{mysql_url}_store"
-        session.run(f"DROP DATABASE {name}")
-
-
-@pytest.fixture
-def url(database: str) -> str:
-    return emptied(database)
-
-
-@pytest.fixture
-def store(url: str) -> Iterator[Store]:
-    with closing(open_store(url, clock=None, rng=SystemRng())) as store:
-        yield store
+InThreads = Callable[..., list[BaseException]]
 
 
 # --- Words
@@ -175,14 +154,14 @@ def test_many_rows_are_inserted_by_few_statements_and_all_counted(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[str] = []
-    run = Session.run
+    run_all = Session.run_all
 
-    def noted(session: Session, sql: str, *, excludes: bool = False) -> object:
-        sent.append(sql)
-        return run(session, sql, excludes=excludes)
+    def noted(session: Session, statements: Sequence[str], answers: list[Result]) -> object:
+        sent.extend(statements)
+        return run_all(session, statements, answers)
 
-    monkeypatch.setattr(Session, "run", noted)
-    monkeypatch.setattr(driver, "_STATEMENT", 300)
+    monkeypatch.setattr(Session, "run_all", noted)
+    monkeypatch.setattr(batch, "_LENGTH", 300)
     insert = "INSERT INTO pool (name, slots, description) VALUES (:name, 1, ':)') ON CONFLICT (name) DO NOTHING"
     rows = [{"name": f"p{number}"} for number in range(40)] + [{"name": "default_pool"}]
     assert store.db.write(lambda transaction: transaction.many(insert, rows)) == 40
@@ -392,25 +371,8 @@ def test_a_commit_whose_answer_is_lost_is_an_error_that_says_so(
     assert store.pools.get("p").slots == 1
 
 
-def in_threads(*works: Callable[[], object]) -> list[BaseException]:
-    failures: list[BaseException] = []
-
-    def run(work: Callable[[], object]) -> None:
-        try:
-            work()
-        except BaseException as error:  # noqa: BLE001 - told to the test
-            failures.append(error)
-
-    threads = [threading.Thread(target=run, args=(work,)) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    return failures
-
-
 @pytest.mark.parametrize("inside", ["transaction", "savepoint"])
-def test_of_two_writes_in_a_deadlock_both_are_done(store: Store, inside: str) -> None:
+def test_of_two_writes_in_a_deadlock_both_are_done(store: Store, inside: str, in_threads: InThreads) -> None:
     store.pools.set("a", 0)
     store.pools.set("b", 0)
     both_began = threading.Barrier(2)
@@ -475,6 +437,7 @@ def test_an_error_shows_no_values(store: Store) -> None:
 def holding(store: Store, name: str, held: threading.Event, release: threading.Event) -> threading.Thread:
     def work(transaction: Transaction) -> None:
         transaction.exclude(name)
+        transaction.rows("SELECT 1")
         held.set()
         assert release.wait(30)
 
@@ -490,6 +453,7 @@ def test_a_name_is_free_again_when_its_transaction_has_ended_or_failed(store: St
 
     def failing(transaction: Transaction) -> None:
         transaction.exclude("n")
+        transaction.rows("SELECT 1")
         raise Wrong
 
     with closing(open_store(url, clock=None, rng=SystemRng())) as other:
@@ -509,6 +473,7 @@ def test_a_name_lets_no_other_pass_until_its_transaction_ends(store: Store, url:
 
         def second(transaction: Transaction) -> None:
             transaction.exclude("n")
+            transaction.rows("SELECT 1")
             passed.set()
 
         waiting = threading.Thread(target=lambda: other.db.write(second))
@@ -540,6 +505,7 @@ def test_a_name_is_free_when_the_session_that_had_it_broke(store: Store, url: st
         nonlocal runs
         runs += 1
         transaction.exclude("n")
+        transaction.rows("SELECT 1")
         if runs == 1:
             kill_sessions(url)
         transaction.run("UPDATE pool SET slots = 1")
@@ -553,7 +519,7 @@ def test_a_name_is_free_when_the_session_that_had_it_broke(store: Store, url: st
 # --- Two at once
 
 
-def test_the_same_idempotency_key_used_twice_at_once_has_one_effect(store: Store) -> None:
+def test_the_same_idempotency_key_used_twice_at_once_has_one_effect(store: Store, in_threads: InThreads) -> None:
     replies: list[object] = []
 
     def record() -> None:
@@ -564,7 +530,7 @@ def test_the_same_idempotency_key_used_twice_at_once_has_one_effect(store: Store
     assert len(store.assets.events().items) == 1
 
 
-def test_of_two_that_create_a_connection_one_is_told_that_it_exists(url: str) -> None:
+def test_of_two_that_create_a_connection_one_is_told_that_it_exists(url: str, in_threads: InThreads) -> None:
     key = "3Ui4nqRvqjlVb5jHQ7sYPG1CDiFbDLOYEIUxTyx2I_c="
     with closing(open_store(url, clock=None, rng=SystemRng(), keys=[key])) as store:
         failures = in_threads(

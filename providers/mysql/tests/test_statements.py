@@ -50,6 +50,12 @@ def test_a_script_is_split_as_mysql_reads_it(hook: MySqlHook) -> None:
     assert found[4:] == [(("it's;",),), ((3,),)]
 
 
+def test_a_text_that_nobody_split_is_one_statement(hook: MySqlHook) -> None:
+    with pytest.raises(StatementFailed, match=r"\[1064\]"):
+        hook.run("insert into items values (4, 'a'); delete from items")
+    assert hook.get_first("select count(*) from items") == (3,)
+
+
 def test_an_error_has_the_databases_words_and_number(hook: MySqlHook) -> None:
     script = ["insert into items values (4, 'a')", "insert into items values (1, 's3cret')", "select 1"]
     with pytest.raises(StatementFailed) as caught:

@@ -1,4 +1,4 @@
-"""What a task costs in trips to a server: how often somebody waits for an answer of PostgreSQL."""
+"""What a task costs in trips to a server: how often somebody waits for an answer of PostgreSQL or MariaDB."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import pytest
 from windlass.app.clocks import SystemClock, SystemRng
 from windlass.ports import Claim
 from windlass.store import open_store
-from windlass_testing.databases import emptied
 from windlass_testing.hand_driven import HandDriven, result
+from windlass_testing.stores import URL_FIXTURES, emptied_url
 from windlass_testing.trips import Trips, counting_trips
 
 pytestmark = pytest.mark.services
 
 
-@pytest.fixture
-def trips(postgres_url: str) -> Iterator[Trips]:
-    with counting_trips(emptied(postgres_url)) as trips:
+@pytest.fixture(params=sorted(URL_FIXTURES))
+def trips(request: pytest.FixtureRequest) -> Iterator[Trips]:
+    with counting_trips(emptied_url(request.param, request)) as trips:
         yield trips
 
 

@@ -5,6 +5,9 @@ before it began, a guarded update that had to wait judges the row anew, and what
 InnoDB locks more than PostgreSQL: who refers to a row shares its lock with whoever changes it. So two writers meet in a
 deadlock now and then; InnoDB rolls one of them back, and the core runs it again.
 
+A transaction is sent as few texts of many statements (:mod:`.batch`, ADR 12 of the store): a statement alone would be a
+trip to the server.
+
 Names that exclude other transactions are the server's user locks, which end with the session: so the session frees them
 when it ends its transaction.
 """
@@ -24,7 +27,8 @@ from windlass.backends import Dialect, Shell, Statement, Trouble
 from windlass.errors import ConfigError, StoreError
 from windlass_mysql import words
 from windlass_mysql.address import Address
-from windlass_mysql.session import Result, Session, Values
+from windlass_mysql.batch import Unmatched, run_together
+from windlass_mysql.session import Result, Session
 
 #: SKIP LOCKED, and in MySQL a collation that keeps blanks.
 MINIMUM: Final = {"MariaDB": (10, 6), "MySQL": (8, 0, 19)}
@@ -66,11 +70,6 @@ _REMEDIES: Final = {
     ER.ACCESS_DENIED_ERROR: "check the user and the password in database.sql_alchemy_conn",
     ER.DBACCESS_DENIED_ERROR: "GRANT the user ALL on it",
 }
-_INSERT: Final = re.compile(r"\A(INSERT .*? VALUES )(\(.*?\))( ON DUPLICATE KEY UPDATE .*)?\Z", re.DOTALL)
-#: Bytes of one statement for many rows; a server takes at least 16 million.
-_STATEMENT: Final = 1_000_000
-#: Rows of one statement: IGNORE may have something to say of each, and a server remembers no more.
-_ROWS: Final = 1000
 
 
 class MySqlDialect(Dialect):
@@ -84,6 +83,7 @@ class MySqlDialect(Dialect):
     error = pymysql.Error
     violation = pymysql.IntegrityError
     shared = True
+    gathers = True
     commits_definitions = True
     exclusion = words.EXCLUDE
     clock = "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))"
@@ -131,9 +131,18 @@ class MySqlDialect(Dialect):
         return {"creator": creator}
 
     def prepare(self, connection: Session) -> None:
-        """Set what every session needs."""
-        for statement in _SESSION:
-            connection.run(statement)
+        """Set what every session needs, and see that a guard stops this server: all rests on that.
+
+        :raises StoreError: if it does not.
+        """
+        try:
+            run_together(connection, [*map(Statement, _SESSION), Statement("DO 0", guarded=True)])
+        except Unmatched:
+            return
+        raise StoreError(
+            f"the database {self._address} does not stop at a statement that fails, so that a task could run twice; "
+            "connect to MariaDB or MySQL itself, without anything in between"
+        )
 
     def translate(self, sql: str) -> str:
         """Return ``sql`` in MySQL's words, with ``%(name)s``."""
@@ -145,6 +154,8 @@ class MySqlDialect(Dialect):
 
     def trouble(self, error: Exception) -> Trouble | None:
         """Return what may be done about an error."""
+        if isinstance(error, Unmatched):
+            return Trouble.UNMATCHED
         code = error.args[0] if error.args else 0
         if code in _ROLLED_BACK:
             return Trouble.ROLLED_BACK
@@ -155,33 +166,33 @@ class MySqlDialect(Dialect):
 
     def execute_many(self, connection: Session, sql: str, params: Sequence[Mapping[str, Any]]) -> int:
         """Insert many rows by few statements; run anything else once per element."""
-        parts = _INSERT.match(sql)
-        if parts is None or "SELECT" in parts[2]:
-            return sum(connection.execute(sql, each).rowcount for each in params)
-        beginning, row, rest = parts[1], parts[2], (parts[3] or "")
-        count, size, rows = 0, 0, list[str]()
-        for each in params:
-            written = row % Values(each)
-            if rows and (size + len(written) > _STATEMENT or len(rows) == _ROWS):
-                count += connection.run(f"{beginning}{','.join(rows)}{rest}").rowcount
-                size, rows = 0, []
-            rows.append(written)
-            size += len(written)
-        return count + connection.run(f"{beginning}{','.join(rows)}{rest}").rowcount
+        statement = Statement(sql, params)
+        run_together(connection, [statement])
+        return 0 if statement.cursor is None else statement.cursor.rowcount
 
     def inserted(self, cursor: Result) -> int | None:
         """Return the new row's number."""
         return cursor.inserted if cursor.rowcount == 1 else None
 
+    def together(self, connection: Session, statements: Sequence[Statement]) -> None:
+        """Send all at once as far as the server can judge them, and wait once."""
+        run_together(connection, statements)
+
+    def look(self, connection: Session) -> None:
+        """See what the server has said by itself, which is its goodbye."""
+        connection.look()
+
     def commit(self, connection: Session, *, ring: bool, after: Sequence[Statement] = ()) -> None:
-        """Commit."""
-        connection.end("COMMIT")
+        """Commit with what was kept back, and free the names that others were excluded from."""
+        self.together(connection, [*after, Statement("COMMIT")])
+        connection.release()
 
     def roll_back(self, connection: Session) -> None:
         """Undo the transaction; one whose connection is gone has been undone by the server."""
         if not connection.open:
             raise pymysql.OperationalError(CR.CR_SERVER_GONE_ERROR, "the connection is gone")
-        connection.end("ROLLBACK")
+        connection.run("ROLLBACK")
+        connection.release()
 
     def version(self) -> str:
         """Return the server's product and version."""

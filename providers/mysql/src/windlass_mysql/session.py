@@ -1,4 +1,4 @@
-"""A session with the server for Windlass's own store: one statement with its values, and what came of it.
+"""A session with the server for Windlass's own store: statements with their values, and what came of each.
 
 PyMySQL writes values into the statement; so does this, and with them the elements of a JSON array as a list, for which
 every index can be asked.
@@ -7,15 +7,16 @@ every index can be asked.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import select
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import pymysql
-from pymysql.constants import CLIENT, ER, FIELD_TYPE
+from pymysql.constants import CLIENT, CR, ER, FIELD_TYPE
 from pymysql.converters import conversions, escape_string
 
 from windlass_mysql.reaching import reach
-from windlass_mysql.words import EXCLUSION
+from windlass_mysql.words import EXCLUDES
 
 #: Seconds without an answer after which a host is asked whether it lives, between two such questions, and how often.
 _PROBES: Final = {
@@ -33,10 +34,10 @@ _IGNORES: Final = "INSERT IGNORE "
 class Result:
     """A statement that was run, with all its rows."""
 
-    __slots__ = ("_next", "_rows", "inserted", "rowcount")
+    __slots__ = ("_next", "inserted", "rowcount", "rows")
 
     def __init__(self, rows: list[Any], rowcount: int, inserted: int | None) -> None:
-        self._rows = rows
+        self.rows = rows
         self._next = 0
         #: How many rows the statement changed, or found as it wanted them.
         self.rowcount = rowcount
@@ -45,15 +46,15 @@ class Result:
 
     def fetchone(self) -> Any:  # noqa: ANN401 - a row's values are the database's
         """Return the next row as a tuple, None at the end."""
-        if self._next >= len(self._rows):
+        if self._next >= len(self.rows):
             return None
         self._next += 1
-        return self._rows[self._next - 1]
+        return self.rows[self._next - 1]
 
     def fetchall(self) -> list[Any]:
         """Return all rows that are left."""
-        rest = self._rows[self._next :] if self._next else self._rows
-        self._next = len(self._rows)
+        rest = self.rows[self._next :] if self._next else self.rows
+        self._next = len(self.rows)
         return rest
 
 
@@ -85,6 +86,18 @@ def literal(value: Any) -> str:  # noqa: ANN401 - what a column can hold
     return repr(float(value))
 
 
+def is_judged_here(sql: str) -> bool:
+    """Whether the answer to ``sql`` may mean that what follows it must not run, though the server saw no error.
+
+    IGNORE lets more pass than was meant, and a name that another kept is no error.
+    """
+    return sql.startswith((_IGNORES, EXCLUDES))
+
+
+def _result(cursor: Any) -> Result:  # noqa: ANN401 - PyMySQL's
+    return Result(list(cursor.fetchall()), cursor.rowcount, cursor.lastrowid)
+
+
 class Session:
     """A connection in autocommit mode, as the core's ``DriverConnection`` says."""
 
@@ -93,8 +106,9 @@ class Session:
             **arguments,
             autocommit=True,
             conv=_DECODERS,
-            # A row that an UPDATE finds counts, also if it was like that before.
-            client_flag=CLIENT.FOUND_ROWS,
+            # A row that an UPDATE finds counts, also if it was like that before. Only here a text may hold many
+            # statements: what users send over their own connections is one at a time.
+            client_flag=CLIENT.FOUND_ROWS | CLIENT.MULTI_STATEMENTS,
             defer_connect=True,
         )
         reach(self.driver, _PROBES)
@@ -103,19 +117,60 @@ class Session:
 
     def execute(self, sql: str, params: Mapping[str, Any] = {}, /) -> Result:
         """Run one translated statement."""
-        return self.run(sql % Values(params), excludes=sql == EXCLUSION)
+        return self.run(sql % Values(params))
 
-    def run(self, sql: str, *, excludes: bool = False) -> Result:
+    def run(self, sql: str) -> Result:
         """Run a statement that has its values."""
-        if excludes:
+        [answer] = self.run_all([sql], [])
+        return answer
+
+    def run_all(self, statements: Sequence[str], answers: list[Result]) -> list[Result]:
+        """Run statements that have their values in one trip, and add what came of each to ``answers``.
+
+        After the first that fails none is run. Only the last may be one :func:`is_judged_here`.
+
+        :raises pymysql.Error: that of the statement which ``answers`` ends before, or of the last one's judgement.
+        """
+        last = statements[-1]
+        if last.startswith(EXCLUDES):
             self._excludes = True
-        with self.driver.cursor() as cursor:
-            cursor.execute(sql)
-            rows = list(cursor.fetchall())
-            result = Result(rows, cursor.rowcount, cursor.lastrowid)
-            if cursor.warning_count and sql.startswith(_IGNORES):
-                self._check(cursor)
-        return result
+        cursor = self.driver.cursor()
+        try:
+            cursor.execute(";".join(statements))
+            answers.append(_result(cursor))
+            while cursor.nextset():
+                answers.append(_result(cursor))
+        except pymysql.Error as error:
+            if self.open or not isinstance(error, pymysql.InternalError):
+                raise
+            # What came is not what was waited for, and PyMySQL has closed the connection.
+            raise pymysql.OperationalError(CR.CR_SERVER_LOST, str(error)) from error
+        except BaseException:  # there are answers that nobody has read
+            self._abandon()
+            raise
+        if len(answers) != len(statements):
+            self._abandon()
+            if len(answers) < len(statements):
+                raise pymysql.OperationalError(CR.CR_SERVER_LOST, "the server stopped before the last statement")
+            msg = "a statement that is more than one"
+            raise AssertionError(msg)
+        if last.startswith(_IGNORES) and cursor.warning_count:
+            self._check(cursor)
+        if last.startswith(EXCLUDES) and answers[-1].rows != [(1,)]:
+            raise pymysql.OperationalError(ER.LOCK_WAIT_TIMEOUT, "another transaction keeps the name")
+        return answers
+
+    def look(self) -> None:
+        """See whether the server has ended the session: it says nothing unasked but its goodbye.
+
+        :raises pymysql.OperationalError: if it has.
+        """
+        if self.open:
+            poll = select.poll()
+            poll.register(self.driver._sock, select.POLLIN)  # noqa: SLF001 - PyMySQL shows it nowhere else
+            if not poll.poll(0):
+                return
+        raise pymysql.OperationalError(CR.CR_SERVER_GONE_ERROR, "the connection is gone")
 
     def _check(self, cursor: Any) -> None:  # noqa: ANN401 - PyMySQL's
         """Of all that IGNORE lets pass, only a row that is there already was meant.
@@ -135,9 +190,8 @@ class Session:
                 f"of {said} warnings the server remembers {len(told)}; set its max_error_count to 1024 or more",
             )
 
-    def end(self, word: str) -> None:
-        """End the transaction by ``COMMIT`` or ``ROLLBACK``, and free the names that it excluded others from."""
-        self.run(word)
+    def release(self) -> None:
+        """Free the names that the transaction which has ended excluded others from."""
         if self._excludes:
             self._excludes = False
             try:

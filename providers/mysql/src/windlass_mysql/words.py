@@ -23,8 +23,10 @@ _INSERT: Final = re.compile(r"\AINSERT INTO\b")
 #: MariaDB knows no other word for a shared lock, and neither locks the rows of one table only.
 _LOCKS: Final = {"UPDATE": "FOR UPDATE", "SHARE": "LOCK IN SHARE MODE"}
 _TYPES: Final = {"BIGINT": "AS SIGNED)", "TEXT": "AS CHAR)"}
+#: How a statement begins that excludes others from a name.
+EXCLUDES: Final = "SELECT GET_LOCK("
 #: A name of the server's, of at most 64 characters, for one of this database's. MySQL 9.6 forgot SHA1 and MD5.
-EXCLUDE: Final = "SELECT GET_LOCK(CONCAT('windlass ', LEFT(SHA2(CONCAT(DATABASE(), ' ', :name), 256), 40)), 10)"
+EXCLUDE: Final = f"{EXCLUDES}CONCAT('windlass ', LEFT(SHA2(CONCAT(DATABASE(), ' ', :name), 256), 40)), 10)"
 
 
 def translate(sql: str) -> str:
@@ -61,7 +63,3 @@ def translate(sql: str) -> str:
 
     translated = _WORDS.sub(word, sql)
     return _INSERT.sub("INSERT IGNORE INTO", translated) if ignores else translated
-
-
-#: :data:`EXCLUDE` as it is run.
-EXCLUSION: Final = translate(EXCLUDE)
