@@ -43,6 +43,7 @@ from windlass.secrets.masking import Masker
 from windlass.supervisor import endings, lock, processes, wire
 from windlass.supervisor.artifacts import LOCAL, Artifacts, LocalArtifacts, ProvidedArtifacts
 from windlass.supervisor.attempt import Attempt, Phase
+from windlass.supervisor.cores import Cores
 from windlass.supervisor.gathering import Gathering
 from windlass.supervisor.launcher import Launcher
 from windlass.supervisor.ledger import Ledger
@@ -96,7 +97,7 @@ class Supervisor:
         self._ledger = Ledger(gateway, supervisor, self._reactor)
         self._launcher = Launcher(settings, self, self._reactor, rng, self._tag)
         self._slots = Slots(self._launcher.launch, clock.monotonic)
-        self._gathering = Gathering(self._reactor, self._slots, self._ledger)
+        self._gathering = Gathering(self._reactor, self._slots, self._ledger, Cores(clock.monotonic))
         self._stopper = Stopper(self._reactor, self._tag, settings.grace, self._settle)
         around = Surroundings(settings, self._reactor, gateway, self._questions, self._artifacts, clock.now, self._tag)
         self._trigger_hosts = TriggerHosts(around)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from windlass.ports import Claim, Report, Workload, WorkloadKind
+from windlass.supervisor.cores import Cores
 from windlass.supervisor.gathering import Gathering
 from windlass.supervisor.ledger import Ledger
 from windlass.supervisor.reactor import Reactor
@@ -34,6 +35,18 @@ class Turns(Reactor):
             event[1]()
 
 
+class BusyCores(Cores):
+    """Cores that are busy, unless a test says something else."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        super().__init__(monotonic)
+        self.are_busy = True
+        self.looks = 0
+
+    def look(self) -> None:
+        self.looks += 1
+
+
 class Busy:
     """A supervisor with eight slots, all taken, and a report to write."""
 
@@ -42,7 +55,8 @@ class Busy:
         self.slots = Slots(lambda _: None, self.reactor.monotonic)
         self.slots.limit = 8
         self.ledger = Ledger(None, "me", self.reactor)  # type: ignore[arg-type]
-        self.gathering = Gathering(self.reactor, self.slots, self.ledger)
+        self.cores = BusyCores(self.reactor.monotonic)
+        self.gathering = Gathering(self.reactor, self.slots, self.ledger, self.cores)
         for number in range(8):
             self.take(number)
 
@@ -84,6 +98,23 @@ def test_nothing_is_waited_for_where_few_end(busy: Busy) -> None:
     busy.many_have_ended(23)
     busy.end(0)  # the twenty-fourth
     assert (busy.waited(), busy.reactor.turns) == (0, 0)
+
+
+def test_nothing_is_waited_for_where_cores_have_time_to_spare(busy: Busy) -> None:
+    busy.cores.are_busy = False
+    busy.many_have_ended()
+    busy.end(0)
+    assert (busy.waited(), busy.reactor.turns) == (0, 0)
+
+
+def test_cores_are_watched_before_many_have_ended_and_left_alone_where_few_do(busy: Busy) -> None:
+    busy.many_have_ended(1)
+    busy.end(0)
+    busy.gathering.wait()
+    assert busy.cores.looks == 0
+    busy.many_have_ended(1)
+    busy.gathering.wait()
+    assert busy.cores.looks == 1
 
 
 def test_nothing_is_waited_for_with_nothing_to_write(busy: Busy) -> None:
