@@ -195,7 +195,7 @@ def test_a_guard_that_finds_no_row_keeps_what_follows_from_running_and_the_commi
     assert store.db.rows("SELECT CONNECTION_ID()") == mine
 
 
-@pytest.mark.parametrize("guard", ["DO EXP(IF(ROW_COUNT() > 0, 0, 10000))", "SET @guard = 1"])
+@pytest.mark.parametrize("guard", ["DO 0", "SET @guard = 1"])
 def test_a_server_that_a_guard_does_not_stop_is_refused(url: str, monkeypatch: pytest.MonkeyPatch, guard: str) -> None:
     monkeypatch.setattr(batch, "GUARD", guard)
     with (

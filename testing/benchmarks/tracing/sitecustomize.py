@@ -30,7 +30,7 @@ POINTS: dict[str, dict[str, str]] = {
     "windlass.supervisor.loop": {"Supervisor._submit": "order", "Supervisor.on_ending": "ending"},
     "windlass.supervisor.zygotes": {"Zygote.fork": "ask_fork"},
     "windlass.store.gateway": {"SqlGateway.claim": "claim", "SqlGateway.report": "report"},
-    "windlass.runtime.zygote": {"Zygote._fork": "fork", "Zygote._reap": "reap"},
+    "windlass.runtime.zygote": {"Zygote._fork_all": "fork", "Zygote._reap": "reap"},
     "windlass.runtime.child": {"PipeSession.hello": "hello", "PipeSession.end": "last_words", "become": "born"},
     "windlass.authoring.operators.python": {"PythonOperator.execute": "user"},
 }
