@@ -14,7 +14,8 @@ from windlass.errors import ProtocolError
 
 MAX_FRAME = 1 << 20
 _LENGTH = struct.Struct(">I")
-_HEAD = 4
+#: Its size, looked up once: in a fresh child each attribute of an object is a page.
+_HEAD = _LENGTH.size
 
 
 def frame(payload: bytes) -> bytes:

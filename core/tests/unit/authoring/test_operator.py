@@ -157,6 +157,21 @@ def test_a_result_set_on_a_field_later_is_a_dependency_too() -> None:
     assert made.to_spec().by_id["late"].upstream == ("first",)
 
 
+def test_an_operator_that_is_ready_knows_whether_there_is_anything_to_render() -> None:
+    with DAG("d"):
+        first = EmptyOperator(task_id="first")
+        operators = [
+            first,
+            Load(task_id="empty", table=""),
+            Load(task_id="text"),
+            Load(task_id="given", table=first.output),
+        ]
+    assert not any(operator.nothing_to_render for operator in operators), "not before it is ready"
+    for operator in operators:
+        operator.get_ready()
+    assert [operator.nothing_to_render for operator in operators] == [True, True, False, False]
+
+
 def test_an_operator_has_the_logger_of_the_task() -> None:
     assert EmptyOperator(task_id="a").log is logging.getLogger("windlass.task")
 
