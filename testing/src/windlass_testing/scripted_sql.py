@@ -98,10 +98,9 @@ class _InTurns:
         """Let each take a step; return when the first wants another."""
         return min(scheduler.step() for scheduler in self._schedulers)
 
-    @property
-    def is_ahead(self) -> bool:
-        """Whether any of them is."""
-        return any(scheduler.is_ahead for scheduler in self._schedulers)
+    def can_spare(self, seconds: float) -> bool:
+        """Return whether any of them can."""
+        return any(scheduler.can_spare(seconds) for scheduler in self._schedulers)
 
 
 class SqlScriptedEngine(ScriptedEngine):

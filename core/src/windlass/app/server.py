@@ -54,6 +54,8 @@ _START_PATIENCE = 30.0
 _DRAIN_PATIENCE = 10.0
 #: How long a scheduler waits for more, in seconds, while its executor has enough to do.
 _GATHER = 0.02
+#: So many seconds of work are enough: until the next step is written and what it queues has come to the executor.
+_ENOUGH = 0.03
 
 
 class Server:
@@ -155,7 +157,7 @@ class Server:
                 pause = self._scheduler.step()
                 if pause > 0 and self._bell is not None:
                     self._bell.wait(pause)
-                    if self._scheduler.is_ahead:  # what else ends meanwhile makes one step with it
+                    if self._scheduler.can_spare(_ENOUGH):  # what else ends meanwhile makes one step with it
                         time.sleep(_GATHER)
             self._leave()
         finally:

@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 #: Seconds between two attempts to reach a supervisor that is not there.
 _RETRY = 0.5
 #: How many short tasks the supervisor may have waiting for each that it may run.
-_BACKLOG = 3
+_BACKLOG = 5
 
 
 class LocalExecutor(Executor):

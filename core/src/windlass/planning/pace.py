@@ -10,6 +10,7 @@ The past may deceive: the tasks that wait may turn out long. What is too much fo
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import Final
 
@@ -37,6 +38,15 @@ class Pace:
         while self._ends and self._ends[0][0] <= now - _AHEAD:
             self._number -= self._ends.popleft()[1]
         return self._number
+
+    def within(self, seconds: float, now: float) -> float:
+        """Return how many will end within so many ``seconds``, at the pace since the first of those that count.
+
+        Where all that count have ended just now nobody can tell, and it may be any number.
+        """
+        number = self.ahead(now)
+        passed = now - self._ends[0][0] if self._ends else math.inf
+        return number * seconds / passed if passed > 0 else math.inf
 
     def is_too_much(self, number: int, now: float) -> bool:
         """Return whether ``number`` waiting in the executor are too many, and have been for a second."""

@@ -114,10 +114,12 @@ class Scheduler:
         self._loaded = False
         return self._settings.error_pause
 
-    @property
-    def is_ahead(self) -> bool:
-        """Whether the executor holds so much work that nothing which is decided now could begin any sooner."""
-        return self._executor.backlog > 0 and self._owned.occupancy.total >= 2 * self._executor.parallelism
+    def can_spare(self, seconds: float) -> bool:
+        """Return whether the executor holds work for longer than ``seconds``: what is decided now begins no sooner."""
+        if not self._executor.backlog:
+            return False
+        waiting = self._owned.occupancy.total - self._executor.parallelism
+        return waiting > self._pace.within(seconds, self._clock.monotonic())
 
     def leave(self) -> None:
         """Have other schedulers take over at once, where there are any; there is no step after this.

@@ -77,7 +77,7 @@ def test_orders_arrive_in_order(executor: LocalExecutor, listener: FrontDoor) ->
 def test_the_supervisor_may_hold_short_tasks_beyond_those_that_run(
     executor: LocalExecutor, path: Path, clock: Clock
 ) -> None:
-    assert executor.backlog == 24
+    assert executor.backlog == 40
     assert LocalExecutor(path, "1", parallelism=0, monotonic=clock).backlog == 0, "without a limit nothing waits"
     assert SequentialExecutor(path, "1", monotonic=clock).backlog == 0
 

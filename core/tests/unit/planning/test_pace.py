@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import math
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +20,18 @@ def test_what_ended_within_the_last_tenth_of_a_second_may_wait() -> None:
 
 def test_where_nothing_has_ended_nothing_may_wait() -> None:
     assert Pace().ahead(5.0) == 0
+
+
+def test_how_many_will_end_is_told_by_the_time_since_the_first_that_counts() -> None:
+    pace = Pace()
+    assert pace.within(9.0, now=1.0) == 0, "none has ended"
+    pace.ended(4, now=1.0)
+    assert pace.within(0.001, now=1.0) == math.inf, "four in no time"
+    assert pace.within(0.03, now=1.02) == pytest.approx(6)
+    pace.ended(4, now=1.04)
+    assert pace.within(0.03, now=1.08) == pytest.approx(3)
+    assert pace.within(0.03, now=1.11) == pytest.approx(4 * 0.03 / 0.07), "of the second time only"
+    assert pace.within(0.03, now=1.15) == 0
 
 
 def test_too_much_is_too_much_only_when_it_has_been_for_a_second() -> None:

@@ -67,19 +67,29 @@ def test_where_tasks_take_long_nothing_is_submitted_ahead(world: ScriptedEngine)
     assert len(world.executor.waiting) == 3, "what waits is worked off before anything else is submitted"
 
 
-def test_it_is_ahead_while_as_many_wait_as_may_run(world: ScriptedEngine) -> None:
-    ahead = []
-    start(world, width=6)
-    for _ in range(3):
-        ahead.append(world.scheduler.is_ahead)
-        end(world, 2)
-    assert ahead == [False, True, False], "at first none waits, then two behind two, and the last two can begin at once"
+def test_it_can_spare_the_time_in_which_less_ends_than_waits(world: ScriptedEngine) -> None:
+    start(world)
+    assert not world.scheduler.can_spare(0.001), "nothing waits for a slot"
+    end(world, 2)
+    assert not world.scheduler.can_spare(0.001), "who knows how fast it goes on?"
+    world.clock.advance(0.02)
+    end(world, 2)
+    assert len(world.executor.waiting) == 2 + 4
+    assert world.scheduler.can_spare(0.015), "of four in 20 ms, three end in it"
+    assert not world.scheduler.can_spare(0.025)
 
 
-def test_it_is_never_ahead_of_an_executor_that_holds_no_backlog(world: ScriptedEngine) -> None:
+def test_it_can_spare_time_where_what_waits_has_nothing_to_wait_for_but_long_tasks(world: ScriptedEngine) -> None:
+    start(world)
+    end(world, 2)
+    world.clock.advance(0.2)
+    assert world.scheduler.can_spare(10)
+
+
+def test_it_can_spare_none_with_an_executor_that_holds_no_backlog(world: ScriptedEngine) -> None:
     start(world, parallelism=2, backlog=0)
     world.executor.parallelism = 1
-    assert not world.scheduler.is_ahead
+    assert not world.scheduler.can_spare(0.001)
 
 
 def test_what_waits_behind_long_tasks_is_taken_back_and_runs_later(world: ScriptedEngine) -> None:
