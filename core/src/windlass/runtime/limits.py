@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import logging
+import gc
 import os
 import resource
 import signal
 import sys
 import threading
-import types
+from collections.abc import Callable
+from typing import Any
 
 from windlass.protocol.forking import LEASE_VARIABLE
 
@@ -64,50 +65,52 @@ def lighten_fork() -> None:
     tables are right as they are and no lock is held; and each line of Python that a child runs first costs it a copied
     page. Measured, they are two thirds of the pages that a child copies before its first own line.
 
-    A task that has started threads and then forks finds everything done as Python does it by itself.
+    What anybody else registered is left alone. The first thread that is started brings everything back, so that a task
+    which has threads and then forks finds it done as Python does it by itself.
     """
-    # What is registered with the interpreter are the functions themselves, so they get other code. Their modules, and
-    # that code, call what they were by the same names as ever. The code runs with the names of those modules.
+    taken = [
+        (handlers, place, handler)
+        for handlers in _fork_handlers()
+        for place, handler in enumerate(handlers)
+        if getattr(handler, "__module__", None) in ("threading", "logging")
+    ]
+    for handlers, place, _ in reversed(taken):
+        del handlers[place]
+    starters = {name: start for name in _STARTERS if (start := getattr(threading, name, None)) is not None}
 
-    def tables_as_they_are() -> None:
-        if len(_active) > 1:  # type: ignore[name-defined] # noqa: F821
-            _after_fork()  # type: ignore[name-defined] # noqa: F821
+    def bring_back() -> None:
+        vars(threading).update(starters)
+        for handlers, place, handler in taken:
+            handlers.insert(place, handler)
+        taken.clear()
 
-    def before() -> None:
-        global _held_over_fork  # noqa: PLW0603 - of the module of logging
-        if len(threading._active) > 1:  # type: ignore[attr-defined] # noqa: SLF001
-            _lock.acquire()  # type: ignore[name-defined] # noqa: F821
-            _held_over_fork = True
+    def first(start: Callable[..., Any]) -> Callable[..., Any]:
+        def start_first(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the interpreter's, not ours
+            bring_back()
+            return start(*args, **kwargs)
 
-    def after_in_parent() -> None:
-        global _held_over_fork  # noqa: PLW0603 - of the module of logging
-        if _held_over_fork:
-            _held_over_fork = False
-            _lock.release()  # type: ignore[name-defined] # noqa: F821
+        return start_first
 
-    def after_in_child() -> None:
-        global _held_over_fork  # noqa: PLW0603 - of the module of logging
-        if _held_over_fork:
-            _held_over_fork = False
-            _after_at_fork_child_reinit_locks()  # type: ignore[name-defined] # noqa: F821
-
-    vars(logging)["_held_over_fork"] = False
-    for module, name, lighter in (
-        (threading, "_after_fork", tables_as_they_are),
-        (logging, "_acquireLock", before),  # Python 3.11 and 3.12
-        (logging, "_releaseLock", after_in_parent),
-        (logging, "_prepareFork", before),  # Python 3.13
-        (logging, "_afterFork", after_in_parent),
-        (logging, "_after_at_fork_child_reinit_locks", after_in_child),
-    ):
-        registered = getattr(module, name, None)
-        if registered is not None:
-            setattr(module, name, types.FunctionType(registered.__code__, vars(module), name))
-            registered.__code__ = lighter.__code__
+    vars(threading).update({name: first(start) for name, start in starters.items()})
 
 
-#: Of :func:`lighten_fork`: whether the thread that forks holds the lock of ``logging``. Used in that module.
-_held_over_fork = False
+#: By these names ``threading`` calls the interpreter for a new thread: the first up to Python 3.12, then the second.
+_STARTERS = ("_start_new_thread", "_start_joinable_thread")
+
+
+def _fork_handlers() -> list[list[Callable[[], object]]]:
+    """Return the lists in which the interpreter keeps what :func:`os.register_at_fork` was given.
+
+    It does not show them, so they are found by something that only they refer to.
+    """
+
+    def probe() -> None: ...
+
+    os.register_at_fork(before=probe, after_in_child=probe, after_in_parent=probe)
+    found = [holder for holder in gc.get_referrers(probe) if type(holder) is list and holder[-1] is probe]
+    for handlers in found:
+        handlers.pop()
+    return found
 
 
 def limit_memory(size: int) -> None:

@@ -53,6 +53,8 @@ from windlass.runtime.trace import user_traceback
 _fork, _setsid, _close = os.fork, os.setsid, os.close
 die_with_parent, become = limits.die_with_parent, child.become
 
+#: The pid of a child that could not be forked.
+_NONE = -1
 #: Added to the zygote's and its children's badness, so that the kernel does not choose the supervisor first.
 _OOM_SCORE = b"300"
 #: Of more than a few children, those that end within this time, in seconds, are reaped together.
@@ -189,17 +191,18 @@ class Zygote:
         logs = fds[1::2]
         lines = [child.PipeSession(child.line(fd)) for fd in fds[::2]]
         marks = [self._mark.of(token) for token in tokens]
-        pids: dict[str, int] = {}
+        pids: list[int] = []
+        fork = _stay if self._single else _fork
         try:
             for i in range(len(tokens)):
                 try:
-                    pid = 0 if self._single else _fork()
+                    pid = fork()
                 except OSError as error:
                     self._send(Unforked(token=tokens[i], error=str(error)))
-                else:
-                    if pid == 0:
-                        self._become(lines[i], logs[i], marks[i], fds)
-                    pids[tokens[i]] = pid
+                    pid = _NONE
+                if pid == 0:
+                    self._become(lines[i], logs[i], marks[i], fds)
+                pids.append(pid)
         finally:
             if os.getpid() != self._pid or self._single:  # whatever fails, a child never goes on as a zygote
                 os._exit(child.BROKEN)
@@ -207,9 +210,10 @@ class Zygote:
             line.close()
         for log in logs:
             os.close(log)
-        self._children.update(pids.values())
-        if pids:
-            self._send(Forked(pids=pids))
+        forked = {token: pid for token, pid in zip(tokens, pids, strict=True) if pid != _NONE}
+        self._children.update(forked.values())
+        if forked:
+            self._send(Forked(pids=forked))
 
     def _become(self, line: child.PipeSession, log: int, mark: bytes, fds: list[int]) -> NoReturn:
         """Be the child with this line, log and mark; those of ``fds`` that are others' are closed."""
@@ -247,6 +251,11 @@ class Zygote:
 
     def _send(self, message: FromZygote) -> None:
         self._control.send(datagram(message))
+
+
+def _stay() -> int:
+    """Be the child without a fork."""
+    return 0
 
 
 def main(fd: int, parent: int, *, single: bool = False) -> int:

@@ -55,6 +55,26 @@ if os.fork() == 0:
 os.wait()
 """
 
+#: What the interpreter calls around a fork, without what was taken out, and from the first thread on with it.
+HANDLERS = """
+import logging, os, threading
+from windlass.runtime import limits
+os.register_at_fork(before=lambda: None, after_in_child=lambda: os.write(1, b"called\\n"))
+def numbers():
+    return sorted(map(len, limits._fork_handlers()))
+before = numbers()
+limits.lighten_fork()
+assert numbers() == [0, 1, 1], numbers()
+if os.fork() == 0:
+    thread = threading.Thread(target=int)
+    thread.start()
+    thread.join()
+    assert numbers() == before, (numbers(), before)
+    os._exit(0)
+assert os.wait()[1] == 0
+assert numbers() == [0, 1, 1], "only for the task that needs them"
+"""
+
 BATCH = """
 import os
 from windlass.runtime import limits
@@ -104,6 +124,10 @@ def test_a_task_with_threads_forks_as_python_does_by_itself() -> None:
     plain = output_of(THREADED.replace("LIGHTEN", "False"))
     assert output_of(THREADED.replace("LIGHTEN", "True")) == plain
     assert plain.splitlines() == ["main True", "threads 2", "forked among 3", "the lock is free"]
+
+
+def test_only_what_threads_need_is_left_out_of_a_lightened_fork_until_there_is_one() -> None:
+    assert output_of(HANDLERS) == "called\n"
 
 
 def test_what_is_run_as_batch_stays_so_in_children_unless_somebody_chose_another_policy() -> None:
