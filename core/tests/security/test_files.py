@@ -64,7 +64,7 @@ def test_every_try_has_a_log_of_its_own_four_or_five_levels_below_the_folder(
 ) -> None:
     folder = Path("/home/windlass/logs")
     path = contained(folder, log_path_of(dag_id, run_id, task_id, map_index, try_number))
-    parts = path.relative_to(folder).parts
+    parts = Path(path).relative_to(folder).parts
     assert len(parts) == (4 if map_index < 0 else 5)
     assert not any(part in {".", ".."} or "/" in part or "\0" in part for part in parts)
 

@@ -139,7 +139,7 @@ class LogShipping:
     def _ship(self, note: Path) -> None:
         said = note.read_bytes()
         shipment = msgspec.json.decode(said, type=Shipment)
-        file = contained(self._folder, shipment.path)
+        file = Path(contained(self._folder, shipment.path))
         if not file.exists():  # cleaned up, or nothing was ever written
             note.unlink()
             return
@@ -161,7 +161,7 @@ class LogShipping:
             stored_at = note.stat().st_mtime
             if stored_at > self._now() - _QUIET:
                 continue
-            file = contained(self._folder, msgspec.json.decode(note.read_bytes(), type=Shipment).path)
+            file = Path(contained(self._folder, msgspec.json.decode(note.read_bytes(), type=Shipment).path))
             with suppress(FileNotFoundError):
                 if file.stat().st_mtime < stored_at:
                     file.unlink()

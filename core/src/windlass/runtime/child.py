@@ -56,7 +56,7 @@ from windlass.runtime.installed import InstalledHooks
 #: ``signal.signal`` as the interpreter has it. Python's wrapper makes enums of everything; a child has to do without
 #: what it need not, because each function that it runs first is a page that it copies.
 _handle: Callable[[int, Any], Any] = importlib.import_module("_signal").signal
-_set_wakeup_fd, _getpid, _dup2, _close = signal.set_wakeup_fd, os.getpid, os.dup2, os.close
+_set_wakeup_fd, _getpid = signal.set_wakeup_fd, os.getpid
 _UNIX, _STREAM = int(socket.AF_UNIX), int(socket.SOCK_STREAM)
 _SIGCHLD, _SIGTERM, _DEFAULT, _IGNORE = map(int, (signal.SIGCHLD, signal.SIGTERM, signal.SIG_DFL, signal.SIG_IGN))
 
@@ -251,12 +251,12 @@ def line(fd: int) -> socket.SocketType:
 
 
 def become(
-    dags: Mapping[str, Any], run: RunAttempt, session: PipeSession, log: int, mark: limits.LeaseMark, value: bytes
+    dags: Mapping[str, Any], run: RunAttempt, session: PipeSession, mark: limits.LeaseMark, value: bytes
 ) -> NoReturn:
     """Turn this process into the task's: never returns, and never runs code of the zygote again."""
     status = BROKEN
     try:
-        _leave_the_zygote(log, mark, value)
+        _leave_the_zygote(mark, value)
         attend(dags, run, session)
         status = 0
     except BaseException:  # noqa: BLE001 - the last line of defence of a process that must not return
@@ -279,13 +279,10 @@ def attend(dags: Mapping[str, Any], run: RunAttempt, session: PipeSession) -> No
     session.end(ending)
 
 
-def _leave_the_zygote(log: int, mark: limits.LeaseMark, value: bytes) -> None:
+def _leave_the_zygote(mark: limits.LeaseMark, value: bytes) -> None:
     _set_wakeup_fd(-1)
     _handle(_SIGCHLD, _DEFAULT)
     mark.set(value)
-    _dup2(log, 1)
-    _dup2(log, 2)
-    _close(log)
 
 
 def _run(

@@ -50,7 +50,7 @@ from windlass.runtime import child, large_pages, limits, loader
 from windlass.runtime.trace import user_traceback
 
 #: By their own names: a module on the way to each would be a page more that a child copies.
-_fork, _setsid, _close = os.fork, os.setsid, os.close
+_fork, _setsid, _dup2, _close, _closerange = os.fork, os.setsid, os.dup2, os.close, os.closerange
 die_with_parent, become = limits.die_with_parent, child.become
 
 #: The pid of a child that could not be forked.
@@ -152,7 +152,7 @@ class Zygote:
         wakeup, ring = os.pipe()
         os.set_blocking(wakeup, False)
         os.set_blocking(ring, False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGCHLD, _wake)
         signal.set_wakeup_fd(ring, warn_on_full_buffer=False)
         poll = select.poll()
         poll.register(self._control, select.POLLIN)
@@ -191,8 +191,10 @@ class Zygote:
         logs = fds[1::2]
         lines = [child.PipeSession(child.line(fd)) for fd in fds[::2]]
         marks = [self._mark.of(token) for token in tokens]
+        first, end = min(fds), max(fds) + 1
+        scattered = fds if end - first != len(fds) else None
         pids: list[int] = []
-        fork = _stay if self._single else _fork
+        fork, become = _stay if self._single else _fork, self._become
         try:
             for i in range(len(tokens)):
                 try:
@@ -201,7 +203,7 @@ class Zygote:
                     self._send(Unforked(token=tokens[i], error=str(error)))
                     pid = _NONE
                 if pid == 0:
-                    self._become(lines[i], logs[i], marks[i], fds)
+                    become(lines[i], logs[i], marks[i], first, end, scattered)
                 pids.append(pid)
         finally:
             if os.getpid() != self._pid or self._single:  # whatever fails, a child never goes on as a zygote
@@ -215,20 +217,32 @@ class Zygote:
         if forked:
             self._send(Forked(pids=forked))
 
-    def _become(self, line: child.PipeSession, log: int, mark: bytes, fds: list[int]) -> NoReturn:
-        """Be the child with this line, log and mark; those of ``fds`` that are others' are closed."""
+    def _become(
+        self, line: child.PipeSession, log: int, mark: bytes, first: int, end: int, scattered: list[int] | None
+    ) -> NoReturn:
+        """Be the child with this line, log and mark.
+
+        Of the descriptors that came, from ``first`` to before ``end`` or all those that are ``scattered``, only the
+        line stays open.
+        """
         assert self._run is not None  # noqa: S101 - nothing is forked before it is loaded
         if not self._single:
             die_with_parent(self._pid)
             _setsid()
         if self._reseed is not None:
             self._reseed()
+        _dup2(log, 1)
+        _dup2(log, 2)
         _close(self._control_fd)
         own = line.fd
-        for fd in fds:
-            if fd not in (own, log):
-                _close(fd)
-        become(self._dags, self._run, line, log, self._mark, mark)
+        if scattered is None:  # as a rule they lie side by side: two calls instead of two for each other child
+            _closerange(first, own)
+            _closerange(own + 1, end)
+        else:
+            for fd in scattered:
+                if fd != own:
+                    _close(fd)
+        become(self._dags, self._run, line, self._mark, mark)
 
     def _reap(self) -> None:
         ended: dict[int, int] = {}
@@ -253,6 +267,10 @@ class Zygote:
         self._control.send(datagram(message))
 
 
+def _wake(*_: object) -> None:
+    """Take SIGCHLD: its number has come through the pipe. A function that stays, so that no child has to free it."""
+
+
 def _stay() -> int:
     """Be the child without a fork."""
     return 0
@@ -270,7 +288,9 @@ def main(fd: int, parent: int, *, single: bool = False) -> int:
     with contextlib.suppress(OSError):  # not Linux: nothing depends on it
         Path("/proc/self/oom_score_adj").write_bytes(_OOM_SCORE)
     child.prepare_output()
-    control = socket.socket(fileno=fd)
+    # By the lowest number that is free, so that the descriptors that come for children lie side by side.
+    control = socket.socket(fileno=os.dup(fd))
+    os.close(fd)
     zygote = Zygote(control, limits.LeaseMark(), single=single)
     try:
         if zygote.load():

@@ -22,6 +22,8 @@ from windlass.store.reaping import LEASE
 from windlass.store.transitions import Values
 
 _TASK_WIDTH: Final = len(TASK_COLUMNS.split(","))
+#: Between the columns of the task instance and those of its run stand four more of the former.
+_RUN_AT: Final = _TASK_WIDTH + 4
 _CANDIDATES: Final = (
     f"SELECT {columns_of('t', TASK_COLUMNS)}, t.clears, t.continues, t.first_poke, t.callbacks,"
     f" {columns_of('r', RUN_COLUMNS)} FROM ti t JOIN run r ON r.id = t.run WHERE t.id IN IDS(:ids)"
@@ -116,7 +118,8 @@ class Claiming:
         if not claims:
             return []
         rows = {row[0]: row for row in self._database.rows(_CANDIDATES, {"ids": to_json([c.task for c in claims])})}
-        found = [_candidate(claim, rows.get(claim.task)) for claim in claims]
+        runs: dict[int, RunFacts] = {}  # each is read once, however many tasks of it are claimed together
+        found = [_candidate(claim, rows.get(claim.task), runs) for claim in claims]
         present = [c for c in found if c is not None]
         self._add_counts([c for c in present if c.task.map_index >= 0])
         self._add_resumptions([c for c in present if c.continues])
@@ -168,17 +171,19 @@ class Claiming:
             candidate.resume = waits.get(candidate.claim.task)
 
 
-def _candidate(claim: Claim, row: Row | None) -> Candidate | None:
+def _candidate(claim: Claim, row: Row | None, runs: dict[int, RunFacts]) -> Candidate | None:
     if row is None:
         return None
     task = task_facts(row[:_TASK_WIDTH])
     if task.epoch != claim.epoch:
         return None
-    clears, continues, first_poke, callbacks, *run = row[_TASK_WIDTH:]
+    clears, continues, first_poke, callbacks = row[_TASK_WIDTH:_RUN_AT]
+    if task.run not in runs:
+        runs[task.run] = run_facts(row[_RUN_AT:])
     return Candidate(
         claim=claim,
         task=task,
-        run=run_facts(tuple(run)),
+        run=runs[task.run],
         clears=clears,
         continues=continues,
         first_poke=first_poke,

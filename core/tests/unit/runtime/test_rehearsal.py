@@ -51,7 +51,7 @@ def copied():
     session, value = child.PipeSession(child.line(theirs.detach())), mark.of("0" * 32)
     pid = os.fork()
     if pid == 0:
-        child.become({"d": dag}, attempt.run_last_attempt, session, log, mark, value)
+        child.become({"d": dag}, attempt.run_last_attempt, session, mark, value)
     session.close()
     os.close(log)
     ours.sendall(welcome)

@@ -16,7 +16,7 @@ from windlass.supervisor.logs import MAX_LINE, LogWriter, contained
 def writer(path: Path, *secrets: str) -> LogWriter:
     masker = Masker()
     masker.add(*secrets)
-    return LogWriter(path, masker, lambda: datetime(2026, 3, 1, tzinfo=UTC))
+    return LogWriter(str(path), masker, lambda: datetime(2026, 3, 1, tzinfo=UTC))
 
 
 def lines(path: Path) -> list[dict[str, str]]:

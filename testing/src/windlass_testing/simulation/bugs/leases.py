@@ -22,8 +22,8 @@ from windlass_testing.simulation.bugs.planting import bug, replace, without
 def _any_ticket(stack: ExitStack) -> None:
     original = claiming._candidate  # noqa: SLF001 - what is patched
 
-    def candidate(claim: Claim, row: Row | None) -> Any:  # noqa: ANN401 - passed on
-        return original(claim if row is None else msgspec.structs.replace(claim, epoch=row[7]), row)
+    def candidate(claim: Claim, row: Row | None, *rest: Any) -> Any:  # noqa: ANN401 - passed on
+        return original(claim if row is None else msgspec.structs.replace(claim, epoch=row[7]), row, *rest)
 
     without(stack, claiming, "_CLAIM", " AND ticket = :ticket")
     replace(stack, claiming, "_candidate", candidate)
