@@ -27,6 +27,10 @@ class SystemRng:
         """Return 128 fresh random bits as 32 hex digits."""
         return os.urandom(16).hex()
 
+    def key(self) -> str:
+        """Return 48 bits of the time in milliseconds and 80 fresh random ones as 32 hex digits."""
+        return f"{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"
+
 
 class VirtualClock:
     """A clock that stands still until it is told to go on. Both of its clocks move together."""
@@ -61,3 +65,7 @@ class SeededRng:
     def token(self) -> str:
         """Return 128 bits as 32 hex digits."""
         return f"{self._random.getrandbits(128):032x}"
+
+    def key(self) -> str:
+        """Return the next token: how many pages a commit writes is nothing that a test repeats."""
+        return self.token()

@@ -8,6 +8,7 @@ another is started, and the store has its attempts closed as lost.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -149,6 +150,7 @@ class Server:
         self._await_supervisor()
         for thread in threads:
             thread.start()
+        gc.freeze()  # what was imported stays; a look for garbage in the midst of a step need not pass over it
         if not self._signals:
             ready()
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import socket
@@ -38,6 +39,7 @@ def run(settings: Settings) -> int:
     store = open_services(settings)
     resolver = open_resolver(settings, StoredSecrets(store))
     job = store.jobs.start("supervisor", socket.gethostname(), os.getpid())
+    gc.freeze()  # what was imported stays; a look for garbage in the midst of a turn need not pass over it
     try:
         Supervisor(
             supervisor_settings(settings, shared=store.db.dialect.shared),

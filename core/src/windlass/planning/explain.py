@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from itertools import islice
 from typing import Final, Literal, NamedTuple
 
@@ -35,7 +36,8 @@ class Obstacle(NamedTuple):
     instances: tuple[tuple[str, int], ...] = ()
 
 
-def rule_reason(rule: TriggerRule, counts: list[int]) -> str:
+@lru_cache(maxsize=1024)  # a wide run asks the same for each of its tasks
+def rule_reason(rule: TriggerRule, counts: tuple[int, ...]) -> str:
     """Return what decided: the rule and what it saw."""
     seen = ", ".join(f"{counts[slot]} {word}" for slot, word in _COUNTED if counts[slot])
     return f"trigger rule {rule}: {seen} upstream" if seen else f"trigger rule {rule}: nothing upstream"

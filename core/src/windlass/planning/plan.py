@@ -195,7 +195,7 @@ class RunPlan:
         verdict = rules.verdict(rule, node.seen(map_index))
         if verdict is Verdict.WAIT:
             return
-        reason = explain.rule_reason(rule, node.counts(map_index))
+        reason = explain.rule_reason(rule, tuple(node.counts(map_index)))
         if verdict is not Verdict.RUN:
             self._move(node, instance, _VERDICT_STATE[verdict], reason)
             return

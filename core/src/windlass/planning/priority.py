@@ -12,11 +12,18 @@ from windlass.spec import DagSpec, WeightRule
 
 
 def priorities(spec: DagSpec) -> dict[str, int]:
-    """Return the effective priority of every task of ``spec``.
+    """Return the effective priority of every task of ``spec``, computed once and kept on it, as its topology is.
 
     A weight rule that is none of the three built-in ones is a strategy of a plugin or of the DAG's own code. It has
     made the task's weight when the file was parsed, and nothing is added to that.
     """
+    known: dict[str, int] | None = spec.__dict__.get("priorities")
+    if known is None:
+        known = spec.__dict__["priorities"] = _priorities(spec)
+    return known
+
+
+def _priorities(spec: DagSpec) -> dict[str, int]:
     weights = [task.priority_weight for task in spec.tasks]
     masks: dict[int, int] = {}
     for index, weight in enumerate(weights):

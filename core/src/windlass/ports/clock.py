@@ -19,10 +19,18 @@ class Clock(Protocol):
 
 
 class Rng(Protocol):
-    """The source of op ids, tickets and lease ids: unguessable in production, seeded in the simulation."""
+    """The source of tickets, op ids and lease ids: unguessable in production, seeded in the simulation."""
 
     def token(self) -> str:
         """Return 128 fresh random bits as 32 hex digits."""
+        ...
+
+    def key(self) -> str:
+        """Return a fresh random key of a row as 32 hex digits.
+
+        In production it begins with 48 bits of the time in milliseconds, before 80 random ones, as a UUID of version 7
+        does (RFC 9562): so an index over many of them grows at its end, and a commit writes few of its pages.
+        """
         ...
 
 

@@ -162,7 +162,7 @@ class Progress:
         actor: Actor = Actor.SCHEDULER,
     ) -> None:
         """Add one transition to the step, and take it over in memory; ``planned``: the plan knows it already."""
-        changes.task_moves.append(tracked.task_move(task, to, self._rng.token(), reason, actor))
+        changes.task_moves.append(tracked.task_move(task, to, self._rng.key(), reason, actor))
         changes.generations[tracked.facts.id] = tracked.facts.generation
         self._owned.put(tracked, task, tracked.moved(task, to))
         if to.is_terminal:
@@ -310,5 +310,5 @@ class Progress:
 
     def _run_move(self, facts: RunFacts, to: RunState, reason: str) -> RunMove:
         return RunMove(
-            run=facts.id, before=facts.state, to=to, actor=Actor.SCHEDULER, op_id=self._rng.token(), reason=reason
+            run=facts.id, before=facts.state, to=to, actor=Actor.SCHEDULER, op_id=self._rng.key(), reason=reason
         )

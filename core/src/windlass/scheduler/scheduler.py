@@ -342,7 +342,7 @@ class Scheduler:
         for task_id, lane in owned.admissions.pick(owned.occupancy, self._pools, bound, closed):
             tracked = owned.running[lane.run]
             task = tracked.tasks[task_id]
-            admission = tracked.admission(task, lane, self._rng.token(), self._rng.token(), self._settings.executor)
+            admission = tracked.admission(task, lane, self._rng.key(), self._rng.token(), self._settings.executor)
             changes.admissions.append(admission)
             changes.generations[lane.run] = tracked.facts.generation
             owned.put(tracked, task, tracked.moved(task, TaskState.QUEUED, epoch=task.epoch + 1))

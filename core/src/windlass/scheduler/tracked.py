@@ -15,6 +15,7 @@ from windlass.planning.decisions import Expand, Instance
 from windlass.planning.plan import RunPlan
 from windlass.planning.priority import priorities
 from windlass.planning.queueing import Lane, Order, lane_of
+from windlass.planning.topology import topology_of
 from windlass.ports import Admission, Expansion, RunFacts, TaskFacts, TaskMove, Workload, WorkloadKind
 from windlass.spec import DagSpec
 from windlass.states import Actor, TaskState
@@ -36,7 +37,7 @@ class TrackedRun:
         graph = bridged(spec, facts.run_type, facts.logical_date, present)
         self.plan = RunPlan(graph, [_instance(task) for task in self.tasks.values()])
         self._priorities = priorities(spec)
-        self._position = {task.task_id: position for position, task in enumerate(spec.tasks)}
+        self._position = topology_of(spec).position
 
     def absorb(self, task: TaskFacts) -> bool:
         """Take over what the store says of a task instance; return whether that is news to the plan."""

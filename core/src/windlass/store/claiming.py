@@ -146,7 +146,7 @@ class Claiming:
             "pid": claim.pid,
             "hostname": claim.hostname,
             "supervisor": supervisor,
-            "lease": self._database.rng.token(),
+            "lease": self._database.rng.key(),
             "try_number": candidate.task.try_number,
             "now": now,
             "until": now + int(LEASE * SECOND),

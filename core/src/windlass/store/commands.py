@@ -117,7 +117,7 @@ class RunCommands:
             runs = list(dict.fromkeys(row[1] for row in rows))
             if latest:
                 for run in runs:
-                    pin_to_newest(transaction, self._specs, run, step.token, step.now, who)
+                    pin_to_newest(transaction, self._specs, run, step.key, step.now, who)
                 rows = transaction.rows(_CHOSEN, {"ids": to_json(list(tasks))})
             step.clear(rows)
             for run in runs:
@@ -201,7 +201,7 @@ class Step:
 
     def __init__(self, database: Database, transaction: Transaction, who: str) -> None:
         self.now = database.now()
-        self.token = database.rng.token
+        self.key = database.rng.key
         self._transaction = transaction
         self._who = who
         self._changed = 0
@@ -280,7 +280,7 @@ class Step:
                     to,
                     actor,
                     epoch=epoch,
-                    op_id=self.token(),
+                    op_id=self.key(),
                     reason=reason,
                     now=self.now,
                     who=self._who,
@@ -294,7 +294,7 @@ class Step:
             self._transaction.run(DROP_WAITS, {"ids": to_json(waiting)})
 
     def _audit_run(self, run: int, before: RunState, to: RunState, actor: Actor, reason: str) -> str:
-        op_id = self.token()
+        op_id = self.key()
         audit = transitions.run_audit(run, before, to, actor, op_id=op_id, reason=reason, now=self.now, who=self._who)
         transitions.write_run(self._transaction, audit)
         return op_id

@@ -124,7 +124,7 @@ class Filling:
             reuse.run,
             version,
             step.task_ids,
-            commands.token,
+            commands.key,
             commands.now,
             backfill.created_by,
         )

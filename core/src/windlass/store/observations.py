@@ -137,7 +137,7 @@ def owe_detail(
 ) -> None:
     """Owe a change that has no audit row to whoever observes ``hook``."""
     for provider in transaction.audience(hook):
-        values = {"consumer": provider, "hook": hook, "run": run, "op_id": transaction.token(), "now": now}
+        values = {"consumer": provider, "hook": hook, "run": run, "op_id": transaction.key(), "now": now}
         transaction.send(_OWE, [{**values, "detail": to_json(change)}])
 
 

@@ -56,9 +56,7 @@ class Version(NamedTuple):
     file: str
 
 
-def pin_to_newest(
-    transaction: Transaction, specs: Specs, run: int, token: Callable[[], str], now: int, who: str
-) -> None:
+def pin_to_newest(transaction: Transaction, specs: Specs, run: int, key: Callable[[], str], now: int, who: str) -> None:
     """Move a run to the newest version of its DAG; nothing happens if it is there already."""
     newest = transaction.row(_NEWEST, {"run": run})
     if newest is None:
@@ -66,7 +64,7 @@ def pin_to_newest(
     version, task_regex = Version(*newest[:5]), newest[5]
     spec = specs.get(version.dag_id, version.spec_version)
     wanted = tasks_of_run(spec, RunType(newest[6]), instant(newest[7]), _still_chosen(spec, task_regex))
-    pin(transaction, specs, run, version, wanted, token, now, who)
+    pin(transaction, specs, run, version, wanted, key, now, who)
 
 
 def pin(
@@ -75,7 +73,7 @@ def pin(
     run: int,
     version: Version,
     wanted: Collection[str] | None,
-    token: Callable[[], str],
+    key: Callable[[], str],
     now: int,
     who: str,
 ) -> None:
@@ -102,7 +100,7 @@ def pin(
         move = {"task": task, "before": text, "to": to.value, "epoch": epoch, "ended": ended, "reason": reason}
         if transaction.run(_MOVE, move) == 1:
             audit = transitions.audit(
-                task, before, to, Actor.VERSION, epoch=epoch, op_id=token(), reason=reason, now=now, who=who
+                task, before, to, Actor.VERSION, epoch=epoch, op_id=key(), reason=reason, now=now, who=who
             )
             transitions.write(transaction, [audit])
             transaction.run(DROP_WAITS, {"ids": to_json([task])})

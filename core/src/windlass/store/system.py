@@ -25,3 +25,7 @@ class SystemRng:
     def token(self) -> str:
         """Return 128 fresh random bits as 32 hex digits."""
         return secrets.token_hex(16)
+
+    def key(self) -> str:
+        """Return 48 bits of the time in milliseconds and 80 fresh random ones as 32 hex digits."""
+        return f"{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"

@@ -206,9 +206,9 @@ class Transaction:
             audience.learn(self.rows(KNOWN))
         return audience.of(hook)
 
-    def token(self) -> str:
-        """Return a random text that nobody else has."""
-        return self._database.rng.token()
+    def key(self) -> str:
+        """Return a fresh key of a row: an op id."""
+        return self._database.rng.key()
 
 
 class Savepoint:

@@ -335,7 +335,7 @@ class Supervisor:
             task=workload.id,
             lease_id=claimed.lease_id,
             epoch=workload.epoch,
-            op_id=self._rng.token(),
+            op_id=self._rng.key(),
             ending=ending,
             lost=error if lost else None,
             log_size=log.size,
@@ -391,7 +391,7 @@ class Supervisor:
             if attempt.log is not None:
                 attempt.log.note("ERROR", lost)
         attempt.reported = True
-        report = endings.report_of(attempt, self._rng.token(), lost, early=early)
+        report = endings.report_of(attempt, self._rng.key(), lost, early=early)
         self._ledger.report(report, functools.partial(self._on_reported, attempt, early=early))
 
     def _on_reported(self, attempt: Attempt, written: bool, *, early: bool) -> None:  # noqa: FBT001 - of the ledger

@@ -152,6 +152,8 @@ class Rng:
     def token(self) -> str:
         return os.urandom(16).hex()
 
+    key = token
+
 
 def main(home: Path, options: dict[str, Any]) -> None:
     settings = SupervisorSettings(run=home / "run", logs=home / "logs", code=home / "code", version="1", **options)

@@ -19,6 +19,8 @@ class Rng:
         self.count += 1
         return f"{self.count:032x}"
 
+    key = token
+
 
 @pytest.fixture
 def artifacts(tmp_path: Path) -> LocalArtifacts:

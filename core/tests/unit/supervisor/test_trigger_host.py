@@ -113,6 +113,8 @@ class Rng:
     def token(self) -> str:
         return os.urandom(16).hex()
 
+    key = token
+
 
 class Bench:
     """The owner of hosts, their surroundings, and a test's view of what they say."""

@@ -86,7 +86,7 @@ class MemoryGateway:
             return None
         run = self._run(task)
         spec = self._store.spec(run.dag_id, run.spec_version)
-        lease_id = self._rng.token()
+        lease_id = self._rng.key()
         continues = task.id in self._continuing
         if not continues:
             self._store.xcoms.pop(task.id, None)
@@ -99,7 +99,7 @@ class MemoryGateway:
                 to=TaskState.RUNNING,
                 epoch=task.epoch,
                 actor=Actor.TASK,
-                op_id=self._rng.token(),
+                op_id=self._rng.key(),
             ),
         )
         self._leases[lease_id] = task.id
@@ -260,7 +260,7 @@ class MemoryGateway:
 
     def lend(self, task: TaskFacts) -> str:
         """Return a lease id under which questions of ``task`` are answered though it is not running."""
-        lease_id = self._rng.token()
+        lease_id = self._rng.key()
         self._leases[lease_id] = task.id
         return lease_id
 

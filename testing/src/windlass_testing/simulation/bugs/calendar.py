@@ -78,7 +78,7 @@ def _deadline_told_again(stack: ExitStack) -> None:
         original(transaction, misses, now)
         for miss in misses:
             values = {"event": f"run_deadline:{miss.position}", "run": miss.run, "reason": miss.reason, "now": now}
-            transaction.run(deadlines._OWE, {**values, "op_id": transaction.token()})  # noqa: SLF001
+            transaction.run(deadlines._OWE, {**values, "op_id": transaction.key()})  # noqa: SLF001
 
     replace(stack, changes, "note_misses", note)
 
