@@ -67,7 +67,7 @@ NOTICES = {
     "pools-unread": 1725,
     "recover-all": 45,
     "refused-again": 23,
-    "report-any-lease": 1392,
+    "report-any-lease": 1626,
     "reports-forgotten-on-conflict": 48,
     "reports-forgotten-on-failure": 92,
     "shared-question": 54,

@@ -5,7 +5,8 @@ part of their time, and cores stand idle on it. So an executor that can may be g
 many as have ended within the last tenth of a second. By Little's law that is how long what is handed over waits, and
 how long something urgent that comes later waits behind it. Where tasks take seconds, nothing is handed over ahead.
 
-The past may deceive: the tasks that wait may turn out long. What is too much for a second is taken back.
+The past may deceive: the tasks that wait may turn out long. What is too much for a second is taken back. So a run may
+begin as fast as the last one of its DAG went: what ended then counts as ended now.
 """
 
 from __future__ import annotations

@@ -93,6 +93,8 @@ class Scheduler:
         self._progress: Progress
         self._pools: dict[str, int] = {}
         self._pace = Pace()
+        #: How many tasks had just ended when one of a DAG last did: its next run is expected to go as fast.
+        self._paces: dict[str, int] = {}
         self._loaded = False
         self._next_reap = 0.0
 
@@ -253,9 +255,12 @@ class Scheduler:
         changes.signals += [signal.id for signal in signals if signal.run not in foreign]
         for dag_id in dags:
             self._calendar.refresh(dag_id)
-        ended = sum([self._progress.absorb(task) for task in self._store.tasks(tasks)]) if tasks else 0
+        ended = [task.run for task in self._store.tasks(tasks) if self._progress.absorb(task)] if tasks else []
         if ended:
-            self._pace.ended(ended, self._clock.monotonic())
+            now = self._clock.monotonic()
+            self._pace.ended(len(ended), now)
+            for run in set(ended):
+                self._paces[self._owned.running[run].facts.dag_id] = self._pace.ahead(now)
 
     def _adopt(self, runs: Sequence[int]) -> set[int]:
         """Read ``runs`` anew that this scheduler is to decide about; return those that are another's.
@@ -306,6 +311,7 @@ class Scheduler:
     def _start_runs(self, now: datetime, changes: Changes) -> None:
         """Start the queued runs that max_active_runs has room for."""
         for facts in self._calendar.startable(now):
+            self._pace.ended(self._paces.get(facts.dag_id, 0), self._clock.monotonic())
             self._progress.start(facts, now, changes)
 
     # -- writing ----------------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from windlass.spec import DagSpec, TaskSpec
 from windlass_testing.scripted import Result, ScriptedEngine
 
@@ -37,6 +39,29 @@ def test_as_many_as_have_just_ended_wait_beyond_those_that_may_run(world: Script
     assert len(world.executor.waiting) == 2 + 2
     end(world, 4)
     assert len(world.executor.waiting) == 2 + 6
+
+
+@pytest.mark.one_scheduler  # each knows what it has seen
+def test_a_run_begins_as_fast_as_the_last_one_of_its_dag_went(world: ScriptedEngine) -> None:
+    start(world, width=6)
+    for _ in range(3):
+        end(world, 2)
+    assert world.state(world.runs_of("d")[0]) == "success"
+    world.clock.advance(3600)
+    world.trigger("d")
+    world.scheduler.step()
+    assert len(world.executor.waiting) == 2 + 4, "as many wait as had ended with the last of them, as far as there are"
+
+
+@pytest.mark.one_scheduler  # each knows what it has seen
+def test_a_run_begins_slowly_after_one_whose_tasks_took_long(world: ScriptedEngine) -> None:
+    start(world, width=6)
+    for _ in range(6):
+        end(world, 1)
+        world.clock.advance(30)
+    world.trigger("d")
+    world.scheduler.step()
+    assert len(world.executor.waiting) == 2 + 1
 
 
 def test_no_more_wait_than_the_executor_can_hold(world: ScriptedEngine) -> None:
