@@ -38,7 +38,7 @@ if LIGHTENED:
     large_pages.collapse()
 module = runpy.run_path(sys.argv[1])
 if LIGHTENED:
-    limits.lighten_fork()
+    limits.lighten_fork(limits.fork_handlers())
 gc.collect()
 gc.freeze()
 print("ready", flush=True)

@@ -278,11 +278,17 @@ class Server:
 
 @contextmanager
 def _handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Let ``handler`` take SIGTERM and SIGINT for the duration of the block."""
+    """Let ``handler`` take SIGTERM and SIGINT; what comes after the block comes too late for a process that is ending.
+
+    After an error everything is as it was before.
+    """
     numbers = (signal.SIGTERM, signal.SIGINT)
     before = [signal.signal(number, handler) for number in numbers]
     try:
         yield
-    finally:
+    except BaseException:
         for number, previous in zip(numbers, before, strict=True):
             signal.signal(number, previous)
+        raise
+    for number in numbers:
+        signal.signal(number, signal.SIG_IGN)

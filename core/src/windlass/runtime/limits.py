@@ -57,7 +57,26 @@ def run_as_batch() -> None:
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
-def lighten_fork() -> None:
+#: What is called before a fork, after it in the parent, and after it in the child, in any order of the three.
+ForkHandlers = list[list[Callable[[], object]]]
+
+
+def fork_handlers() -> ForkHandlers:
+    """Return the lists in which the interpreter keeps what :func:`os.register_at_fork` was given and will be given.
+
+    It does not show them, so they are found by something that only they refer to, which takes some milliseconds.
+    """
+
+    def probe() -> None: ...
+
+    os.register_at_fork(before=probe, after_in_child=probe, after_in_parent=probe)
+    found = [holder for holder in gc.get_referrers(probe) if type(holder) is list and holder[-1] is probe]
+    for handlers in found:
+        handlers.pop()
+    return found
+
+
+def lighten_fork(lists: ForkHandlers) -> None:
     """Take out of every later fork what is only needed where several threads are running.
 
     ``threading`` rebuilds its tables in each child, and ``logging`` holds its lock over the fork and walks over all
@@ -70,7 +89,7 @@ def lighten_fork() -> None:
     """
     taken = [
         (handlers, place, handler)
-        for handlers in _fork_handlers()
+        for handlers in lists
         for place, handler in enumerate(handlers)
         if getattr(handler, "__module__", None) in ("threading", "logging")
     ]
@@ -96,21 +115,6 @@ def lighten_fork() -> None:
 
 #: By these names ``threading`` calls the interpreter for a new thread: the first up to Python 3.12, then the second.
 _STARTERS = ("_start_new_thread", "_start_joinable_thread")
-
-
-def _fork_handlers() -> list[list[Callable[[], object]]]:
-    """Return the lists in which the interpreter keeps what :func:`os.register_at_fork` was given.
-
-    It does not show them, so they are found by something that only they refer to.
-    """
-
-    def probe() -> None: ...
-
-    os.register_at_fork(before=probe, after_in_child=probe, after_in_parent=probe)
-    found = [holder for holder in gc.get_referrers(probe) if type(holder) is list and holder[-1] is probe]
-    for handlers in found:
-        handlers.pop()
-    return found
 
 
 def limit_memory(size: int) -> None:

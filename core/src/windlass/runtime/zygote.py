@@ -113,7 +113,9 @@ class Zygote:
         attempt.preload()
         rehearsal = importlib.import_module("windlass.runtime.rehearsal").Rehearsal(self._mark)
         rehearsal.play()
+        handlers: limits.ForkHandlers = []
         if not self._single:
+            handlers = limits.fork_handlers()
             large_pages.collapse()
         data = self._control.recv(MAX_DATAGRAM)
         message = to_zygote(data) if data else None
@@ -140,8 +142,8 @@ class Zygote:
         rehearsal.play(rounds=2)  # the import has put other things into Python's caches
         child.flush_output()
         threads = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
-        if not threads:
-            limits.lighten_fork()
+        if not self._single and not threads:
+            limits.lighten_fork(handlers)
         gc.collect()
         gc.freeze()
         self._send(Ready(dags=sorted(self._dags), threads=threads, asked=session.asked))

@@ -8,7 +8,7 @@ import logging, os, sys, threading
 from windlass.runtime import limits
 logging.basicConfig(level="INFO", stream=sys.stdout, format="%(message)s")
 if LIGHTEN:
-    limits.lighten_fork()
+    limits.lighten_fork(limits.fork_handlers())
 pid = os.fork()
 if pid == 0:
     logging.info("main %s", threading.current_thread() is threading.main_thread())
@@ -28,7 +28,7 @@ import logging, os, sys, threading
 from windlass.runtime import limits
 logging.basicConfig(level="INFO", stream=sys.stdout, format="%(message)s")
 if LIGHTEN:
-    limits.lighten_fork()
+    limits.lighten_fork(limits.fork_handlers())
 
 def fork():
     pid = os.fork()
@@ -61,9 +61,9 @@ import logging, os, threading
 from windlass.runtime import limits
 os.register_at_fork(before=lambda: None, after_in_child=lambda: os.write(1, b"called\\n"))
 def numbers():
-    return sorted(map(len, limits._fork_handlers()))
+    return sorted(map(len, limits.fork_handlers()))
 before = numbers()
-limits.lighten_fork()
+limits.lighten_fork(limits.fork_handlers())
 assert numbers() == [0, 1, 1], numbers()
 if os.fork() == 0:
     thread = threading.Thread(target=int)

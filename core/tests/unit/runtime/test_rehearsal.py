@@ -41,7 +41,7 @@ context = AttemptContext(
     run_type="manual", logical_date=now, data_interval_start=now, data_interval_end=now, run_after=now,
 )
 welcome = frame(encode(Reply(1, context)))
-limits.lighten_fork()
+limits.lighten_fork(limits.fork_handlers())
 gc.collect()
 gc.freeze()
 
