@@ -40,6 +40,8 @@ class Task:
     max_tries: int = 0
     #: When it has run, or may be tried again.
     due: int = 0
+    #: The number of its try in the order of their beginnings: of those that end at one instant, the first ends first.
+    begun: int = 0
     #: How many items it returned.
     length: int | None = None
     #: Whether the try that began last has left a result. A clear or a mark takes none away, but the next try does.
@@ -96,6 +98,7 @@ class Model:
 
     def __init__(self) -> None:
         self.now = 0
+        self.begun = 0
         self.paused = False
         self.runs: list[Run] = []
 
@@ -162,7 +165,7 @@ class Model:
 
     def _advance(self, run: Run) -> bool:
         before = (run.state, repr(run.tasks))
-        for (name, index), task in run.tasks.items():
+        for (name, index), task in sorted(run.tasks.items(), key=lambda item: item[1].begun):
             if task.state == "running" and task.due <= self.now:
                 self._finish(run, name, index, task)
             elif task.state == "deferred" and task.due <= self.now:
@@ -187,7 +190,8 @@ class Model:
             elif what != "wait":
                 task.state = what
         if task.state == "scheduled" and not self.paused:
-            task.state, task.due = "running", self.now + DURATION.get(name, 0)
+            self.begun += 1
+            task.state, task.due, task.begun = "running", self.now + DURATION.get(name, 0), self.begun
             task.has_result = False
 
     def _expand(self, run: Run, placeholder: Task) -> None:
