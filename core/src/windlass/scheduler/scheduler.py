@@ -259,7 +259,7 @@ class Scheduler:
         if ended:
             now = self._clock.monotonic()
             self._pace.ended(len(ended), now)
-            for run in set(ended):
+            for run in self._owned.running.keys() & ended:  # what was read since may have put one of them aside
                 self._paces[self._owned.running[run].facts.dag_id] = self._pace.ahead(now)
 
     def _adopt(self, runs: Sequence[int]) -> set[int]:
@@ -311,7 +311,8 @@ class Scheduler:
     def _start_runs(self, now: datetime, changes: Changes) -> None:
         """Start the queued runs that max_active_runs has room for."""
         for facts in self._calendar.startable(now):
-            self._pace.ended(self._paces.get(facts.dag_id, 0), self._clock.monotonic())
+            if expected := self._paces.get(facts.dag_id):
+                self._pace.ended(expected, self._clock.monotonic())
             self._progress.start(facts, now, changes)
 
     # -- writing ----------------------------------------------------------------------------------------------------
