@@ -2,7 +2,7 @@
 
 It imports what a zygote imports, says so, waits for a line, forks COUNT children one after another, and prints the
 median milliseconds of one fork, exit and wait. It forks as Python does by itself; ``--lightened``, without what
-Windlass's own zygotes leave out of each fork (``limits.lighten_fork``) and with their large pages.
+Windlass's own zygotes leave out of each fork (``limits.lighten_fork``) and with the layout of their memory.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import runpy
 import sys
 import time
 
-from windlass.runtime import large_pages
+from windlass.runtime import memory_layout
 
 LIGHTENED = "--lightened" in sys.argv
 if LIGHTENED:
-    large_pages.reserve()
+    memory_layout.reserve()
 
 import windlass.runtime.zygote  # noqa: E402, F401 - for its size
 from windlass.runtime import attempt, limits  # noqa: E402
@@ -35,11 +35,13 @@ def fork_exit_wait() -> float:
 
 attempt.preload()
 if LIGHTENED:
-    large_pages.collapse()
+    memory_layout.collapse()
 module = runpy.run_path(sys.argv[1])
 if LIGHTENED:
     limits.lighten_fork(limits.fork_handlers())
 gc.collect()
+if LIGHTENED:
+    memory_layout.complete_pools()
 gc.freeze()
 print("ready", flush=True)
 sys.stdin.readline()

@@ -171,6 +171,8 @@ class BaseOperator(Dependable, metaclass=OperatorMeta):
     is_mapped: ClassVar[bool] = False
     #: Whether it is known, before any attempt, that no field has anything to render.
     nothing_to_render = False
+    #: Likewise, that ``pre_execute`` and ``post_execute`` do nothing.
+    nothing_before = nothing_after = False
 
     dag: DAG | None
     task_group: TaskGroup | None
@@ -418,6 +420,8 @@ class BaseOperator(Dependable, metaclass=OperatorMeta):
     def get_ready(self) -> None:
         """Find what each attempt would have to find again; a zygote has every operator do so before it forks."""
         self.nothing_to_render = not self.filled_fields()
+        self.nothing_before = is_method(self.pre_execute, BaseOperator.pre_execute)
+        self.nothing_after = is_method(self.post_execute, BaseOperator.post_execute)
 
     def filled_fields(self) -> list[str]:
         """Return the names of the fields to be rendered in which there is something."""
@@ -493,6 +497,11 @@ class BaseOperator(Dependable, metaclass=OperatorMeta):
 
     def __repr__(self) -> str:
         return f"<Task({self.operator_name}): {self.task_id}>"
+
+
+def is_method(bound: Callable[..., Any], function: Callable[..., Any]) -> bool:
+    """Return whether ``bound`` is ``function`` of a class, and neither a subclass's nor put in its place."""
+    return getattr(bound, "__func__", None) is function
 
 
 def argument_names(cls: type[BaseOperator]) -> list[str]:

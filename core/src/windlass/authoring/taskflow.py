@@ -16,7 +16,7 @@ from typing import Any, Protocol, overload
 from windlass.authoring.arguments import Signature, closest, signature
 from windlass.authoring.context_keys import CONTEXT_KEYS
 from windlass.authoring.mapped import DictOfLists, ExpandInput, ListOfDicts, make_mapped, refuse_duplicates
-from windlass.authoring.operator import BaseOperator, Context, place
+from windlass.authoring.operator import BaseOperator, Context, is_method, place
 from windlass.authoring.operators.python import CallableOperator, PythonOperator
 from windlass.authoring.xcom_arg import PlainXComArg
 from windlass.errors import AuthoringError, TaskSkipped
@@ -44,6 +44,12 @@ class DecoratedOperator(CallableOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.run_conditions = tuple(run_conditions)
+
+    def get_ready(self) -> None:
+        """See whether there are conditions, too."""
+        super().get_ready()
+        if not self.run_conditions and is_method(self.pre_execute, DecoratedOperator.pre_execute):
+            self.nothing_before = is_method(super().pre_execute, BaseOperator.pre_execute)
 
     def pre_execute(self, context: Context) -> None:
         """Skip the task where ``run_if`` or ``skip_if`` says so."""

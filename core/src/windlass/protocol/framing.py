@@ -73,27 +73,22 @@ def recv_frame(sock: ByteStream, limit: int = MAX_FRAME) -> bytes | None:
 
     :raises ProtocolError: if the peer closed inside a frame or announced more than ``limit``.
     """
-    head = _recv_exactly(sock, _HEAD)
-    if head is None:
-        return None
+    head = sock.recv(_HEAD)
+    if len(head) < _HEAD:  # hardly ever
+        if not head:
+            return None
+        head += _rest(sock, _HEAD - len(head))
     (length,) = _LENGTH.unpack(head)
     if length > limit:
         msg = f"the peer announced a frame of {length} bytes, the limit is {limit}"
         raise ProtocolError(msg)
-    body = _recv_exactly(sock, length)
-    if body is None:
-        msg = "the peer closed the connection inside a message"
-        raise ProtocolError(msg)
-    return body
+    body = sock.recv(length) if length else b""
+    return body if len(body) == length else body + _rest(sock, length - len(body))
 
 
-def _recv_exactly(sock: ByteStream, count: int) -> bytes | None:
-    first = sock.recv(count) if count else b""
-    if len(first) == count:  # as nearly always
-        return first
-    if not first:
-        return None
-    data = bytearray(first)
+def _rest(sock: ByteStream, count: int) -> bytes:
+    """Return the next ``count`` bytes, which belong to a message that has begun."""
+    data = bytearray()
     while len(data) < count:
         piece = sock.recv(count - len(data))
         if not piece:

@@ -23,9 +23,9 @@ def main(arguments: list[str]) -> int:
     match arguments:
         case ["zygote", fd, parent, *rest]:
             if "--single" not in rest:
-                from windlass.runtime import large_pages
+                from windlass.runtime import memory_layout
 
-                large_pages.reserve()
+                memory_layout.reserve()
             from windlass.runtime import zygote
 
             return zygote.main(int(fd), int(parent), single="--single" in rest)

@@ -151,11 +151,6 @@ def run_attempt(
         leave_session(token)
 
 
-def run_last_attempt(dag: DAG, attempt: AttemptContext, session: TaskSession) -> Ending:
-    """Run it in a process that runs nothing afterwards; see :func:`run_attempt`."""
-    return run_attempt(dag, attempt, session, last=True)
-
-
 def render_attempt(dag: DAG, attempt: AttemptContext, session: TaskSession) -> dict[str, Any]:
     """Return the rendered template fields of the task that ``attempt`` names, without running it.
 
@@ -198,7 +193,13 @@ class _Attempt:
         task = self._dag.get_task(self._attempt.task_id)
         ti = self._ti = TaskInstance(task, self._attempt, self._session)
         context = ti.context = Context(ti, self._attempt, self._session)
-        ti.params = self._params(task)
+        attempt = self._attempt  # the run's params: of the DAG, over them the task's, over them all of the run's conf
+        ti.params = {
+            **self._dag.params.values_by_name,
+            **task.params.values_by_name,
+            **attempt.params,
+            **attempt.conf,
+        }
         self._session.context = context
         if task.is_mapped:
             task = self._unmapped(task, ti)
@@ -221,7 +222,8 @@ class _Attempt:
         context = ti.context
         if self._rendered:
             self._session.tell(Rendered(fields=self._rendered))
-        self._start(ti)
+        self._started_at = ti.start_date = instant_now()
+        self._started = time.perf_counter()
         token = start_running(task)
         try:
             result = self._call(task, context)
@@ -237,22 +239,12 @@ class _Attempt:
         outlets = context.outlet_messages() if task.outlets else ()
         return self._finish(_SUCCESS, None, ti.skip_targets, outlets)
 
-    def _params(self, task: BaseOperator) -> Mapping[str, Any]:
-        """Return the run's params: of the DAG, over them the task's, over them all of the run's conf."""
-        attempt = self._attempt
-        return {**self._dag.params.values_by_name, **task.params.values_by_name, **attempt.params, **attempt.conf}
-
     def _unmapped(self, task: BaseOperator, ti: TaskInstance) -> BaseOperator:
         assert isinstance(task, MappedOperator)  # noqa: S101 - that is what is_mapped says
         if self._attempt.map_index < 0:
             raise UsageError(f"task {task.task_id!r} is mapped and needs a map index")
         arguments = mapped_arguments(task.expand_input, self._attempt.map_index, ti)
         return task.unmap(arguments)
-
-    def _start(self, ti: TaskInstance) -> None:
-        self._started_at = instant_now()
-        self._started = time.perf_counter()
-        ti.start_date = self._started_at
 
     def _stop(self) -> None:
         if self._ended_at is None:
@@ -266,12 +258,14 @@ class _Attempt:
                     callback(context)
                 except Exception:
                     log.exception("on_execute_callback failed; the task runs all the same")
-        task.pre_execute(context)
+        if not task.nothing_before:
+            task.pre_execute(context)
         if self._stand_in is not None:
             return self._stand_in(task, context)
         method = self._attempt.resume_method
         result = task.execute(context) if method is None else self._resume(task, method, context)
-        task.post_execute(context, result)
+        if not task.nothing_after:
+            task.post_execute(context, result)
         return result
 
     def _resume(self, task: BaseOperator, method: str, context: Context) -> Any:

@@ -22,10 +22,10 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import FrameType
-from typing import Any, NoReturn, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 import msgspec
 
@@ -56,7 +56,8 @@ from windlass.runtime.installed import InstalledHooks
 #: ``signal.signal`` as the interpreter has it. Python's wrapper makes enums of everything; a child has to do without
 #: what it need not, because each function that it runs first is a page that it copies.
 _handle: Callable[[int, Any], Any] = importlib.import_module("_signal").signal
-_set_wakeup_fd, _getpid = signal.set_wakeup_fd, os.getpid
+_set_wakeup_fd, _getpid, _die_with_parent = signal.set_wakeup_fd, os.getpid, limits.die_with_parent
+_setsid, _dup2, _close, _closerange, _exit = os.setsid, os.dup2, os.close, os.closerange, os._exit
 _UNIX, _STREAM = int(socket.AF_UNIX), int(socket.SOCK_STREAM)
 _SIGCHLD, _SIGTERM, _DEFAULT, _IGNORE = map(int, (signal.SIGCHLD, signal.SIGTERM, signal.SIG_DFL, signal.SIG_IGN))
 
@@ -73,10 +74,12 @@ class Dag(Protocol):
 
 
 class RunAttempt(Protocol):
-    """``runtime.attempt.run_last_attempt``: runs user code and says how it ended."""
+    """``runtime.attempt.run_attempt``: runs user code and says how it ended."""
 
-    def __call__(self, dag: Any, context: AttemptContext, session: TaskSession, /) -> Finish | Defer | Reschedule:
-        """Run the task that ``context`` names."""
+    def __call__(
+        self, dag: Any, context: AttemptContext, session: TaskSession, /, *, last: bool
+    ) -> Finish | Defer | Reschedule:
+        """Run the task that ``context`` names, the last of this process."""
         ...
 
 
@@ -250,19 +253,57 @@ def line(fd: int) -> socket.SocketType:
     return socket.SocketType(_UNIX, _STREAM, 0, fd)
 
 
+class Origin(NamedTuple):
+    """What every child of a zygote takes over from it."""
+
+    #: The zygote's pid; 0 if it becomes the task itself.
+    zygote: int
+    #: Its own line, which is not the child's.
+    control: int
+    #: Makes chance begin anew, where something needs to be told.
+    reseed: Callable[[], object] | None
+    dags: Mapping[str, Any]
+    run: RunAttempt
+    #: :meth:`limits.LeaseMark.set`
+    set_mark: Callable[[bytes], None]
+
+
 def become(
-    dags: Mapping[str, Any], run: RunAttempt, session: PipeSession, mark: limits.LeaseMark, value: bytes
+    origin: Origin, session: PipeSession, log: int, mark: bytes, first: int, end: int, scattered: Sequence[int] | None
 ) -> NoReturn:
-    """Turn this process into the task's: never returns, and never runs code of the zygote again."""
+    """Turn this process into the task's with this line, log and mark: never returns, and runs no code of the zygote.
+
+    Of the descriptors that came, from ``first`` to before ``end`` or all those that are ``scattered``, only the line
+    stays open. One function, since each that a child runs first is a page or two that it copies.
+    """
     status = BROKEN
     try:
-        _leave_the_zygote(mark, value)
+        zygote, control, reseed, dags, run, set_mark = origin
+        if zygote:
+            _die_with_parent(zygote)
+            _setsid()
+        if reseed is not None:
+            reseed()
+        _dup2(log, 1)
+        _dup2(log, 2)
+        _close(control)
+        own = session.fd
+        if scattered is None:  # as a rule they lie side by side: two calls instead of two for each other child
+            _closerange(first, own)
+            _closerange(own + 1, end)
+        else:
+            for fd in scattered:
+                if fd != own:
+                    _close(fd)
+        _set_wakeup_fd(-1)
+        _handle(_SIGCHLD, _DEFAULT)
+        set_mark(mark)
         attend(dags, run, session)
         status = 0
     except BaseException:  # noqa: BLE001 - the last line of defence of a process that must not return
         write_all(2, traceback.format_exc().encode(errors="backslashreplace"))
     finally:
-        os._exit(status)
+        _exit(status)
 
 
 def attend(dags: Mapping[str, Any], run: RunAttempt, session: PipeSession) -> None:
@@ -279,12 +320,6 @@ def attend(dags: Mapping[str, Any], run: RunAttempt, session: PipeSession) -> No
     session.end(ending)
 
 
-def _leave_the_zygote(mark: limits.LeaseMark, value: bytes) -> None:
-    _set_wakeup_fd(-1)
-    _handle(_SIGCHLD, _DEFAULT)
-    mark.set(value)
-
-
 def _run(
     dags: Mapping[str, Any], run: RunAttempt, context: AttemptContext, session: PipeSession
 ) -> Finish | Defer | Reschedule:
@@ -295,7 +330,7 @@ def _run(
         reason = f"the file defined no DAG {context.dag_id!r} when it was imported to run it (it defined: {known})"
     else:
         try:
-            return run(dag, context, session)
+            return run(dag, context, session, last=True)
         except SystemExit as leaving:
             reason = f"it called sys.exit({leaving.code!r}), or was told to end"
         except BaseException as error:

@@ -20,7 +20,7 @@ from windlass.authoring.taskflow import PythonDecoratedOperator
 from windlass.protocol import AttemptContext, Reply, encode, frame
 from windlass.protocol.forking import NO_TOKEN
 from windlass.runtime import child, limits
-from windlass.runtime.attempt import run_last_attempt
+from windlass.runtime.attempt import run_attempt
 
 #: How often Python runs a line before it adapts it (PEP 659), with some to spare.
 _ROUNDS = 10
@@ -67,4 +67,4 @@ class Rehearsal:
         with ours, closing(child.PipeSession(child.line(theirs.detach()))) as session:
             # The welcome, and an answer to the one question that may come: there is no such XCom.
             ours.sendall(frame(encode(Reply(1, attempt))) + frame(encode(Reply(2, []))))
-            child.attend({self._dag.dag_id: self._dag}, run_last_attempt, session)
+            child.attend({self._dag.dag_id: self._dag}, run_attempt, session)

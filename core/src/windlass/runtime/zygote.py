@@ -22,9 +22,9 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from windlass.errors import ContextUnavailable, ProtocolError, WindlassError
 from windlass.ports import session_scope
@@ -46,12 +46,8 @@ from windlass.protocol.forking import (
     datagram,
     to_zygote,
 )
-from windlass.runtime import child, large_pages, limits, loader
+from windlass.runtime import child, limits, loader, memory_layout
 from windlass.runtime.trace import user_traceback
-
-#: By their own names: a module on the way to each would be a page more that a child copies.
-_fork, _setsid, _dup2, _close, _closerange = os.fork, os.setsid, os.dup2, os.close, os.closerange
-die_with_parent, become = limits.die_with_parent, child.become
 
 #: The pid of a child that could not be forked.
 _NONE = -1
@@ -99,11 +95,10 @@ class Zygote:
         self._mark = mark
         self._single = single
         self._children: set[int] = set()
-        self._pid, self._control_fd = os.getpid(), control.fileno()
+        self._pid = os.getpid()
         self._own = limits.OwnChildren()
-        self._dags: dict[str, Any] = {}
-        self._run: child.RunAttempt | None = None
-        self._reseed: Callable[[], None] | None = None
+        #: What every child takes over, once the file is loaded.
+        self._origin: child.Origin | None = None
 
     def load(self) -> bool:
         """Import what the supervisor names; return whether there is anything to fork."""
@@ -116,7 +111,7 @@ class Zygote:
         handlers: limits.ForkHandlers = []
         if not self._single:
             handlers = limits.fork_handlers()
-            large_pages.collapse()
+            memory_layout.collapse()
         data = self._control.recv(MAX_DATAGRAM)
         message = to_zygote(data) if data else None
         if not isinstance(message, Load):
@@ -128,25 +123,33 @@ class Zygote:
         try:
             with session_scope(session):
                 module = loader.load_snapshot(Path(message.code), message.code_version, message.file)
-                self._dags = {dag.dag_id: dag for dag in authoring.collect(module)}
-                attempt.prepare(self._dags.values())
+                dags = {dag.dag_id: dag for dag in authoring.collect(module)}
+                attempt.prepare(dags.values())
         except WindlassError as error:
             self._fail(f"{type(error).__name__}: {error}\n{user_traceback(error)}")
             return False
         except BaseException as error:  # noqa: BLE001 - SystemExit at the top level of a file is an error in that file
             self._fail(user_traceback(error))
             return False
-        self._run = attempt.run_last_attempt
-        # Python reseeds `random` by itself after a fork; numpy does not.
-        self._reseed = getattr(sys.modules.get("numpy.random"), "seed", None)
+        self._origin = child.Origin(
+            zygote=0 if self._single else self._pid,
+            control=self._control.fileno(),
+            # Python reseeds `random` by itself after a fork; numpy does not.
+            reseed=getattr(sys.modules.get("numpy.random"), "seed", None),
+            dags=dags,
+            run=attempt.run_attempt,
+            set_mark=self._mark.set,
+        )
         rehearsal.play(rounds=2)  # the import has put other things into Python's caches
         child.flush_output()
         threads = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
         if not self._single and not threads:
             limits.lighten_fork(handlers)
         gc.collect()
+        if not self._single:
+            memory_layout.complete_pools()
         gc.freeze()
-        self._send(Ready(dags=sorted(self._dags), threads=threads, asked=session.asked))
+        self._send(Ready(dags=sorted(dags), threads=threads, asked=session.asked))
         return True
 
     def serve(self) -> None:
@@ -196,16 +199,17 @@ class Zygote:
         first, end = min(fds), max(fds) + 1
         scattered = fds if end - first != len(fds) else None
         pids: list[int] = []
-        fork, become = _stay if self._single else _fork, self._become
+        assert self._origin is not None  # noqa: S101 - nothing is forked before it is loaded
+        origin, fork, become = self._origin, _stay if self._single else os.fork, child.become
         try:
-            for i in range(len(tokens)):
+            for line, log, mark in zip(lines, logs, marks, strict=True):
                 try:
                     pid = fork()
                 except OSError as error:
-                    self._send(Unforked(token=tokens[i], error=str(error)))
+                    self._send(Unforked(token=tokens[len(pids)], error=str(error)))
                     pid = _NONE
                 if pid == 0:
-                    become(lines[i], logs[i], marks[i], first, end, scattered)
+                    become(origin, line, log, mark, first, end, scattered)
                 pids.append(pid)
         finally:
             if os.getpid() != self._pid or self._single:  # whatever fails, a child never goes on as a zygote
@@ -218,33 +222,6 @@ class Zygote:
         self._children.update(forked.values())
         if forked:
             self._send(Forked(pids=forked))
-
-    def _become(
-        self, line: child.PipeSession, log: int, mark: bytes, first: int, end: int, scattered: list[int] | None
-    ) -> NoReturn:
-        """Be the child with this line, log and mark.
-
-        Of the descriptors that came, from ``first`` to before ``end`` or all those that are ``scattered``, only the
-        line stays open.
-        """
-        assert self._run is not None  # noqa: S101 - nothing is forked before it is loaded
-        if not self._single:
-            die_with_parent(self._pid)
-            _setsid()
-        if self._reseed is not None:
-            self._reseed()
-        _dup2(log, 1)
-        _dup2(log, 2)
-        _close(self._control_fd)
-        own = line.fd
-        if scattered is None:  # as a rule they lie side by side: two calls instead of two for each other child
-            _closerange(first, own)
-            _closerange(own + 1, end)
-        else:
-            for fd in scattered:
-                if fd != own:
-                    _close(fd)
-        become(self._dags, self._run, line, self._mark, mark)
 
     def _reap(self) -> None:
         ended: dict[int, int] = {}

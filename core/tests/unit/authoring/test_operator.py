@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 import pytest
 
 from windlass import DAG, BaseOperator, TaskGroup, XComArg, task
+from windlass.authoring.operator import Context
+from windlass.authoring.taskflow import DecoratedOperator
 from windlass.errors import AuthoringError
 from windlass.operators import EmptyOperator
 
@@ -170,6 +172,47 @@ def test_an_operator_that_is_ready_knows_whether_there_is_anything_to_render() -
     for operator in operators:
         operator.get_ready()
     assert [operator.nothing_to_render for operator in operators] == [True, True, False, False]
+
+
+class Before(EmptyOperator):
+    def pre_execute(self, context: Context) -> None: ...
+
+
+class After(EmptyOperator):
+    def post_execute(self, context: Context, result: object = None) -> None: ...
+
+
+class Decorated(DecoratedOperator, EmptyOperator): ...
+
+
+class DecoratedBefore(DecoratedOperator, Before): ...
+
+
+class BeforeDecorated(Decorated):
+    def pre_execute(self, context: Context) -> None: ...
+
+
+def test_an_operator_that_is_ready_knows_whether_there_is_anything_to_do_before_and_after_it() -> None:
+    patched = EmptyOperator(task_id="patched")
+    patched.pre_execute = lambda context: None  # type: ignore[method-assign]
+    operators = [
+        EmptyOperator(task_id="plain"),
+        Before(task_id="before"),
+        After(task_id="after"),
+        patched,
+        Decorated(task_id="decorated", python_callable=print),
+        Decorated(task_id="conditional", python_callable=print, run_conditions=[(bool, True, None)]),
+        DecoratedBefore(task_id="over_one", python_callable=print),
+        BeforeDecorated(task_id="with_its_own", python_callable=print),
+    ]
+    assert not any(operator.nothing_before or operator.nothing_after for operator in operators), (
+        "not before it is ready"
+    )
+    for operator in operators:
+        operator.get_ready()
+    nothing_before = {operator.task_id for operator in operators if operator.nothing_before}
+    assert nothing_before == {"plain", "after", "decorated"}
+    assert {operator.task_id for operator in operators if not operator.nothing_after} == {"after"}
 
 
 def test_an_operator_has_the_logger_of_the_task() -> None:

@@ -322,7 +322,8 @@ def test_params_task_over_dag_overridden_and_joined_by_conf(lab: Any) -> None:
     assert lab.value(dag, "t", conf={"c": 300, "new": 1}) == {"a": 1, "b": 20, "c": 300, "new": 1}
 
 
-def test_hooks_run_around_execute(lab: Any, dag: DAG) -> None:
+@pytest.mark.parametrize("is_ready", [False, True])
+def test_hooks_run_around_execute(lab: Any, dag: DAG, is_ready: bool) -> None:
     steps = []
 
     class Stepping(BaseOperator):
@@ -336,7 +337,9 @@ def test_hooks_run_around_execute(lab: Any, dag: DAG) -> None:
         def post_execute(self, context: Any, result: Any = None) -> None:
             steps.append(f"post {result}")
 
-    Stepping(task_id="t", on_execute_callback=[lambda _: steps.append("callback"), lambda _: 1 / 0])
+    operator = Stepping(task_id="t", on_execute_callback=[lambda _: steps.append("callback"), lambda _: 1 / 0])
+    if is_ready:
+        operator.get_ready()
     assert lab.value(dag, "t") == 5
     assert steps == ["callback", "pre", "execute", "post 5"]
 

@@ -49,9 +49,14 @@ def copied():
     ours, theirs = socket.socketpair()
     log = os.open(os.devnull, os.O_WRONLY)
     session, value = child.PipeSession(child.line(theirs.detach())), mark.of("0" * 32)
+    origin = child.Origin(
+        zygote=os.getpid(), control=os.open(os.devnull, os.O_RDONLY), reseed=None, dags={"d": dag},
+        run=attempt.run_attempt, set_mark=mark.set,
+    )
     pid = os.fork()
     if pid == 0:
-        child.become({"d": dag}, attempt.run_last_attempt, session, mark, value)
+        child.become(origin, session, log, value, session.fd, session.fd + 1, None)
+    os.close(origin.control)
     session.close()
     os.close(log)
     ours.sendall(welcome)

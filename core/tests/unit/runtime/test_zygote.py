@@ -59,10 +59,14 @@ supervisor, control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 lines = [socket.socketpair() for _ in range(3)]
 logs = [os.pipe() for _ in range(3)]
 files = [number for (_, line), (_, log) in zip(lines, logs) for number in (line.detach(), log)]
-zygote = Zygote(control, limits.LeaseMark(), single=False)
+mark = limits.LeaseMark()
+zygote = Zygote(control, mark, single=False)
 with DAG("d", auto_register=False) as dag:
     PythonOperator(task_id="t", python_callable=show)
-zygote._dags, zygote._run = {"d": dag}, attempt.run_last_attempt
+zygote._origin = child.Origin(
+    zygote=os.getpid(), control=control.fileno(), reseed=None, dags={"d": dag}, run=attempt.run_attempt,
+    set_mark=mark.set,
+)
 socket.send_fds(supervisor, [datagram(Fork(tokens=["a", "b", "c"]))], files)
 for number in files:
     os.close(number)

@@ -47,9 +47,9 @@ class CallableOperator(BaseOperator):
         self._own_signature()
 
     def _own_signature(self) -> Signature:
-        if self._signature is None or self._signature[0] is not self.python_callable:
-            self._signature = self.python_callable, signature(self.python_callable)
-        return self._signature[1]
+        own = signature(self.python_callable)
+        self._signature = self.python_callable, own
+        return own
 
     def call(self, context: Context) -> Any:
         """Call the function with its arguments, and those of the context that it names (all with ``**kwargs``)."""
@@ -57,7 +57,8 @@ class CallableOperator(BaseOperator):
 
     def call_arguments(self, context: Context) -> dict[str, Any]:
         """Return the keyword arguments of the call."""
-        own = self._own_signature()
+        known = self._signature
+        own = known[1] if known is not None and known[0] is self.python_callable else self._own_signature()
         given = self.op_kwargs
         filled = own.positional[: len(self.op_args)]
         arguments = {}

@@ -23,7 +23,7 @@ def collect(module: types.ModuleType) -> list[StandInDag]:
     return [StandInDag(module)]
 
 
-def run_last_attempt(dag: StandInDag, context: Any, session: Any) -> Any:
+def run_attempt(dag: StandInDag, context: Any, session: Any, *, last: bool) -> Any:
     import msgspec
 
     from windlass.protocol import Finish, Outcome, XComSet, XComValue
@@ -55,7 +55,7 @@ class Rehearsal:
 authoring = types.ModuleType("windlass.authoring")
 authoring.collect = collect  # type: ignore[attr-defined]
 attempt = types.ModuleType("windlass.runtime.attempt")
-attempt.run_last_attempt = run_last_attempt  # type: ignore[attr-defined]
+attempt.run_attempt = run_attempt  # type: ignore[attr-defined]
 attempt.preload = lambda: None  # type: ignore[attr-defined]
 attempt.prepare = lambda dags: None  # type: ignore[attr-defined]
 rehearsal = types.ModuleType("windlass.runtime.rehearsal")
