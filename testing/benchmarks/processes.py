@@ -49,12 +49,16 @@ def cpu_seconds(pids: list[int]) -> float:
 
 
 def cpu_by_role(server: int) -> dict[str, float]:
-    """Return the CPU seconds of a server, of its supervisor, and of the zygotes with their reaped children."""
+    """Return the CPU seconds of a server, of its supervisor, and of the zygotes with their reaped children.
+
+    A zygote that has ended counts on, with all that it had forked: its supervisor has reaped it, and keeps its time.
+    """
     roles = {"server": _own_cpu(server), "supervisor": 0.0, "zygotes and tasks": 0.0}
     for pid in tree(server)[1:]:
         command = (_PROC / str(pid) / "cmdline").read_bytes() if _stat(pid) else b""
         if b"supervisor_process" in command:
             roles["supervisor"] += _own_cpu(pid)
+            roles["zygotes and tasks"] += cpu_seconds([pid]) - _own_cpu(pid)
         elif b"zygote" in command:
             roles["zygotes and tasks"] += cpu_seconds([pid])
     return roles
