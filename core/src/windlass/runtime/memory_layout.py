@@ -15,7 +15,7 @@ import ctypes
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -58,21 +58,21 @@ def _from_an_aligned_place() -> Iterator[None]:
     The kernel puts each below the one before. So what lies between the place that it would choose next and such an end
     is taken, and given back when the arenas are there.
     """
-    memory = _Memory() if sys.platform == "linux" else None
-    over = taken = None
-    if memory is not None and (place := memory.take(_ARENA)) is not None:
-        memory.give_back(place, _ARENA)
-        if over := (place + _ARENA) % _LARGE:
-            taken = memory.take(over, at=place + _ARENA - over)
-    try:
+    with ExitStack() as gap:
+        if sys.platform == "linux":
+            addresses = _Addresses()
+            place = addresses.take(_ARENA)
+            if place is not None:
+                addresses.give_back(place, _ARENA)
+                end = place + _ARENA
+                taken = addresses.take(end % _LARGE, at=end - end % _LARGE)
+                if taken is not None:
+                    gap.callback(addresses.give_back, taken, end % _LARGE)
         yield
-    finally:
-        if memory is not None and taken is not None and over:
-            memory.give_back(taken, over)
 
 
-class _Memory:
-    """What the kernel gives of addresses, with nothing behind them."""
+class _Addresses:
+    """Memory as the kernel gives it, with nothing behind it yet."""
 
     def __init__(self) -> None:
         libc = ctypes.CDLL(None)

@@ -111,6 +111,7 @@ class Zygote:
         handlers: limits.ForkHandlers = []
         if not self._single:
             handlers = limits.fork_handlers()
+            memory_layout.complete_pools()  # nobody waits for it yet, as somebody does for the next time
             memory_layout.collapse()
         data = self._control.recv(MAX_DATAGRAM)
         message = to_zygote(data) if data else None

@@ -17,9 +17,8 @@ def large():
 if RESERVE:
     memory_layout.reserve()
 data = [str(i) for i in range(100_000)]
-made = memory_layout.collapse()
+print(memory_layout.collapse(), large())
 assert data == [str(i) for i in range(100_000)]
-print(made, large())
 """
 
 #: Memory that was asked for and hardly used.
@@ -58,7 +57,7 @@ def output_of(source: str) -> str:
     return subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True, timeout=60).stdout
 
 
-def test_memory_that_lies_together_becomes_memory_layout_and_keeps_what_it_holds() -> None:
+def test_memory_that_lies_together_becomes_large_pages_and_keeps_what_it_holds() -> None:
     made, large = map(int, output_of(ZYGOTE.replace("RESERVE", "True")).split())
     assert made == large  # both none, where the kernel knows nothing of it
     scattered = int(output_of(ZYGOTE.replace("RESERVE", "False")).split()[0])
