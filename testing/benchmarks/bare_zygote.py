@@ -35,6 +35,7 @@ def fork_exit_wait() -> float:
 
 attempt.preload()
 if LIGHTENED:
+    memory_layout.complete_pools()
     memory_layout.collapse()
 module = runpy.run_path(sys.argv[1])
 if LIGHTENED:

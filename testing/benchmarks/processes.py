@@ -51,22 +51,25 @@ def cpu_seconds(pids: list[int]) -> float:
 def cpu_by_role(server: int) -> dict[str, float]:
     """Return the CPU seconds of a server, of its supervisor, and of the zygotes with their reaped children.
 
-    A zygote that has ended counts on, with all that it had forked: its supervisor has reaped it, and keeps its time.
+    A zygote that has ended counts on, with all that it had forked: its supervisor has reaped it, and keeps its time,
+    as it does that of its few other helpers.
     """
-    roles = {"server": _own_cpu(server), "supervisor": 0.0, "zygotes and tasks": 0.0}
+    roles = {"server": _cpu(server)[0], "supervisor": 0.0, "zygotes and tasks": 0.0}
     for pid in tree(server)[1:]:
         command = (_PROC / str(pid) / "cmdline").read_bytes() if _stat(pid) else b""
         if b"supervisor_process" in command:
-            roles["supervisor"] += _own_cpu(pid)
-            roles["zygotes and tasks"] += cpu_seconds([pid]) - _own_cpu(pid)
+            own, reaped = _cpu(pid)
+            roles["supervisor"] += own
+            roles["zygotes and tasks"] += reaped
         elif b"zygote" in command:
             roles["zygotes and tasks"] += cpu_seconds([pid])
     return roles
 
 
-def _own_cpu(pid: int) -> float:
-    fields = _stat(pid)
-    return (int(fields[11]) + int(fields[12])) / _TICK if fields else 0.0
+def _cpu(pid: int) -> tuple[float, float]:
+    """Return the CPU seconds of a process itself, and of what it has reaped; none if it has ended."""
+    own, system, reaped, reaped_system = map(int, _stat(pid)[11:15] or "0000")
+    return (own + system) / _TICK, (reaped + reaped_system) / _TICK
 
 
 def wait_until_quiet(patience: float, cores: float = 0.15, window: float = 0.5) -> bool:

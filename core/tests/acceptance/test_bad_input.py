@@ -157,7 +157,7 @@ def test_a_full_disk_stops_nothing_for_good(tmp_path: Path, installation: Instal
             check=False,
         )
         assert failed.returncode == 3
-        assert "full" in failed.stderr
+        assert f"full: {installation.home / 'windlass.db'}; make room on its disk" in failed.stderr
         assert "Traceback" not in failed.stderr
         ballast.unlink()
         after = installation.trigger("small")

@@ -186,7 +186,7 @@ def _summarise(control: Control, settings: Settings, run: RunRow, output: Path) 
         duration = "" if task.duration is None else f"{task.duration * 1000:8.1f} ms"
         _say(f"{_name(task):{width}}  {task.state!s:16}  {task.try_number:5}  {start:12}  {duration}".rstrip())
     _say(f"\nThe run ended in {run.state}.")
-    if run.state is RunState.SUCCESS:
+    if any(task.task_id == "report" and task.state is TaskState.SUCCESS for task in tasks):
         _say(f"Result:  {output / 'report.html'} (open it in a browser), {output / 'weather.db'}")
     _say(f"Logs:    {settings.logging.base_log_folder}")
     _say(

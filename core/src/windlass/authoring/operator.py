@@ -418,10 +418,13 @@ class BaseOperator(Dependable, metaclass=OperatorMeta):
                 self.set_upstream(upstream)
 
     def get_ready(self) -> None:
-        """Find what each attempt would have to find again; a zygote has every operator do so before it forks."""
+        """Find what each attempt would have to find again; a zygote has every operator do so before it forks.
+
+        A ``pre_execute`` or ``post_execute`` that the operator is given later is not called if it had none before.
+        """
         self.nothing_to_render = not self.filled_fields()
-        self.nothing_before = is_method(self.pre_execute, BaseOperator.pre_execute)
-        self.nothing_after = is_method(self.post_execute, BaseOperator.post_execute)
+        self.nothing_before = is_method(self.pre_execute, NO_PRE_EXECUTE)
+        self.nothing_after = is_method(self.post_execute, NO_POST_EXECUTE)
 
     def filled_fields(self) -> list[str]:
         """Return the names of the fields to be rendered in which there is something."""
@@ -497,6 +500,10 @@ class BaseOperator(Dependable, metaclass=OperatorMeta):
 
     def __repr__(self) -> str:
         return f"<Task({self.operator_name}): {self.task_id}>"
+
+
+#: The two that do nothing, as they are here: whatever a library puts in their place does something.
+NO_PRE_EXECUTE, NO_POST_EXECUTE = BaseOperator.pre_execute, BaseOperator.post_execute
 
 
 def is_method(bound: Callable[..., Any], function: Callable[..., Any]) -> bool:

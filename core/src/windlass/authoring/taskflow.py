@@ -16,7 +16,7 @@ from typing import Any, Protocol, overload
 from windlass.authoring.arguments import Signature, closest, signature
 from windlass.authoring.context_keys import CONTEXT_KEYS
 from windlass.authoring.mapped import DictOfLists, ExpandInput, ListOfDicts, make_mapped, refuse_duplicates
-from windlass.authoring.operator import BaseOperator, Context, is_method, place
+from windlass.authoring.operator import NO_PRE_EXECUTE, BaseOperator, Context, is_method, place
 from windlass.authoring.operators.python import CallableOperator, PythonOperator
 from windlass.authoring.xcom_arg import PlainXComArg
 from windlass.errors import AuthoringError, TaskSkipped
@@ -48,8 +48,8 @@ class DecoratedOperator(CallableOperator):
     def get_ready(self) -> None:
         """See whether there are conditions, too."""
         super().get_ready()
-        if not self.run_conditions and is_method(self.pre_execute, DecoratedOperator.pre_execute):
-            self.nothing_before = is_method(super().pre_execute, BaseOperator.pre_execute)
+        if not self.run_conditions and is_method(self.pre_execute, _CHECK_CONDITIONS):
+            self.nothing_before = is_method(super().pre_execute, NO_PRE_EXECUTE)
 
     def pre_execute(self, context: Context) -> None:
         """Skip the task where ``run_if`` or ``skip_if`` says so."""
@@ -57,6 +57,9 @@ class DecoratedOperator(CallableOperator):
         for condition, wanted, message in self.run_conditions:
             if bool(condition(context)) is not wanted:
                 raise TaskSkipped(message or f"skipped by the condition of @task.{'run_if' if wanted else 'skip_if'}")
+
+
+_CHECK_CONDITIONS = DecoratedOperator.pre_execute
 
 
 class PythonDecoratedOperator(DecoratedOperator, PythonOperator):

@@ -1,7 +1,7 @@
 """Seattle's weather, 2012 to 2015: from a compressed file to a database and a report with a chart.
 
-    extract ─► find_years ─► summarise (one per year) ─► check_quality ─┬─► load ───────┬─► report
-                                                                        └─► quarantine ─┘
+    extract ─► find_years ─► summarise (one per year) ─► check_quality ─┬─► load ─► report ─┬─► conclude
+                                                                        └─► quarantine ─────┘
 
 The data set beside this file holds 1,461 days of precipitation, temperatures, wind and kind of weather. It comes from
 the National Oceanic and Atmospheric Administration of the United States and is in the public domain
@@ -90,25 +90,30 @@ def seattle_weather() -> None:
         return len(rows)
 
     @task
-    def quarantine(path: str) -> None:
+    def quarantine(path: str) -> str:
         """Keep data that is not complete out of the database, for somebody to look at."""
-        Path(path).rename(f"{path}.incomplete")
+        return str(Path(path).rename(f"{path}.incomplete"))
 
-    @task(trigger_rule="none_failed_min_one_success")
+    @task
     def report(path: str) -> str:
         with closing(sqlite3.connect(database())) as connection:
             rows = connection.execute("select year, month, mean_high, rain_mm from month order by 1, 2").fetchall()
         target = Path(path).with_name("report.html")
         target.write_text(page(rows), encoding="utf-8")
-        print(f"wrote {target}")
         return str(target)
+
+    @task(trigger_rule="none_failed_min_one_success")
+    def conclude(written: str | None, kept_out: str | None) -> None:
+        """Say what came of it, whichever way it went: what was skipped has no result."""
+        print(f"the report is {written}" if written else f"there is no report: {kept_out} lacks days")
 
     path = extract()
     summaries = summarise.partial(path=path).expand(year=find_years(path))
     choice = check_quality(summaries)
-    loaded, kept_out = load(summaries), quarantine(path)
+    loaded, kept_out, written = load(summaries), quarantine(path), report(path)
     choice >> [loaded, kept_out]
-    [loaded, kept_out] >> report(path)
+    loaded >> written
+    conclude(written, kept_out)
 
 
 def read_days(path: str) -> list[dict[str, str]]:

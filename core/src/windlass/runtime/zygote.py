@@ -203,11 +203,11 @@ class Zygote:
         assert self._origin is not None  # noqa: S101 - nothing is forked before it is loaded
         origin, fork, become = self._origin, _stay if self._single else os.fork, child.become
         try:
-            for line, log, mark in zip(lines, logs, marks, strict=True):
+            for token, line, log, mark in zip(tokens, lines, logs, marks, strict=True):
                 try:
                     pid = fork()
                 except OSError as error:
-                    self._send(Unforked(token=tokens[len(pids)], error=str(error)))
+                    self._send(Unforked(token=token, error=str(error)))
                     pid = _NONE
                 if pid == 0:
                     become(origin, line, log, mark, first, end, scattered)

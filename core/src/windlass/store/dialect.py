@@ -86,6 +86,13 @@ def _in_sqlite(sql: str) -> str:
     return _BYTES.sub(r"LENGTH(CAST(\1 AS BLOB))", _LOCKS.sub("", sql))
 
 
+#: What to do about a primary result code of SQLite.
+_REMEDIES = {
+    sqlite3.SQLITE_FULL: "make room on its disk: what was committed is kept, and servers that run go on by themselves",
+    sqlite3.SQLITE_IOERR: "see whether its disk is full or failing; servers that run go on by themselves",
+}
+
+
 class _AnySqlite(Dialect):
     """What a file and a database in memory share."""
 
@@ -187,6 +194,11 @@ class SqliteDialect(_AnySqlite):
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         busy = isinstance(error, sqlite3.OperationalError) and code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
         return Trouble.BUSY if busy else None
+
+    def sentence(self, error: Exception) -> str:
+        """Return what SQLite says; where it is the disk, with the file and what to do."""
+        remedy = _REMEDIES.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+        return str(error) if remedy is None else f"{error}: {self._path}; {remedy}"
 
     def erase(self, tables: Sequence[str]) -> None:
         """Delete the file and what belongs to it."""

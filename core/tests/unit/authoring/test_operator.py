@@ -215,6 +215,14 @@ def test_an_operator_that_is_ready_knows_whether_there_is_anything_to_do_before_
     assert {operator.task_id for operator in operators if not operator.nothing_after} == {"after"}
 
 
+@pytest.mark.parametrize("hooked", [BaseOperator, DecoratedOperator])
+def test_what_a_library_puts_in_place_of_a_hook_is_called(monkeypatch: pytest.MonkeyPatch, hooked: type) -> None:
+    monkeypatch.setattr(hooked, "pre_execute", lambda self, context: None)
+    operator = Decorated(task_id="a", python_callable=print)
+    operator.get_ready()
+    assert not operator.nothing_before
+
+
 def test_an_operator_has_the_logger_of_the_task() -> None:
     assert EmptyOperator(task_id="a").log is logging.getLogger("windlass.task")
 

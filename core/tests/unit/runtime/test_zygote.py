@@ -50,9 +50,11 @@ def are_open(number):
 def descriptors():
     return {number for number in range(100) if are_open(number)}
 
+chance = []
+
 def show():
     own = descriptors()
-    print(len(own - before), sorted(before - own) == [control.fileno()])
+    print(len(own - before), sorted(before - own) == [control.fileno()], chance)
 
 child.open_text_output()
 supervisor, control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -64,8 +66,8 @@ zygote = Zygote(control, mark, single=False)
 with DAG("d", auto_register=False) as dag:
     PythonOperator(task_id="t", python_callable=show)
 zygote._origin = child.Origin(
-    zygote=os.getpid(), control=control.fileno(), reseed=None, dags={"d": dag}, run=attempt.run_attempt,
-    set_mark=mark.set,
+    zygote=os.getpid(), control=control.fileno(), reseed=lambda: chance.append("anew"), dags={"d": dag},
+    run=attempt.run_attempt, set_mark=mark.set,
 )
 socket.send_fds(supervisor, [datagram(Fork(tokens=["a", "b", "c"]))], files)
 for number in files:
@@ -91,4 +93,4 @@ assert descriptors() <= before, "the zygote keeps nothing of what came"
 def test_of_the_descriptors_that_came_a_child_keeps_its_line_alone(holes: bool) -> None:
     command = [sys.executable, "-P", "-c", FORKS.replace("HOLES", str(holes))]
     printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
-    assert printed == "1 True\n" * 3
+    assert printed == "1 True ['anew']\n" * 3

@@ -308,3 +308,21 @@ def test_a_schema_that_is_not_ours_is_refused_with_the_command_that_helps(tmp_pa
     assert check(sqlite_url) is SchemaState.NEWER
     with pytest.raises(StoreTooOld, match="restore a backup"):
         migrate(sqlite_url)
+
+
+def test_a_full_disk_is_said_with_the_file_and_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "windlass.db"
+    migrate(f"sqlite:///{path}")
+    store = opened(f"sqlite:///{path}")
+    try:
+        store.db.write(lambda transaction: transaction.run("PRAGMA max_page_count = 1"))  # it stays as large as it is
+        with pytest.raises(StoreError, match=rf"full: {path}; make room on its disk") as failed:
+            store.db.write(
+                lambda transaction: transaction.run(
+                    "INSERT INTO variable (name, description, secret, updated_at)"
+                    " VALUES ('v', '', zeroblob(1048576), 0)"
+                )
+            )
+        assert "\n" not in str(failed.value)
+    finally:
+        store.close()
