@@ -273,11 +273,11 @@ DATA_FILES = {".csv", ".gz", ".html", ".json", ".mako", ".sql", ".toml", ".typed
 @nox.session(tags=["thorough"])
 @nox.parametrize("package", PACKAGES, ids=PACKAGES)
 def build(session: nox.Session, package: str) -> None:
-    """Build one package, look into its wheel, install it beside core alone and load its entry points."""
+    """Build one package, look into its wheel, install it beside core and what it needs, and load its entry points."""
     wheel = build_wheel(session, package)
     if complaints := wheel_complaints(package, set(zipfile.ZipFile(wheel).namelist())):
         session.error("\n".join(f"{wheel.name} {complaint}" for complaint in complaints))
-    beside = [] if package == "core" else [str(build_wheel(session, "core"))]
+    beside = [] if package == "core" else [str(build_wheel(session, each)) for each in ("core", *beneath(package))]
     session.install(str(wheel), *beside)
     session.run("python", "-c", LOAD_ENTRY_POINTS, str(metadata(package)["name"]))
     if package == "core":

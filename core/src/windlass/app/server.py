@@ -217,8 +217,8 @@ class Server:
         if kind == "local":
             most = self._settings.core.parallelism
             return LocalExecutor(self._socket, __version__, parallelism=most, monotonic=time.monotonic, code=code)
-        known = ", ".join((*EXECUTORS, *registry().names("executors")))
-        raise ConfigError(f"core.executor is {name!r}, which no installed provider brings; choose one of {known}")
+        what = "a provider's, which this version cannot use yet" if name in registry().names("executors") else "unknown"
+        raise ConfigError(f"core.executor is {name!r}, which is {what}; choose one of {', '.join(EXECUTORS)}")
 
     def _ensure_supervisor(self) -> None:
         """Start a supervisor where none serves this home; one that another server started is as good."""

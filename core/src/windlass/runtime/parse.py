@@ -283,12 +283,19 @@ def _death(child: _Child, status: int) -> str:
             "move slow work (queries, requests, sleeps) from the top level of the file into tasks"
         )
     if code == -signal.SIGKILL:
-        return f"{file}: the process that parsed it was killed (signal 9), as the kernel does when memory runs out"
+        return (
+            f"{file}: the process that parsed it was killed (signal 9), as the kernel does when memory runs out; "
+            "move what needs much of it into tasks"
+        )
     if code < 0:
         return (
-            f"{file}: the process that parsed it crashed ({signal.Signals(-code).name}), in a library that it imports"
+            f"{file}: the process that parsed it crashed ({signal.Signals(-code).name}), in a library that it imports; "
+            "import that inside the tasks that need it, or take another version"
         )
-    return f"{file}: the process that parsed it exited with status {code} before it was done: something calls os._exit"
+    return (
+        f"{file}: the process that parsed it exited with status {code} before it was done: something calls os._exit; "
+        "have it raise an error instead"
+    )
 
 
 def _kill_group(pid: int) -> None:

@@ -220,11 +220,14 @@ def _error(problem: BaseException, request: ParseRequest) -> str:
     line = where(problem, request.root)
     place = line or made_at(problem, request.root) or request.file
     if isinstance(problem, MemoryError):
-        sentence = f"it needs more than the {request.memory >> 20} MB of memory that parsing a file may use"
+        sentence = (
+            f"it needs more than the {request.memory >> 20} MB of memory that parsing a file may use; "
+            "move what needs it into tasks, or raise dag_processor.memory_limit_mb"
+        )
     elif isinstance(problem, RecursionError):
-        sentence = f"RecursionError: {problem}"
+        sentence = f"RecursionError: {problem}; something calls itself without end, or a structure is nested too deep"
     elif isinstance(problem, SystemExit):
-        sentence = f"it calls sys.exit({problem.code!r}) when it is imported"
+        sentence = f"it calls sys.exit({problem.code!r}) when it is imported; remove that, or raise an error instead"
     elif isinstance(problem, SyntaxError):
         sentence = f"{type(problem).__name__}: {problem.msg}"
     elif isinstance(problem, PolicyViolation):
