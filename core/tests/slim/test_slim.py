@@ -105,6 +105,10 @@ assert not any(name.startswith("windlass.store") for name in sys.modules)
 """
 
 
+def test_what_these_tests_import_needs_no_extra(slim: Slim) -> None:
+    slim.python("import windlass_testing.live, windlass_testing.stores")
+
+
 def test_a_dag_with_mapping_retries_templates_and_a_branch_runs_in_process(slim: Slim) -> None:
     slim.dag_file(PIPELINE)
     slim.python(f"sys.path.insert(0, {str(slim.dags)!r})\n{CHECK}")

@@ -8,7 +8,6 @@ from typing import Final
 from windlass.store.database import Transaction
 from windlass.store.migrating import create_tables, open_bare, require_current
 from windlass.store.revision import FIRST_ROWS
-from windlass.store.schema import metadata
 
 _POSTGRES_TABLES: Final = (
     "SELECT quote_ident(tablename) FROM pg_catalog.pg_tables"
@@ -38,6 +37,8 @@ def emptied(url: str) -> str:
 
 def contents(url: str) -> dict[str, list[dict[str, object]]]:
     """Return the rows of every table of the database at ``url``, each a dictionary, always in the same order."""
+    from windlass.store.schema import metadata  # SQLAlchemy, which the tests of the slim core do without
+
     found = {}
     with closing(open_bare(url, create=False)) as database:
         for table in metadata.tables.values():
