@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -13,7 +13,9 @@ from windlass.cli.options import confirm, dry_run_option, yes_option
 from windlass.cli.output import Format, emit, output_option, say
 from windlass.cli.session import Session, pass_session
 from windlass.states import RunState, TaskState
-from windlass.store import Affected
+
+if TYPE_CHECKING:
+    from windlass.control.views import Affected
 
 AnyCallable = TypeVar("AnyCallable", bound=Callable[..., Any])
 

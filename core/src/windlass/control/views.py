@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
 from windlass.ports import BackfillState, Reprocess, Treatment
 from windlass.protocol import TimetablePage, TimetableQuestion
 from windlass.states import RunState, RunType, TaskState
+
+if TYPE_CHECKING:
+    from windlass.store import Affected as Affected
 
 T = TypeVar("T")
 
