@@ -94,7 +94,7 @@ def test_bytes_that_are_no_message_are_refused(data: bytes) -> None:
 @pytest.mark.parametrize(
     "request_",
     [
-        Request(0, Finish(outcome=Outcome.FAIL_NO_RETRY, started_at=AT, ended_at=AT, reason="größer als 1 µs")),
+        Request(0, Finish(outcome=Outcome.FAIL_NO_RETRY, started_at=AT, ended_at=AT, reason="größer 1 µs")),
         Request(2**31, XComGet(task_id="t", key="schlüssel", map_index=0)),
         Request(1, XComSet(key="k", value=XComValue(codec="json", data=bytes(range(256)), size=256))),
     ],
