@@ -104,7 +104,12 @@ def test_each_mistake_in_a_task_is_told_in_its_log_and_the_others_go_on(installa
     [
         ({"WINDLASS__CORE__PARALELISM": "3"}, ["dags", "list"], ["WINDLASS__CORE__PARALELISM", "parallelism"]),
         ({"WINDLASS__CORE__PARALLELISM": "many"}, ["dags", "list"], ["PARALLELISM", "many"]),
-        ({"WINDLASS__CORE__EXECUTOR": "NoSuchExecutor"}, ["standalone"], ["NoSuchExecutor", "LocalExecutor"]),
+        (
+            {"WINDLASS__CORE__EXECUTOR": "NoSuchExecutor"},
+            ["standalone"],
+            ["core.executor is 'NoSuchExecutor', which is unknown; choose one of LocalExecutor, SequentialExecutor"],
+        ),
+        ({"WINDLASS__SECRETS__BACKEND": "no.such.Backend"}, ["standalone"], ["no.such.Backend"]),
         ({}, ["connections", "add", "x", "--conn-uri", "no uri at all"], ["uri"]),
         ({}, ["dags", "trigger", "wrong", "--conf", "{not json"], ["JSON"]),
         ({}, ["dags", "triger"], ["trigger"]),
@@ -126,6 +131,7 @@ def test_a_wrong_setting_or_argument_is_refused_with_the_closest_right_one(
     assert "Traceback" not in done.stderr
     for word in words:
         assert word.lower() in done.stderr.lower()
+    assert installation.processes() == {}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount the small file system that this test fills")

@@ -93,7 +93,6 @@ class Server:
             stack.callback(bell.close)
             self._store = open_services(self._settings, checkpoints=True)
             stack.callback(self._store.close)
-            self._ensure_supervisor()
             self._executor = self._open_executor()
             stack.callback(self._executor.close)
             secrets = open_resolver(self._settings, StoredSecrets(self._store))
@@ -129,6 +128,7 @@ class Server:
             )
             job = self._store.jobs.start("scheduler", socket.gethostname(), os.getpid())
             stack.callback(self._store.jobs.end, job)
+            self._ensure_supervisor()  # last: where anything above is refused, nothing is left running
             self._resources = stack.pop_all()
         return self
 

@@ -179,10 +179,14 @@ def test_an_error_names_the_line_and_shows_the_authors_traceback_only(parser: Pa
         ("def f(:\n", "dag.py:1: SyntaxError"),
         (b"name = '\xff\xfe'\n", "dag.py:1: SyntaxError: (unicode error) 'utf-8'"),
         (b"x = 1\0\n", "dag.py"),
-        ("import sys; sys.exit(3)", "dag.py:1: it calls sys.exit(3)"),
-        ("import os; os._exit(3)", "exited with status 3 before it was done"),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "crashed (SIGSEGV)"),
-        ("def f(): f()\nf()", "RecursionError"),
+        ("import sys; sys.exit(3)", "dag.py:1: it calls sys.exit(3) when it is imported; remove that"),
+        ("import os; os._exit(3)", "exited with status 3 before it was done: something calls os._exit; have it raise"),
+        (
+            "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
+            "crashed (SIGSEGV), in a library that it imports; import that inside",
+        ),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "when memory runs out; move what needs much of it"),
+        ("def f(): f()\nf()", "exceeded; something calls itself without end"),
         ("import os; os.close(1); os.close(2); raise ValueError('quiet')", "dag.py:1: ValueError: quiet"),
         ("raise BaseException('rude')", "dag.py:1: BaseException: rude"),
     ],
@@ -193,7 +197,7 @@ def test_a_bad_file_is_one_clear_error(parser: Parser, source: str | bytes, says
 
 
 def test_an_endless_file_is_stopped(parser: Parser) -> None:
-    assert "took longer than 0.3 s" in parser.error("while True: pass", timeout=0.3)
+    assert "took longer than 0.3 s and was stopped; move slow work" in parser.error("while True: pass", timeout=0.3)
 
 
 def test_a_sleeping_file_is_stopped_with_what_it_started(parser: Parser) -> None:
@@ -216,6 +220,7 @@ def test_a_sleeping_file_is_stopped_with_what_it_started(parser: Parser) -> None
 def test_a_file_that_takes_too_much_memory_is_stopped(parser: Parser) -> None:
     error = parser.error("data = bytearray(1 << 30)", memory=512 << 20)
     assert "dag.py:1: it needs more than the 512 MB of memory" in error
+    assert "; move what needs it into tasks, or raise dag_processor.memory_limit_mb" in error
 
 
 def test_a_slow_file_delays_no_other(parser: Parser) -> None:
