@@ -139,8 +139,12 @@ class TestStopping:
     def test_a_timeout_ends_a_child_that_ignores_sigterm_and_its_escaped_grandchild(self, home: Home) -> None:
         home.write_tasks(self.STUBBORN)
         home.start()
-        report = home.report(home.submit("stubborn", timeout=0.6))
-        assert report["timed_out"] == "it ran longer than its execution_timeout of 0.6 s"
+        # A limit that a busy machine reaches before the task has made itself stubborn proves nothing.
+        for limit in (0.6, 4.0, 30.0):
+            report = home.report(home.submit("stubborn", timeout=limit))
+            assert report["timed_out"] == f"it ran longer than its execution_timeout of {limit:g} s"
+            if (home.path / "pids").exists():
+                break
         for pid in home.file("pids").split():
             assert home.is_gone(int(pid))
 

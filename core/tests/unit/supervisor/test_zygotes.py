@@ -63,7 +63,7 @@ class TestZygotes:
         self, home: Home, source: str, says: str
     ) -> None:
         home.write_code(source)
-        home.start(import_timeout=1)
+        home.start(import_timeout=1 if "sleep" in source else 30)
         report = home.report(home.submit("any"))
         assert report["ending"]["outcome"] == "fail"
         assert report["ending"]["reason"].startswith("the DAG file cannot be imported")
