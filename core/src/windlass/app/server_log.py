@@ -30,7 +30,7 @@ class JsonFormatter(logging.Formatter):
 def configure(settings: Settings) -> None:
     """Send this process's log to stderr, in the configured format and level."""
     handler = logging.StreamHandler(sys.stderr)
-    if settings.logging.log_format == "json":
+    if settings.logging.json_logs:
         handler.setFormatter(JsonFormatter())
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))

@@ -21,7 +21,7 @@ class Core(Section):
 
     title = "core"
     dags_folder: Path = _option("dags", "The folder with the DAG files.", kind="path", project=True)
-    executor: str = _option("LocalExecutor", "What runs tasks: LocalExecutor, SequentialExecutor or a provider's.")
+    executor: str = _option("LocalExecutor", "What runs tasks: LocalExecutor, or SequentialExecutor, one at a time.")
     parallelism: int = _option(
         32, "How many tasks run at once; 0 = no limit. Short ones queue a little ahead.", minimum=0
     )
@@ -63,7 +63,7 @@ class Logging(Section):
     logging_level: str = _option(
         "INFO", "The least level that is written.", choices=("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
     )
-    log_format: str = _option("text", "How servers write their own log to stderr.", choices=("text", "json"))
+    json_logs: bool = _option(False, "Whether servers write their own log to stderr as lines of JSON, not as text.")
     remote_logging: bool = _option(False, "Whether the logs of finished tasks are stored elsewhere as well.")
     remote_base_log_folder: str = _option(
         "", "Where to; its scheme names the log store of a provider, as in s3://bucket/logs."

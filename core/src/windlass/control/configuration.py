@@ -45,15 +45,15 @@ def _wrong_values(settings: Settings) -> Iterator[str]:
     if settings.core.executor not in known:
         text = f"core.executor is {settings.core.executor!r}, which no installed provider brings"
         yield f"{text}; choose one of {', '.join(sorted(names('executors')))}"
-    backends = sorted(names("secrets_backends"))
-    for backend in settings.secrets.backend:
-        if backend not in backends:
-            remedy = f"choose one of {', '.join(backends)}" if backends else "install the provider that does"
-            yield f"secrets.backend names {backend!r}, which no installed provider brings; {remedy}"
     if settings.secrets.backend:
-        from windlass.secrets.chain import unasked_backends
+        from windlass.secrets.chain import PLACES, misplaced_backends
 
-        if (problem := unasked_backends(settings)) is not None:
+        backends = sorted(names("secrets_backends").keys() - PLACES)
+        for backend in settings.secrets.backend:
+            if backend not in (*backends, *PLACES):
+                remedy = f"choose one of {', '.join(backends)}" if backends else "install the provider that does"
+                yield f"secrets.backend names {backend!r}, which no installed provider brings; {remedy}"
+        if (problem := misplaced_backends(settings)) is not None:
             yield problem
 
 

@@ -15,6 +15,11 @@ _SENSORS = (
     "BaseSensorOperator", "DateTimeSensor", "DateTimeSensorAsync", "DayOfWeekSensor", "ExternalTaskSensor",
     "FileSensor", "PythonSensor", "TimeDeltaSensor", "TimeDeltaSensorAsync", "TimeSensor", "TimeSensorAsync",
 )  # fmt: skip
+_TIMETABLES = (
+    "interval.CronIntervalTimetable", "interval.DeltaIntervalTimetable", "simple.ContinuousTimetable",
+    "simple.NullTimetable", "simple.OnceTimetable", "trigger.CronTriggerTimetable", "trigger.DeltaTriggerTimetable",
+    "trigger.EventsTimetable",
+)  # fmt: skip
 _TRIGGERS = ("DagStateTrigger", "DateTimeTrigger", "FileTrigger", "TimeDeltaTrigger", "WorkflowTrigger")
 
 CORE: Final = Provider(
@@ -44,6 +49,15 @@ CORE: Final = Provider(
     executors={
         "LocalExecutor": "windlass.executors.local:LocalExecutor",
         "SequentialExecutor": "windlass.executors.sequential:SequentialExecutor",
+    },
+    # Asked where secrets.backends_order puts them, in the process that looks up.
+    secrets_backends={
+        "environment_variable": "windlass.secrets.env:EnvironmentSource",
+        "files": "windlass.secrets.files:FileSource",
+    },
+    timetables={
+        f"windlass.planning.timetables.{name}": f"windlass.planning.timetables.{name.replace('.', ':')}"
+        for name in _TIMETABLES
     },
     runners={"inproc": "windlass.app.inproc.testing:test_dag"},
 )

@@ -21,8 +21,7 @@ from windlass.errors import ConfigError, ConnectionNotDefined, SecretsError, Var
 from windlass.interfaces.connection import Connection
 from windlass.interfaces.secrets_backend import SecretsBackend
 from windlass.registry import Registry, registry
-from windlass.secrets.env import CONNECTION_PREFIX, VARIABLE_PREFIX, EnvironmentSource
-from windlass.secrets.files import FileSource
+from windlass.secrets.env import CONNECTION_PREFIX, VARIABLE_PREFIX
 
 
 class Kind(StrEnum):
@@ -52,6 +51,8 @@ class Place(NamedTuple):
 Lookup = Generator[Question, str | None, Connection | str | None]
 
 _KEPT = 10_000
+#: What ``secrets.backends_order`` may name; ``custom`` stands for the backends of providers.
+PLACES = ("custom", "environment_variable", "files", "metastore")
 
 
 class Chain:
@@ -147,8 +148,13 @@ def _understand(kind: Kind, key: str, answer: str | None, place: Place) -> Conne
         raise ConfigError(msg) from None
 
 
-def unasked_backends(settings: Settings) -> str | None:
-    """Return what is wrong if backends are configured and the order of lookup leaves them out, else None."""
+def misplaced_backends(settings: Settings) -> str | None:
+    """Return what is wrong if a configured backend is a place of its own, or the order leaves all of them out."""
+    if own := [name for name in settings.secrets.backend if name in PLACES]:
+        return (
+            f"secrets.backend names {', '.join(own)}, which is a place of its own; "
+            "take it out there, and put it where it is to be asked into secrets.backends_order"
+        )
     if not settings.secrets.backend or "custom" in settings.secrets.backends_order:
         return None
     return (
@@ -176,22 +182,26 @@ def build_chain(
     :raises PluginError: if no installed provider brings a configured backend.
     """
     known = registry() if plugins is None else plugins
-    folder = settings.secrets.files_folder
-    places: dict[str, list[Place]] = {
-        "custom": [Place(f"backend {name}", None, name) for name in settings.secrets.backend],
-        "environment_variable": [Place("environment ({variable})", EnvironmentSource(environ))],
-        "files": [Place(f"files ({folder})".replace("{", "{{").replace("}", "}}"), FileSource(folder))],
-        "metastore": [Place("database", database)] if database is not None else [],
-    }
+    if (problem := misplaced_backends(settings)) is not None:
+        raise ConfigError(problem)
     for name in settings.secrets.backend:
         if known.find("secrets_backends", name) is None:
             known.lookup("secrets_backends", name)  # raises, naming the closest
-    chosen: list[Place] = []
+    places: list[Place] = []
     for name in dict.fromkeys(settings.secrets.backends_order):
-        if name not in places:
-            msg = f"secrets.backends_order names {name!r}; there is {', '.join(places)}"
-            raise ConfigError(msg)
-        chosen += places[name]
-    if (problem := unasked_backends(settings)) is not None:
-        raise ConfigError(problem)
-    return Chain(chosen, settings.secrets.cache_ttl_seconds, settings.secrets.negative_cache_ttl_seconds)
+        match name:
+            case "custom":
+                places += [Place(f"backend {backend}", None, backend) for backend in settings.secrets.backend]
+            case "environment_variable":
+                source = known.lookup("secrets_backends", name)(environ)
+                places.append(Place("environment ({variable})", source))
+            case "files":
+                folder = settings.secrets.files_folder
+                label = f"files ({folder})".replace("{", "{{").replace("}", "}}")
+                places.append(Place(label, known.lookup("secrets_backends", name)(folder)))
+            case "metastore":
+                places += [Place("database", database)] if database is not None else []
+            case _:
+                msg = f"secrets.backends_order names {name!r}; there is {', '.join(PLACES)}"
+                raise ConfigError(msg)
+    return Chain(places, settings.secrets.cache_ttl_seconds, settings.secrets.negative_cache_ttl_seconds)

@@ -201,6 +201,7 @@ def test_an_endless_file_is_stopped(parser: Parser) -> None:
 
 
 def test_a_sleeping_file_is_stopped_with_what_it_started(parser: Parser) -> None:
+    output = ""
     # A limit that a busy machine reaches before the file has started anything proves nothing.
     for limit in (0.5, 4.0, 30.0):
         result = parser.parse(
@@ -214,9 +215,9 @@ def test_a_sleeping_file_is_stopped_with_what_it_started(parser: Parser) -> None
         )
         assert result.error is not None
         assert f"took longer than {limit:g} s" in result.error
-        if result.output:
+        if output := result.output:
             break
-    pid = int(result.output)
+    pid = int(output)
     parser.parse(GOOD)
     assert not Path(f"/proc/{pid}").exists()
 

@@ -188,6 +188,20 @@ def test_an_order_that_leaves_configured_backends_out_is_a_mistake(tmp_path: Pat
     assert not build_chain(settings(tmp_path, BACKENDS_ORDER="environment_variable")).needs_helper
 
 
+@pytest.mark.parametrize("name", ["custom", "environment_variable", "files", "metastore"])
+def test_a_place_of_its_own_is_no_backend_of_a_provider(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"backend names {name}, which is a place .* into secrets\.backends_order$"):
+        build_chain(settings(tmp_path, BACKEND=f"vault,{name}"), plugins=VAULT)
+
+
+def test_the_cores_own_places_come_through_the_registry(tmp_path: Path) -> None:
+    chosen = build_chain(settings(tmp_path), plugins=VAULT).places
+    assert [type(place.source) for place in chosen] == [
+        VAULT.lookup("secrets_backends", "environment_variable"),
+        VAULT.lookup("secrets_backends", "files"),
+    ]
+
+
 def test_a_configuration_entry_is_looked_for_in_backends_only(chain: Chain) -> None:
     assert drive(chain.lookup(Kind.CONFIG, "all"), None)[0] is None
     assert drive(chain.lookup(Kind.CONFIG, "fernet"), "key")[0] == "key"
@@ -202,8 +216,6 @@ def test_what_the_configuration_names_must_exist(tmp_path: Path) -> None:
         PluginError, match="no installed provider brings the secrets backend 'vualt'; did you mean vault"
     ):
         build_chain(settings(tmp_path, BACKEND="vualt"), plugins=VAULT)
-    with pytest.raises(PluginError, match=r"brings the secrets backend 'keeper'; there is ssm, vault$"):
+    with pytest.raises(PluginError, match=r"brings the secrets backend 'keeper'; there is .*files, ssm, vault$"):
         build_chain(settings(tmp_path, BACKEND="keeper"), plugins=VAULT)
-    with pytest.raises(PluginError, match=r"brings the secrets backend 'files'; there is ssm, vault$"):
-        build_chain(settings(tmp_path, BACKEND="files"), plugins=VAULT)  # a place of the order, and no backend
     assert not build_chain(settings(tmp_path)).needs_helper

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 from windlass.interfaces.timetable import Timetable
 from windlass.planning.timetables import timetable
+from windlass.registry import registry
+from windlass.registry.core_provider import CORE
 from windlass.spec import (
     ContinuousSpec,
     CronIntervalSpec,
@@ -43,9 +45,16 @@ class TestCoreTimetables(TimetableSuite):
             "on dates": timetable(EventsSpec(instants=INSTANTS)),
         }
 
-    @deviation("a core timetable is no plugin: it is made from its spec, and no manifest lists it")
+    @deviation("these are of several classes: test_the_core_lists_each_of_them")
     def test_its_provider_lists_it(self) -> None:
-        """See `test_build.py`."""
+        """See below."""
+
+    def test_the_core_lists_each_of_them(self) -> None:
+        """As any provider lists its own, and lists no other but the one in the suite below."""
+        classes = {type(timetable) for timetable in self.timetables().values()}
+        for cls in classes:
+            assert registry().name_of("timetables", cls) == f"{cls.__module__}.{cls.__qualname__}"
+        assert len(classes) == len(CORE.timetables) - 1
 
     @deviation("a core timetable is stored as its spec, which test_build.py takes through the round trip")
     def test_it_comes_back_equal_from_what_is_stored(self) -> None:
@@ -57,7 +66,3 @@ class TestContinuous(TimetableSuite):
 
     def timetables(self) -> Mapping[str, Timetable]:
         return {"continuous": timetable(ContinuousSpec())}
-
-    @deviation("a core timetable is no plugin: it is made from its spec, and no manifest lists it")
-    def test_its_provider_lists_it(self) -> None:
-        """See `test_build.py`."""
