@@ -298,7 +298,9 @@ def wheel_complaints(package: str, content: set[str]) -> list[str]:
     )
     source = folder(package) / "src"
     modules = [path for path in source.rglob("*") if path.suffix == ".py" or path.suffix in DATA_FILES]
-    wanted = {str(path.relative_to(source)) for path in modules}
+    settings = tomllib.loads((folder(package) / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]
+    left_out = {name.removeprefix("/src/") for name in settings["targets"]["wheel"].get("exclude", ())}
+    wanted = {str(path.relative_to(source)) for path in modules} - left_out
     complaints = [f"holds what it should not: {name}" for name in strange]
     complaints += [f"lacks {name}" for name in sorted(wanted - content)]
     complaints += ["lacks its license"] * (not any(name.endswith("/licenses/LICENSE") for name in content))

@@ -6,9 +6,20 @@ from contextlib import closing
 from typing import Final
 
 from windlass.store.database import Transaction
-from windlass.store.migrating import create_tables, open_bare, require_current
+from windlass.store.migrating import create_tables, open_bare, require_current, tables
 from windlass.store.revision import FIRST_ROWS
 
+_COLUMNS: Final = {
+    "sqlite": "SELECT name FROM pragma_table_info(:name)",
+    "postgresql": (
+        "SELECT column_name FROM information_schema.columns"
+        " WHERE table_schema = current_schema() AND table_name = :name ORDER BY ordinal_position"
+    ),
+    "mysql": (
+        "SELECT column_name FROM information_schema.columns"
+        " WHERE table_schema = DATABASE() AND table_name = :name ORDER BY ordinal_position"
+    ),
+}
 _POSTGRES_TABLES: Final = (
     "SELECT quote_ident(tablename) FROM pg_catalog.pg_tables"
     " WHERE schemaname = current_schema() AND tablename <> 'alembic_version'"
@@ -37,15 +48,13 @@ def emptied(url: str) -> str:
 
 def contents(url: str) -> dict[str, list[dict[str, object]]]:
     """Return the rows of every table of the database at ``url``, each a dictionary, always in the same order."""
-    from windlass.store.schema import metadata  # SQLAlchemy, which the tests of the slim core do without
-
     found = {}
     with closing(open_bare(url, create=False)) as database:
-        for table in metadata.tables.values():
-            names = list(table.columns.keys())
+        for table in tables():
+            names = [str(name) for (name,) in database.rows(_COLUMNS[database.dialect.name], {"name": table})]
             chosen = ", ".join(f'"{name}"' for name in names)
-            rows = database.rows(f'SELECT {chosen} FROM "{table.name}"')  # noqa: S608 - our own schema's names
-            found[table.name] = sorted((dict(zip(names, row, strict=True)) for row in rows), key=repr)
+            rows = database.rows(f'SELECT {chosen} FROM "{table}"')  # noqa: S608 - our own schema's names
+            found[table] = sorted((dict(zip(names, row, strict=True)) for row in rows), key=repr)
     return found
 
 

@@ -1,7 +1,8 @@
 """What a database has to bring to be Windlass's own store: a driver, and the few words in which it differs.
 
-The statements are the core's, written once with ``:name`` parameters. Besides SQL that every database knows they use
-these words, which :meth:`Dialect.translate` turns into the database's own, once per statement:
+The statements are the core's, written once with ``:name`` parameters; only those that make the tables come with the
+dialect (:meth:`Dialect.schema`). Besides SQL that every database knows they use these words, which
+:meth:`Dialect.translate` turns into the database's own, once per statement:
 
 - ``IN IDS(:ids)`` and ``IN NAMES(:names)``: in the numbers or texts of a JSON array, so that a statement about many
   rows has one text and one parameter whatever their number.
@@ -98,7 +99,7 @@ class Shell(msgspec.Struct, frozen=True, kw_only=True):
 class Dialect(ABC):
     """One database and all in which its kind differs from others. Made from a URL; connects when asked."""
 
-    #: The kind, and the name of the core's script of its schema.
+    #: The kind, for people.
     name: str
     #: What begins a transaction that will write.
     begin: str = "BEGIN"
@@ -153,6 +154,16 @@ class Dialect(ABC):
         """Open a :class:`DriverConnection`.
 
         :raises StoreError: if that fails, naming the database without its password.
+        """
+
+    @abstractmethod
+    def schema(self) -> str:
+        """Return the statements that make an empty database a current one, each ending in ``;`` and a new line.
+
+        They are rendered from the core's description of its tables for this kind of database. The first makes Alembic's
+        table unless it is there, and the last writes the revision into it, so that a schema whose making was
+        interrupted shows it where each statement commits by itself. That revision may be older than the core's: the
+        core's migrations then lead on.
         """
 
     def engine_options(self) -> Mapping[str, Any]:

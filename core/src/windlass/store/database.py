@@ -33,7 +33,7 @@ from windlass.interfaces.database import Dialect, DriverConnection, DriverCursor
 from windlass.ports import Clock, Doorbell, Rng
 from windlass.store.audience import Audience
 from windlass.store.clock import DatabaseClock
-from windlass.store.dialect import MemoryDialect, dialect_of
+from windlass.store.dialect import MemoryDialect, dialect_of, sqlite_schema
 from windlass.store.instants import micros
 from windlass.store.system import SystemClock
 from windlass.store.transaction import LOCK_TIMEOUT, STAYED_LOCKED
@@ -350,19 +350,12 @@ class Database:
                 nap = min(nap * _LONGER, _LONGEST_NAP)
 
 
-def schema_script(name: str = "sqlite") -> str:
-    """Return the SQL that makes an empty database of this kind a current one."""
-    from importlib.resources import files  # tempfile, shutil …: nothing that a short command should load
-
-    return files("windlass.store").joinpath(f"ddl/{name}.sql").read_text(encoding="utf-8")
-
-
 @lru_cache(maxsize=1)
 def memory_image() -> bytes:
     """Return the bytes of an empty current database."""
     connection = sqlite3.connect(":memory:")
     try:
-        connection.executescript(schema_script())
+        connection.executescript(sqlite_schema())
         return connection.serialize()
     finally:
         connection.close()

@@ -86,6 +86,11 @@ def _in_sqlite(sql: str) -> str:
     return _BYTES.sub(r"LENGTH(CAST(\1 AS BLOB))", _LOCKS.sub("", sql))
 
 
+def sqlite_schema() -> str:
+    """Return the statements that make an empty SQLite database a current one."""
+    return Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
+
+
 #: What to do about a primary result code of SQLite.
 _REMEDIES = {
     sqlite3.SQLITE_FULL: "make room on its disk: what was committed is kept, and servers that run go on by themselves",
@@ -120,6 +125,10 @@ class _AnySqlite(Dialect):
         """Undo the transaction unless SQLite has."""
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+
+    def schema(self) -> str:
+        """Return the script beside this module."""
+        return sqlite_schema()
 
     def version(self) -> str:
         """Return the version of the library."""

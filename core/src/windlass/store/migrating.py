@@ -12,13 +12,14 @@ from typing import Final
 
 from windlass.errors import ExtraMissing, StoreError, StoreTooOld, UsageError
 from windlass.interfaces.database import Dialect
-from windlass.store.database import Database, Row, Transaction, schema_script
-from windlass.store.dialect import dialect_of
+from windlass.store.database import Database, Row, Transaction
+from windlass.store.dialect import dialect_of, sqlite_schema
 from windlass.store.revision import HEAD, SchemaState, state_of
 
 _VERSION: Final = "SELECT version_num FROM alembic_version"
 _STAMP: Final = {"name": "alembic_version"}
 _TABLE: Final = re.compile(r'^CREATE TABLE (?:IF NOT EXISTS )?["`]?(\w+)', re.MULTILINE)
+_STAMPS: Final = re.compile(r"INTO alembic_version \(version_num\) VALUES \('(\w+)'\);\n\Z")
 #: What processes that look after the schema exclude each other by.
 SCHEMA: Final = "schema"
 
@@ -66,15 +67,34 @@ def require_current(database: Database) -> None:
             return
 
 
+def tables() -> list[str]:
+    """Return the name of every table that there is today, Alembic's first."""
+    return _TABLE.findall(sqlite_schema())
+
+
 def create_tables(database: Database) -> bool:
-    """Create all tables if there are none; return whether this call did."""
+    """Create all tables if there are none; return whether this call did.
+
+    They are those that the dialect knows of, which a provider older than this release makes for migrations to go on.
+
+    :raises StoreTooOld: if the provider is newer.
+    :raises StoreError: if its script says no revision.
+    """
+    kind, script = database.dialect.name, database.dialect.schema()
+    stamp = _STAMPS.search(script)
+    if stamp is None:
+        raise StoreError(f"the script of {kind} databases does not end by writing its revision; its provider is broken")
+    if state_of(stamp[1]) is SchemaState.NEWER:
+        raise StoreTooOld(
+            f"the provider of {kind} databases makes tables of revision {stamp[1]}, newer than this release's {HEAD}; "
+            "upgrade windlass on this host"
+        )
 
     def work(transaction: Transaction) -> bool:
         transaction.exclude(SCHEMA)
         has_stamp = transaction.row(database.dialect.has_table, _STAMP) is not None
         if has_stamp and transaction.row(_VERSION):
             return False
-        script = schema_script(database.dialect.name)
         if database.dialect.commits_definitions:
             _clear_the_ground(transaction, database.dialect, _TABLE.findall(script), has_stamp=has_stamp)
         for statement in script.split(";\n"):
@@ -103,26 +123,22 @@ def migrate(url: str) -> str:
     Raises:
         StoreTooOld: a later release wrote the database.
     """
-    match check(url):
-        case SchemaState.CURRENT:
-            pass
-        case SchemaState.MISSING:
-            database = open_bare(url)
-            try:
-                create_tables(database)
-            finally:
-                database.close()
-        case SchemaState.OLDER:
-            try:
-                from windlass.store.migrations import upgrade
-            except ImportError:
-                raise ExtraMissing("upgrading a database of an earlier release needs Alembic") from None
-            upgrade(url)
-        case SchemaState.NEWER:
-            raise StoreTooOld(
-                f"the database is at revision {current_revision(url)}, newer than this release's {HEAD}; "
-                "upgrade windlass, or restore a backup"
-            )
+    state = check(url)
+    if state is SchemaState.MISSING:
+        with closing(open_bare(url)) as database:
+            create_tables(database)
+        state = check(url)
+    if state is SchemaState.OLDER:
+        try:
+            from windlass.store.migrations import upgrade
+        except ImportError:
+            raise ExtraMissing("upgrading a database of an earlier release needs Alembic") from None
+        upgrade(url)
+    elif state is SchemaState.NEWER:
+        raise StoreTooOld(
+            f"the database is at revision {current_revision(url)}, newer than this release's {HEAD}; "
+            "upgrade windlass, or restore a backup"
+        )
     return HEAD
 
 
@@ -159,7 +175,7 @@ def downgrade(url: str, revision: str) -> None:
 def reset(url: str) -> str:
     """Delete everything and create the tables anew. The caller has asked for confirmation and stopped all processes."""
     dialect = dialect_of(url)
-    dialect.erase([*_TABLE.findall(schema_script(dialect.name))])
+    dialect.erase(tables())
     return migrate(url)
 
 

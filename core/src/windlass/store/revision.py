@@ -7,6 +7,13 @@ from typing import Final
 
 #: The newest revision in ``migrations/versions``.
 HEAD: Final = "0007"
+#: What constraints and indexes are called that are given no name.
+NAMING: Final = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
 #: What a new database holds besides its tables.
 FIRST_ROWS: Final = (
     "INSERT INTO pool (name, slots, description, include_deferred) "

@@ -1,7 +1,9 @@
-"""The tables, as SQLAlchemy metadata: the one description that migrations and the scripts in ``ddl/`` are made from.
+"""The tables, as SQLAlchemy metadata: the one description that the script of each kind of database is rendered from.
 
-Only migrations and tests import this module. A running process speaks prepared SQL text over the driver (see
-``database``), so that neither the server nor the supervisor nor a short command loads SQLAlchemy.
+``python -m windlass.store.schema`` writes the scripts, each into the distribution that it belongs to, and tests hold
+scripts, migrations and this description together. Nothing else imports it, so the wheel leaves it out: whoever changes
+the tables does so in a checkout. A running process speaks prepared SQL text over the driver (see ``database``), so that
+neither the server nor the supervisor nor a short command loads SQLAlchemy.
 
 Conventions: instants are integers, microseconds since 1970 in UTC; JSON is text; ids of the engine are integers, names
 given by users are strings. A partial index serves every question that is asked of the few live rows among a million
@@ -34,16 +36,9 @@ from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 from sqlalchemy.types import TypeEngine
 
 from windlass.store import schema_mysql as _its_spelling  # noqa: F401 - registers itself
-from windlass.store.revision import FIRST_ROWS, HEAD
+from windlass.store.revision import FIRST_ROWS, HEAD, NAMING
 
-metadata: Final = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+metadata: Final = MetaData(naming_convention=NAMING)
 
 
 def _string(length: int) -> TypeEngine[str]:
@@ -561,7 +556,7 @@ idempotency = Table(
 )
 
 
-#: The kinds of database that the core has a script for.
+#: The kinds of database that the project has a script for.
 DIALECTS: Final[dict[str, type[Dialect]]] = {
     "mysql": mysql.dialect,
     "postgresql": postgresql.dialect,
@@ -570,7 +565,7 @@ DIALECTS: Final[dict[str, type[Dialect]]] = {
 
 
 def script(name: str) -> str:
-    """Return what ``ddl/<name>.sql`` must hold: all tables, the first rows and the stamp of the revision.
+    """Return what the ``schema.sql`` of a kind of database must hold: all tables, the first rows and the revision.
 
     Alembic's table comes first and its row last, so that a schema whose making was interrupted shows it where each
     statement commits by itself.
@@ -595,5 +590,12 @@ def script(name: str) -> str:
 if __name__ == "__main__":
     from pathlib import Path
 
-    for kind in DIALECTS:
-        Path(__file__).with_name("ddl").joinpath(f"{kind}.sql").write_text(script(kind), encoding="utf-8")
+    here = Path(__file__).parent
+    providers = here.parents[3] / "providers"
+    places = {
+        "mysql": providers / "mysql" / "src" / "windlass_mysql",
+        "postgresql": providers / "postgres" / "src" / "windlass_postgres",
+        "sqlite": here,
+    }
+    for kind, place in places.items():
+        (place / "schema.sql").write_text(script(kind), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""How the tables of :mod:`windlass.store.schema` are spelled for MySQL and MariaDB, by the scripts and by migrations.
+"""How tables are spelled for MySQL and MariaDB, in their script and by migrations.
 
 Registered with SQLAlchemy's compiler when imported, so that a migration need not know:
 

@@ -6,7 +6,8 @@ chosen; ``sqlite_url`` is for what is true of SQLite's files alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 from windlass.app.clocks import SeededRng, SystemClock, SystemRng, VirtualClock
 from windlass.store import Store, migrate, open_store
+from windlass.store.migrating import open_bare
 from windlass_testing.hand_driven import HandDriven
 from windlass_testing.stores import SQLITE, emptied_url, over_each_kind
 
@@ -51,6 +53,23 @@ def engine(store: Store, clock: VirtualClock) -> Iterator[HandDriven]:
     engine = HandDriven(store, clock)
     yield engine
     assert not engine.violations(), "every test leaves the invariants whole"
+
+
+@pytest.fixture
+def first_release() -> Callable[[str], str]:
+    """Make an empty database, given its URL, what the first release made of one; return the URL.
+
+    The scripts are frozen: an upgrade is proved from what is out there, whatever the code of today says of it.
+    """
+
+    def make(url: str) -> str:
+        with closing(open_bare(url)) as database:
+            script = Path(__file__).parent / "first_release" / f"{database.dialect.name}.sql"
+            statements = script.read_text(encoding="utf-8").split(";\n")
+            database.write(lambda transaction: [transaction.run(each) for each in statements if each])
+        return url
+
+    return make
 
 
 @pytest.fixture

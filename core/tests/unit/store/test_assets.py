@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -190,9 +191,8 @@ def test_a_file_that_is_parsed_again_unchanged_writes_no_listeners(engine: HandD
     assert engine.count("asset_listener") == 1
 
 
-def test_a_migrated_database_knows_who_listens(tmp_path: Path) -> None:
-    url = url_of(tmp_path)
-    upgrade(url, "0001")
+def test_a_migrated_database_knows_who_listens(tmp_path: Path, first_release: Callable[[str], str]) -> None:
+    url = first_release(url_of(tmp_path))
     condition = AssetCondition(any_of=(A, AssetCondition(all_of=(B, AssetCondition(alias="al"), A))))
     specs = (DagSpec(dag_id="fed", schedule=AssetScheduleSpec(condition=condition)), DagSpec(dag_id="plain"))
     rows = [{"dag_id": spec.dag_id, "version": spec_version(spec), "spec": encode_spec(spec)} for spec in specs]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import closing
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +18,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
+from windlass.errors import StoreError, StoreTooOld
 from windlass.store import SchemaState, check, current_revision, migrate, reset
-from windlass.store.database import schema_script
-from windlass.store.dialect import dialect_of, sqlite_path
+from windlass.store.dialect import SqliteDialect, dialect_of, sqlite_path
 from windlass.store.migrating import open_bare
 from windlass.store.migrations import downgrade, upgrade
 from windlass.store.revision import HEAD
@@ -53,15 +56,22 @@ def shape(url: str) -> list[tuple[str, ...]]:
     return sorted(found)
 
 
+SCRIPTS = {"sqlite": "windlass.store", "postgresql": "windlass_postgres", "mysql": "windlass_mysql"}
+
+
 @pytest.mark.parametrize("name", DIALECTS)
 def test_the_shipped_script_is_the_one_that_the_tables_describe(name: str) -> None:
-    assert schema_script(name) == script(name), "run `python -m windlass.store.schema`"
+    shipped = files(SCRIPTS[name]).joinpath("schema.sql").read_text(encoding="utf-8")
+    assert shipped == script(name), "run `python -m windlass.store.schema`"
 
 
 @pytest.mark.sqlite_only("other databases have tests of their schema in files of their own")
-def test_migrations_lead_to_the_same_schema_as_the_script(tmp_path: Path, sqlite_url: str) -> None:
-    other = f"sqlite:///{tmp_path}/other.db"
-    upgrade(other)
+def test_migrations_lead_from_the_first_release_to_the_same_schema_as_the_script(
+    tmp_path: Path, sqlite_url: str, first_release: Callable[[str], str]
+) -> None:
+    other = first_release(f"sqlite:///{tmp_path}/other.db")
+    assert (check(other), current_revision(other)) == (SchemaState.OLDER, "0001")
+    assert migrate(other) == HEAD
     assert current_revision(other) == current_revision(sqlite_url) == HEAD
     assert shape(other) == shape(sqlite_url)
 
@@ -73,8 +83,8 @@ def is_of_partial_index(difference: Any) -> bool:  # noqa: ANN401 - a tuple of A
     return str(named.name).removeprefix("in_") in PARTIAL
 
 
-def test_the_migrated_schema_is_what_the_tables_describe(tmp_path: Path) -> None:
-    url = url_of(tmp_path)
+def test_the_migrated_schema_is_what_the_tables_describe(tmp_path: Path, first_release: Callable[[str], str]) -> None:
+    url = first_release(url_of(tmp_path))
     upgrade(url)
     dialect = dialect_of(url)
     engine = create_engine(dialect.engine_url, **dialect.engine_options())
@@ -89,7 +99,7 @@ def test_the_migrated_schema_is_what_the_tables_describe(tmp_path: Path) -> None
 @pytest.mark.sqlite_only("other databases have tests of their schema in files of their own")
 def test_a_downgrade_undoes_what_an_upgrade_did(tmp_path: Path) -> None:
     other = f"sqlite:///{tmp_path}/other.db"
-    upgrade(other)
+    migrate(other)
     downgrade(other, "base")
     connection = sqlite3.connect(sqlite_path(other))
     left = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
@@ -102,6 +112,45 @@ def test_migrating_is_repeatable_and_says_where_a_database_stands(tmp_path: Path
     assert (check(url), current_revision(url)) == (SchemaState.MISSING, None)
     assert migrate(url) == migrate(url) == HEAD
     assert (check(url), current_revision(url)) == (SchemaState.CURRENT, HEAD)
+
+
+def of_provider(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """Have the dialect bring another script, as that of another release of its provider would."""
+    monkeypatch.setattr(SqliteDialect, "schema", lambda _self: script)
+
+
+@pytest.mark.sqlite_only("what a dialect brings is handled alike for all")
+def test_what_an_older_provider_makes_is_led_on_by_migrations(
+    tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = f"sqlite:///{tmp_path}/other.db"
+    of_provider(monkeypatch, (Path(__file__).parent / "first_release" / "sqlite.sql").read_text(encoding="utf-8"))
+    assert migrate(other) == current_revision(other) == HEAD
+    assert shape(other) == shape(sqlite_url)
+    assert reset(other) == current_revision(other) == HEAD
+    assert shape(other) == shape(sqlite_url)
+
+
+@pytest.mark.sqlite_only("what a dialect brings is handled alike for all")
+@pytest.mark.parametrize(
+    ("stamp", "error", "sentence"),
+    [
+        (
+            "INSERT INTO alembic_version (version_num) VALUES ('9999');\n",
+            StoreTooOld,
+            f"the provider of sqlite databases makes tables of revision 9999, newer than this release's {HEAD}; up",
+        ),
+        ("", StoreError, "the script of sqlite databases does not end by writing its revision; its provider is broken"),
+    ],
+)
+def test_a_script_that_is_not_for_this_release_makes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stamp: str, error: type[Exception], sentence: str
+) -> None:
+    url = f"sqlite:///{tmp_path}/other.db"
+    of_provider(monkeypatch, script("sqlite").rpartition("INSERT INTO alembic_version")[0] + stamp)
+    with pytest.raises(error, match=re.escape(sentence)):
+        migrate(url)
+    assert check(url) is SchemaState.MISSING
 
 
 def test_processes_that_start_together_create_the_tables_once(tmp_path: Path) -> None:

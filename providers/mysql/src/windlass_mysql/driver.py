@@ -18,6 +18,7 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import Any, Final
 
 import pymysql
@@ -119,6 +120,10 @@ class MySqlDialect(Dialect):
                 f"{'.'.join(map(str, minimum))} or newer"
             )
         return session
+
+    def schema(self) -> str:
+        """Return the script beside this module, which the core's tests compare with its description of the tables."""
+        return Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
 
     def engine_options(self) -> Mapping[str, Any]:
         """Have migrations use a connection of ours, so that the URL means the same to both."""

@@ -14,6 +14,7 @@ import select
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -129,6 +130,10 @@ class PostgresDialect(Dialect):
             connection.close()
             raise StoreError(f"the database {self._where} is PostgreSQL {version}; Windlass needs 12 or newer")
         return connection
+
+    def schema(self) -> str:
+        """Return the script beside this module, which the core's tests compare with its description of the tables."""
+        return Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
 
     def engine_options(self) -> Mapping[str, Any]:
         """Have migrations use a connection of ours, so that the URL means the same to both."""
