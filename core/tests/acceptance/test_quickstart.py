@@ -9,11 +9,12 @@ import signal
 import sqlite3
 import subprocess
 from contextlib import closing
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from windlass.app.quickstart import find_example
 
 if TYPE_CHECKING:
     from core.tests.acceptance.conftest import Installation
@@ -57,7 +58,7 @@ def test_the_quickstart_runs_its_example_to_the_end_and_says_where_everything_is
 def test_the_example_keeps_data_that_is_not_complete_out_and_writes_no_report(
     installation: Installation, tmp_path: Path
 ) -> None:
-    example = files("windlass") / "example_dags"
+    example = find_example()
     installation.write(f"{DAG_ID}.py", (example / f"{DAG_ID}.py").read_text(encoding="utf-8"))
     days = gzip.decompress((example / f"{DAG_ID}.csv.gz").read_bytes()).splitlines(keepends=True)
     del days[40]

@@ -90,7 +90,7 @@ def test_the_floors_name_every_room_and_no_other() -> None:
     rows = re.findall(r"^\| \d \| (.+) \|$", page, re.MULTILINE)
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     facades = {"__init__", "__main__", "version", "backends", "hooks", "operators", "plugin", "sensors", "control"}
-    facades |= {"timetables", "triggers", "ports", "example_dags", "py", "__pycache__"}
+    facades |= {"timetables", "triggers", "ports", "py", "__pycache__"}
     there = {path.name.removesuffix(".py") for path in SOURCE.iterdir() if path.suffix in {"", ".py"}}
     assert there - named <= facades
     assert named <= there
@@ -109,7 +109,7 @@ def test_every_file_and_name_that_a_page_points_at_exists(page: Path) -> None:
 
 
 def test_every_room_has_a_short_readme() -> None:
-    rooms = [path for path in SOURCE.iterdir() if (path / "__init__.py").is_file() and path.name != "example_dags"]
+    rooms = [path for path in SOURCE.iterdir() if (path / "__init__.py").is_file()]
     for room in rooms:
         readme = room / "README.md"
         assert readme.is_file(), f"{room.name} has no README.md"

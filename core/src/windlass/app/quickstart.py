@@ -1,8 +1,8 @@
 """``windlass quickstart``: from nothing to a finished pipeline in one command, through the real engine.
 
-It prepares the home, puts the example into the DAG folder and its connection into the database, starts ``standalone``
-as a child (unless a scheduler already serves this home), triggers a run, shows its progress, and says where everything
-is. Nothing is simulated, and running it again makes another run.
+It prepares the home, puts the example (which the provider of Bash brings) into the DAG folder and its connection into
+the database, starts ``standalone`` as a child (unless a scheduler already serves this home), triggers a run, shows its
+progress, and says where everything is. Nothing is simulated, and running it again makes another run.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.resources import as_file, files
 from pathlib import Path
 
 from windlass.app.services import open_control, prepare_home
@@ -25,6 +24,7 @@ from windlass.control.views import RunRow, TaskRow
 from windlass.errors import Conflict, DagNotFound, PluginError
 from windlass.interfaces.connection import Connection
 from windlass.registry import registry
+from windlass.registry.examples import example_folders
 from windlass.secrets.resolver import resolve_settings
 from windlass.states import RunState, TaskState
 
@@ -40,11 +40,10 @@ _MARKS = {TaskState.SUCCESS: "✓", TaskState.FAILED: "✗", TaskState.SKIPPED: 
 def run(settings: Settings) -> int:
     """Run the example and return 0, or 1 if its run failed."""
     settings = resolve_settings(settings)
-    if registry().find("task_decorators", "bash") is None:
-        raise PluginError("the example needs the bash provider; install it with `pip install windlass-bash`")
+    example = find_example()
     prepare_home(settings)
     _say(f"Windlass home: {settings.home}")
-    copied = install_example(settings.core.dags_folder)
+    copied = install_example(example, settings.core.dags_folder)
     _say(f"Example DAG:   {settings.core.dags_folder / _FILES[0]}{'' if copied else ' (yours, left as it is)'}")
     output = settings.home / "quickstart"
     output.mkdir(mode=0o700, exist_ok=True)
@@ -70,15 +69,29 @@ def run(settings: Settings) -> int:
     return 0 if ended.state is RunState.SUCCESS else 1
 
 
-def install_example(folder: Path) -> bool:
-    """Put the example's files into ``folder``; return False if its DAG file was there already, maybe edited."""
+def find_example() -> Path:
+    """Return the folder of the example.
+
+    :raises PluginError: if the provider that brings it is not installed, or is older than the example.
+    """
+    bash = next((provider for provider in registry().providers if provider.name == "bash"), None)
+    if bash is None:
+        raise PluginError("the example needs the bash provider; install it with `pip install windlass-bash`")
+    for folder in example_folders([bash]).values():
+        if (folder / _FILES[0]).is_file():
+            return folder
+    text = f"the installed windlass-bash {bash.version} does not bring the example {DAG_ID}"
+    raise PluginError(f"{text}; upgrade it with `pip install --upgrade windlass-bash`")
+
+
+def install_example(source: Path, folder: Path) -> bool:
+    """Copy the example into ``folder``; return False if its DAG file was there already, maybe edited."""
     folder.mkdir(parents=True, exist_ok=True)
-    with as_file(files("windlass") / "example_dags") as source:
-        for name in _FILES[1:]:
-            shutil.copyfile(source / name, folder / name)
-        if (folder / _FILES[0]).exists():
-            return False
-        shutil.copyfile(source / _FILES[0], folder / _FILES[0])
+    for name in _FILES[1:]:
+        shutil.copyfile(source / name, folder / name)
+    if (folder / _FILES[0]).exists():
+        return False
+    shutil.copyfile(source / _FILES[0], folder / _FILES[0])
     return True
 
 

@@ -26,7 +26,7 @@ class Core(Section):
         32, "How many tasks run at once; 0 = no limit. Short ones queue a little ahead.", minimum=0
     )
     default_timezone: str = _option("UTC", "The zone in which naive dates are read, an IANA name.", project=True)
-    load_examples: bool = _option(False, "Whether the example DAGs are loaded as well.")
+    load_examples: bool = _option(False, "Whether the example DAGs of the installed providers are loaded as well.")
     dags_are_paused_at_creation: bool = _option(True, "Whether a DAG that does not say so itself starts paused.")
     max_map_length: int = _option(1024, "Default of the greatest number of instances of a mapped task.", minimum=1)
     dagbag_import_timeout: float = _option(30.0, "How long a DAG file may take to be parsed.", minimum=0.1)

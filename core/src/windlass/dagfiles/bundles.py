@@ -1,4 +1,4 @@
-"""The bundles of an installation: the DAG folder, and the examples where they are wanted."""
+"""The bundles of an installation: the DAG folder, and the examples of providers where they are wanted."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Final
 
 from windlass.config import Settings
 from windlass.interfaces.bundle import Bundle
+from windlass.registry import registry
+from windlass.registry.examples import example_folders
 
 DAGS_FOLDER: Final = "dags-folder"
-EXAMPLES: Final = "example_dags"
 
 
 class LocalBundle(Bundle):
@@ -30,8 +31,13 @@ class LocalBundle(Bundle):
 
 
 def configured_bundles(settings: Settings) -> list[Bundle]:
-    """Return the bundles that the configuration asks for."""
+    """Return the bundles that the configuration asks for.
+
+    Each package of examples that a provider names is a bundle of the package's name, ``windlass_bash.example_dags``.
+    The name is stored with the DAGs.
+    """
     bundles: list[Bundle] = [LocalBundle(DAGS_FOLDER, settings.core.dags_folder)]
     if settings.core.load_examples:
-        bundles.append(LocalBundle(EXAMPLES, Path(__file__).parent.parent / "example_dags"))
+        examples = example_folders(registry().providers)
+        bundles += [LocalBundle(package, folder) for package, folder in examples.items()]
     return bundles

@@ -111,6 +111,9 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     observers: tuple[str, ...] = ()
     #: Modules with policy hooks, loaded in parse children and supervisors.
     policies: tuple[str, ...] = ()
+    #: Packages whose folders hold examples of what the provider brings: DAG files, read where ``core.load_examples`` is
+    #: set. Nothing imports them as packages, so a folder needs no ``__init__.py``.
+    example_dags: tuple[str, ...] = ()
     #: Where its pages can be read, shown by ``windlass providers show``; empty while they are published nowhere.
     docs_url: str = ""
 

@@ -105,6 +105,10 @@ def _manifest(entry: EntryPoint, taken: set[str]) -> Provider:
             if not _DOTTED.fullmatch(dotted):
                 msg = f"its manifest is wrong: {kind}[{name!r}] is {dotted!r}, which is no package.module:Name"
                 raise PluginError(msg)
+    for package in manifest.example_dags:
+        if not all(part.isidentifier() for part in package.split(".")):
+            msg = f"its manifest is wrong: example_dags has {package!r}, which is no name of a package"
+            raise PluginError(msg)
     if manifest.name in taken:
         msg = f"another provider is already called {manifest.name!r}"
         raise PluginError(msg)

@@ -261,6 +261,7 @@ def test_a_provider_is_shown_with_the_fields_of_its_connections_and_where_its_na
         hooks={"AcmeHook": "acme.hooks:AcmeHook"},
         operators={"Load": "acme.loading:Load", "Sell": "acme.selling:Sell", "Unload": "acme.loading:Unload"},
         triggers={"acme.triggers.Arrival": "acme.triggers:Arrival"},
+        example_dags=("acme.example_dags",),
         docs_url="https://acme.example/docs",
     )
     registry = Registry(lambda: Catalog((acme,)))
@@ -277,6 +278,7 @@ def test_a_provider_is_shown_with_the_fields_of_its_connections_and_where_its_na
         "operators         acme.loading: Load, Unload",
         "                  acme.selling: Sell",
         "triggers          acme.triggers: Arrival",
+        "example_dags      acme.example_dags",
         "docs_url          https://acme.example/docs",
     ]
     assert windlass("providers", "show", "acme").out.splitlines() == lines

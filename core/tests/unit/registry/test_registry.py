@@ -102,6 +102,18 @@ def test_good_providers_are_found_in_order_of_their_names(install: Install) -> N
             "hooks['h'] is '!', which is no package.module:Name",
         ),
         (
+            MANIFEST.format("example_dags='x.example_dags'"),
+            "its manifest is wrong: Expected `array`, got `str` - at `$.example_dags`",
+        ),
+        (
+            MANIFEST.format("example_dags=('x/example_dags',)"),
+            "its manifest is wrong: example_dags has 'x/example_dags', which is no name of a package",
+        ),
+        (
+            MANIFEST.format("example_dags=('',)"),
+            "its manifest is wrong: example_dags has '', which is no name of a package",
+        ),
+        (
             MANIFEST.format("spec_version=99"),
             "it needs plugin interface 99, and this Windlass has 1",
         ),
@@ -258,7 +270,8 @@ def test_a_cached_catalog_is_the_same_until_something_changes(tmp_path: Path, mo
     module.write_text("")
     monkeypatch.setattr(sys, "path", [str(site)])
     file = tmp_path / "cache" / "providers.json"
-    catalog = Catalog((Provider(name="a", hooks={"h": "m:C"}, connection_types=(ConnectionType(conn_type="t"),)),))
+    types = (ConnectionType(conn_type="t"),)
+    catalog = Catalog((Provider(name="a", hooks={"h": "m:C"}, connection_types=types, example_dags=("a.examples",)),))
     assert read(file) is None
     write(file, catalog, [str(module)])
     assert read(file) == catalog

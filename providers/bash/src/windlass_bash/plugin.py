@@ -14,4 +14,5 @@ def windlass_provider() -> Provider:
         operators={"BashOperator": "windlass_bash.operators:BashOperator"},
         sensors={"BashSensor": "windlass_bash.sensors:BashSensor"},
         task_decorators={"bash": "windlass_bash.decorators:bash_task"},
+        example_dags=("windlass_bash.example_dags",),
     )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from typing import Any, Final
 
 import click
 
+from windlass.app.clocks import SystemClock
 from windlass.backends import (
     ArtifactStore,
     Bundle,
@@ -18,6 +20,8 @@ from windlass.backends import (
     SecretsBackend,
     XComCodec,
 )
+from windlass.config import Settings
+from windlass.dagfiles.reading import read_folder
 from windlass.errors import WindlassError
 from windlass.hooks import BaseHook, Connection
 from windlass.interfaces.secrecy import is_sensitive
@@ -25,7 +29,9 @@ from windlass.operators import BaseOperator
 from windlass.plugin import ConnectionField, ConnectionType, Provider
 from windlass.registry import KINDS, Registry, import_name
 from windlass.registry.catalog import Catalog, names_of
+from windlass.registry.examples import folder_of
 from windlass.secrets.masking import secrets_of_fields
+from windlass.secrets.resolver import open_resolver
 from windlass.sensors import BaseSensorOperator
 from windlass.timetables import Timetable
 from windlass.triggers import BaseTrigger
@@ -94,6 +100,25 @@ def _kind_complaints(kind: str, name: str, dotted: str) -> Iterator[str]:
         yield f"{where} ({dotted}) has another codec_id; the key must be the same"
     elif kind in {"operators", "sensors", "hooks"} and found.__name__ != name:
         yield f"{where} is called {found.__name__}; people must find it under one name"
+
+
+def example_complaints(manifest: Provider) -> list[str]:
+    """Say which packages of examples are not there or hold no DAG, and what is wrong with a file in one."""
+    return [complaint for package in manifest.example_dags for complaint in _example_complaints(package)]
+
+
+def _example_complaints(package: str) -> Iterator[str]:
+    where = f"example_dags {package!r}"
+    folder = folder_of(package)
+    if folder is None:
+        yield f"{where} is no folder of an installed package; correct the name, or have the wheel hold the folder"
+        return
+    settings = Settings.load()
+    with closing(open_resolver(settings, environ={})) as secrets:
+        reading = read_folder(folder, settings, clock=SystemClock(), secrets=secrets)
+    if not reading.specs and not reading.errors:
+        yield f"{where} holds no DAG file: a .py file in which the words dag and windlass stand"
+    yield from (f"{where}: {error}" for error in reading.errors)
 
 
 def connection_complaints(entry: ConnectionType, not_secret: tuple[str, ...]) -> list[str]:

@@ -82,6 +82,10 @@ class ProviderSuite(Suite):
         for module in (*manifest.observers, *manifest.policies):
             load_hooks(import_module(module))
 
+    def test_its_example_dags_can_be_read(self) -> None:
+        """Each package of examples is there with a DAG file, and a parse finds nothing wrong with its files."""
+        assert not checks.example_complaints(self.installed.manifest)
+
     def test_it_claims_no_name_of_the_core(self) -> None:
         """What the core brings cannot be replaced."""
         assert not duplicates((CORE, self.installed.manifest))

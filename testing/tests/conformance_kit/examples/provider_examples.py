@@ -16,6 +16,21 @@ FUTURE = "from __future__ import annotations\n"
 TONE = 'ConfigOption(section="settings", key="tone", default="warm", description="")'
 TEST = '`windlass connections test`."""\n        try:\n'
 REQUIRES = "Requires-Dist: windlass<1,>=0.1\n"
+EXAMPLE = """from __future__ import annotations
+
+from windlass import DAG
+from windlass.operators import EmptyOperator
+
+with DAG("greet", schedule=None):
+    EmptyOperator(task_id="greet")
+"""
+
+
+def with_examples(name: str, files: Mapping[str, str]) -> str:
+    """Install the example with a manifest that names a package of example DAGs, which holds these files."""
+    named = f'example_dags=("windlass_{name}.example_dags",),\n        connection_types=('
+    also = {f"example_dags/{file}": text for file, text in files.items()}
+    return provider(name, (PLUGIN, "connection_types=(", named), also=also)
 
 
 class Kit(ProviderSuite):
@@ -77,6 +92,26 @@ class TestHasAHookThatDoesNotExist(Kit):
         (PLUGIN, "connection_types=(", 'observers=("windlass_hooks.observers",),\n        connection_types=('),
         also={"observers.py": "from windlass.plugin import hookimpl\n\n\n@hookimpl\ndef on_run_chnaged(): ...\n"},
     )
+
+
+class TestBringsAnExample(Kit):
+    breaks: set[str] = set()
+    distribution = with_examples("exemplary", {"greet.py": EXAMPLE})
+
+
+class TestNamesExamplesThatAreNotThere(Kit):
+    breaks = {"test_its_example_dags_can_be_read"}
+    distribution = with_examples("promising", {})
+
+
+class TestBringsNoDagAmongItsExamples(Kit):
+    breaks = {"test_its_example_dags_can_be_read"}
+    distribution = with_examples("vacant", {"notes.py": FUTURE})
+
+
+class TestBringsAnExampleThatCannotBeRead(Kit):
+    breaks = {"test_its_example_dags_can_be_read"}
+    distribution = with_examples("faulty", {"greet.py": EXAMPLE.replace("EmptyOperator(", "EmptyOperator(1, ")})
 
 
 class TestTakesANameOfTheCore(Kit):
