@@ -17,9 +17,10 @@ import click
 
 from windlass import errors, operators, sensors
 from windlass.authoring.operator import BaseOperator
-from windlass.cli.lazy import LazyGroup
+from windlass.cli.root import root
 from windlass.cli.table import COMMANDS
 from windlass.errors import WindlassError
+from windlass.registry.absent import OWN_COMMANDS
 from windlass.states import RUN_TRANSITIONS, TASK_TRANSITIONS, Actor, RunState, TaskState
 
 DOCS: Final = Path(__file__).parent
@@ -73,28 +74,31 @@ def error_table() -> str:
 
 
 def commands() -> str:
-    """Every command with its arguments and options."""
-    root = LazyGroup("windlass", COMMANDS, about="")
-    return "\n".join(_commands(root, click.Context(root, info_name="windlass")))
+    """Every command with its arguments and options: the core's, then those of our other distributions."""
+    names = [*COMMANDS, *OWN_COMMANDS]
+    return "\n".join(_commands(root, click.Context(root, info_name="windlass"), names))
 
 
-def _commands(group: click.Group, ctx: click.Context) -> Iterator[str]:
-    for name in group.list_commands(ctx):
+def _commands(group: click.Group, ctx: click.Context, names: Iterable[str]) -> Iterator[str]:
+    for name in names:
         command = group.get_command(ctx, name)
         if command is None or COMMANDS.get(name, COMMANDS["dags"]).hidden:
             continue
         inner = click.Context(command, info_name=name, parent=ctx)
         if isinstance(command, click.Group):
             yield f"### {name}\n\n{_plain(command.help)}\n"
-            yield from _commands(command, inner)
+            yield from _commands(command, inner, command.list_commands(inner))
         else:
             yield _command(command, inner, "####" if ctx.parent else "###")
 
 
 def _command(command: click.Command, ctx: click.Context, level: str) -> str:
-    usage = " ".join([ctx.command_path.removeprefix("windlass "), *command.collect_usage_pieces(ctx)])
-    text = f"{level} {ctx.command_path.removeprefix('windlass ')}\n\n```text\nwindlass {usage}\n```\n\n"
+    path = ctx.command_path.removeprefix("windlass ")
+    usage = " ".join([path, *command.collect_usage_pieces(ctx)])
+    text = f"{level} {path}\n\n```text\nwindlass {usage}\n```\n\n"
     text += f"{_plain(command.help)}\n"
+    if path in OWN_COMMANDS:
+        text += f"\nIt comes with `{OWN_COMMANDS[path]}`: `pip install {OWN_COMMANDS[path]}`.\n"
     records = [record for param in command.params if (record := param.get_help_record(ctx))]
     rows = [(f"`{_cell(name)}`", _cell(about)) for name, about in records if about and not name.startswith(_SHARED)]
     return text + ("\n" + _table(("option", ""), iter(rows)) if rows else "")

@@ -13,8 +13,8 @@ from testing.benchmarks.engine import BenchmarkError
 from testing.benchmarks.measures import Measure
 from testing.benchmarks.workloads import Session
 
-from windlass.app.simulate.world import simulate
 from windlass.spec import CronIntervalSpec, DagSpec, MapSpec, TaskSpec, XComLength
+from windlass_testing.simulate.world import simulate
 
 _FROM = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -75,7 +75,7 @@ def twenty_thousand_tasks(session: Session) -> list[Measure]:
 
 
 def _mapped(session: Session, spec: DagSpec) -> list[Measure]:
-    from windlass.app.simulate.assumptions import Assumptions, DagEntry, TaskEntry
+    from windlass_testing.simulate.assumptions import Assumptions, DagEntry, TaskEntry
 
     told = Assumptions(dags={"mapped": DagEntry(tasks={"t0": TaskEntry(length=19_999)})})
     samples = []

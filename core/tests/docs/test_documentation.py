@@ -17,9 +17,10 @@ from typing import Any
 import click
 import pytest
 
-from windlass.app.simulate.assumptions import read_assumptions
 from windlass.cli.root import root
 from windlass.planning.queueing import Limit
+from windlass.registry.absent import OWN_COMMANDS
+from windlass_testing.simulate.assumptions import read_assumptions
 from windlass_testing.stores import environ_of
 
 ROOT = Path(__file__).parents[3]
@@ -58,6 +59,8 @@ def commands(command: click.Command, ctx: click.Context, path: str = "") -> list
     if not isinstance(command, click.Group):
         return [path]
     names = [name for name in command.list_commands(ctx) if not (path == "" and name == "supervisor")]
+    if path == "":  # those of our other distributions, which the help lists once the home knows them
+        names = [*dict.fromkeys([*names, *OWN_COMMANDS])]
     found = ((name, command.get_command(ctx, name)) for name in names)
     return [leaf for name, inner in found if inner for leaf in commands(inner, ctx, f"{path} {name}".strip())]
 

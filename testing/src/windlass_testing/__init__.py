@@ -1,4 +1,4 @@
-"""Test DAGs and providers of Windlass: a pytest plugin, conformance suites and fakes.
+"""Test DAGs and providers of Windlass: a pytest plugin, simulated schedules, conformance suites and fakes.
 
 What a test imports is loaded when it is first used: pytest imports this package at every start.
 """
@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from windlass.app.clocks import VirtualClock as VirtualClock
-    from windlass.app.inproc.bag import DagBag as DagBag
-    from windlass.app.inproc.bag import load_bag as load_bag
     from windlass.app.inproc.results import CallbackCall as CallbackCall
     from windlass.app.inproc.results import DagTestResult as DagTestResult
     from windlass.app.inproc.results import TaskResult as TaskResult
     from windlass.app.inproc.results import TaskTestResult as TaskTestResult
     from windlass.app.inproc.testing import run_task as run_task
+    from windlass_testing.bag import DagBag as DagBag
+    from windlass_testing.bag import load_bag as load_bag
     from windlass_testing.fixtures import Given as Given
     from windlass_testing.fixtures import RunDag as RunDag
     from windlass_testing.fixtures import RunTask as RunTask
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "VirtualClock": "windlass.app.clocks",
-    "DagBag": "windlass.app.inproc.bag",
-    "load_bag": "windlass.app.inproc.bag",
+    "DagBag": "windlass_testing.bag",
+    "load_bag": "windlass_testing.bag",
     "CallbackCall": "windlass.app.inproc.results",
     "DagTestResult": "windlass.app.inproc.results",
     "TaskResult": "windlass.app.inproc.results",

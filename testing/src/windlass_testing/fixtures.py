@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from windlass.app.clocks import VirtualClock
-from windlass.app.inproc.bag import DagBag
 from windlass.app.inproc.preset import XComs
 from windlass.app.inproc.results import DagTestResult, TaskTestResult
 from windlass.app.inproc.testing import run_task, test_dag
@@ -19,6 +18,7 @@ from windlass.interfaces.connection import Connection
 from windlass.protocol import GetConnection, Mask, Variable, Verb
 from windlass.runtime.installed import InstalledHooks
 from windlass.secrets.env import EnvironmentSource
+from windlass_testing.bag import DagBag
 
 #: A URI, a dict of fields, or a connection.
 ConnectionLike = str | Mapping[str, Any] | Connection

@@ -26,7 +26,7 @@ _MARKERS = (
 
 if TYPE_CHECKING:
     from windlass.app.clocks import VirtualClock
-    from windlass.app.inproc.bag import DagBag
+    from windlass_testing.bag import DagBag
     from windlass_testing.fakes.kubernetes import FakeKubernetes
     from windlass_testing.fakes.s3 import FakeS3
     from windlass_testing.fakes.vault import FakeVault
@@ -101,8 +101,8 @@ def dag_bag(dag_folder: Path) -> DagBag:
 
     Connections and variables that a file reads when it is imported come from the environment.
     """
-    from windlass.app.inproc.bag import load_bag
     from windlass.errors import ConfigError
+    from windlass_testing.bag import load_bag
     from windlass_testing.fixtures import Given
 
     try:

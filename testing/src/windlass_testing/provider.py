@@ -10,6 +10,8 @@ def windlass_provider() -> Provider:
     """Return what this distribution brings."""
     return Provider(
         name="testing",
-        description="Test DAGs and providers, and begin a new provider.",
+        description="Test DAGs and providers, simulate schedules, and begin a new provider.",
+        cli_commands={"simulate": "windlass_testing.simulate.command:simulate"},
+        cli_help={"simulate": "Show what the scheduler would do in a period of time."},
         scaffolds={"provider": "windlass_testing.scaffold:new_provider"},
     )

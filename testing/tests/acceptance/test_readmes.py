@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from windlass.app.inproc.bag import load_bag
 from windlass_testing import RunDag
+from windlass_testing.bag import load_bag
 from windlass_testing.fakes.vault import FakeVault
 from windlass_testing.servers import mysql, postgres
 

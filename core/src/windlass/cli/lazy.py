@@ -1,7 +1,8 @@
 """Groups whose commands are imported when they are called, and which know the nearest name to a mistyped one.
 
 A group is built from a table of :class:`Entry`. Listing its help needs only that table. A provider's commands enter
-the root's table by name and dotted path, so that ``windlass --help`` never imports a provider.
+the root's table by name, dotted path and the help line of its manifest, so that ``windlass --help`` never imports a
+provider.
 """
 
 from __future__ import annotations
@@ -75,8 +76,12 @@ class LazyGroup(click.Group):
         """Find the command that ``args`` begin with; an unknown name is a usage error with the nearest names."""
         name = args[0]
         if not name.startswith("-") and self.get_command(ctx, name) is None:
-            ctx.fail(f"No such command {name!r}.{nearest(name, tuple(self.table()))}")
+            ctx.fail(self.unknown(name))
         return super().resolve_command(ctx, args)
+
+    def unknown(self, name: str) -> str:
+        """Return the sentence for a name that is no command of this group."""
+        return f"No such command {name!r}.{nearest(name, tuple(self.table()))}"
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table into the help page without importing any command."""

@@ -45,6 +45,7 @@ def _outline(manifest: Provider) -> dict[str, object]:
         for entry in manifest.connection_types
     )
     fields["config_options"] = ", ".join(f"{option.section}.{option.key}" for option in manifest.config_options)
+    fields["cli_help"] = "\n".join(f"{name}: {line}" for name, line in manifest.cli_help.items())
     fields |= {kind: _by_module(fields[kind]) for kind in KINDS}
     return {name: value for name, value in fields.items() if value}
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from windlass.cli.failing import Terminated, guarded
-from windlass.cli.lazy import Entry, LazyGroup
+from windlass.cli.lazy import Entry, LazyGroup, nearest
 from windlass.cli.session import Session
 from windlass.cli.table import COMMANDS
 
@@ -63,10 +63,19 @@ class Root(LazyGroup):
         entry = _with(registry().providers).get(cmd_name)
         return None if entry is None else self.load(cmd_name, entry)
 
+    def unknown(self, name: str) -> str:
+        """Return the sentence for a name that is no command; one of the project's own names what brings it."""
+        from windlass.registry.absent import OWN_COMMANDS
+
+        if name in OWN_COMMANDS:
+            brings = OWN_COMMANDS[name]
+            return f"Command {name!r} is not installed; it comes with {brings}: `pip install {brings}`"
+        return f"No such command {name!r}.{nearest(name, tuple({**self.table(), **OWN_COMMANDS}))}"
+
 
 def _with(providers: Iterable[Provider]) -> Mapping[str, Entry]:
     found = {
-        name: Entry(dotted, f"Command of the provider {provider.name}.")
+        name: Entry(dotted, provider.cli_help.get(name, f"Command of the provider {provider.name}."))
         for provider in reversed(tuple(providers))
         for name, dotted in provider.cli_commands.items()
     }

@@ -159,7 +159,6 @@ COMMANDS: Final = {
     "backfill": Entry(_BACKFILL, "Fill ranges of a DAG's intervals with runs."),
     "assets": Entry(_ASSETS, "List assets and their events, and say that one was updated."),
     "explain": Entry("windlass.cli.explain:explain", "Say why a DAG, a run or a task has not run."),
-    "simulate": Entry("windlass.cli.simulate:simulate", "Show what the scheduler would do in a period of time."),
     "connections": Entry(_CONNECTIONS, "Manage stored connections."),
     "variables": Entry(_VARIABLES, "Manage stored variables."),
     "pools": Entry(_POOLS, "Manage pools."),

@@ -66,7 +66,7 @@ Names = Mapping[str, str]
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What one distribution brings. Every mapping goes from the name that people write to a dotted string."""
+    """What one distribution brings. Every mapping but `cli_help` goes from what people write to a dotted string."""
 
     #: A short name without the product's: ``aws``.
     name: str
@@ -100,6 +100,8 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     database_drivers: Names = {}
     #: Key: the command; value: a click command.
     cli_commands: Names = {}
+    #: Key: the command; value: its line in ``windlass --help``, which imports no command: the first of its own help.
+    cli_help: Mapping[str, str] = {}
     notifiers: Names = {}
     #: Functions that make the datetimes which contexts hold: from an aware datetime to a subclass's. The first is used.
     moment_factories: Names = {}
@@ -118,5 +120,9 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     docs_url: str = ""
 
 
-#: The fields of a manifest that map names to dotted strings: the kinds of ``registry.lookup``.
-KINDS: Final = tuple(field.name for field in msgspec.structs.fields(Provider) if field.type == Mapping[str, str])
+#: The fields of a manifest that map names to dotted strings, not to text: the kinds of ``registry.lookup``.
+KINDS: Final = tuple(
+    field.name
+    for field in msgspec.structs.fields(Provider)
+    if field.type == Mapping[str, str] and field.name != "cli_help"
+)

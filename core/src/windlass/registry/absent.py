@@ -1,4 +1,4 @@
-"""What is not installed, and the command that installs it: the provider of a type of connection, or a library of one.
+"""What is not installed, and how to install it: the provider of a type of connection or a command, or a library of one.
 
 The client libraries of providers are imported late, in the midst of a task. Whose library is missing is told by the
 traceback: the innermost line in a provider's package was importing it, and below that line there is nothing but the
@@ -29,6 +29,8 @@ OWN_TYPES: Final = {
     "vault": "windlass-vault",
     "vaults": "windlass-vault",
 }
+#: The commands of the project's own distributions other than the core, and what brings them.
+OWN_COMMANDS: Final = {"simulate": "windlass-testing"}
 
 
 def nearest(name: str, known: Collection[str]) -> str | None:

@@ -303,7 +303,13 @@ def test_a_broken_plugin_is_shown_and_fails_the_check(windlass: Windlass, monkey
 
 def test_a_provider_adds_commands_but_replaces_none(windlass: Windlass, monkeypatch: pytest.MonkeyPatch) -> None:
     provider = Provider(
-        name="acme", cli_commands={"acme": "windlass.cli.completion:completion", "dags": "nowhere:at_all"}
+        name="acme",
+        cli_commands={
+            "acme": "windlass.cli.completion:completion",
+            "plain": "windlass.cli.completion:completion",
+            "dags": "nowhere:at_all",
+        },
+        cli_help={"acme": "Print what acme has to say.", "dags": "Nothing that was asked for."},
     )
     registry = Registry(lambda: Catalog((provider,), ()))
     monkeypatch.setattr("windlass.registry.registry", lambda: registry)
@@ -311,7 +317,8 @@ def test_a_provider_adds_commands_but_replaces_none(windlass: Windlass, monkeypa
     assert windlass("dags", "list").code == 0
     monkeypatch.setattr("windlass.registry.cache.read", lambda _file: Catalog((provider,), ()))
     listed = windlass("--help").out
-    assert "acme               Command of the provider acme." in listed
+    assert "acme               Print what acme has to say." in listed
+    assert "plain              Command of the provider acme." in listed
     assert "dags               List, trigger, pause and inspect DAGs." in listed
 
 

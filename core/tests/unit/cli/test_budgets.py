@@ -61,6 +61,13 @@ def test_help_imports_nothing_heavy_and_no_command(tmp_path: Path, args: tuple[s
     assert "windlass.cli.dags" not in modules
 
 
+def test_help_with_the_commands_of_providers_imports_none_of_them(tmp_path: Path) -> None:
+    imported("providers", "list", home=tmp_path)  # fills the cache of what is installed
+    modules = imported("--help", home=tmp_path)
+    assert not modules & (HEAVY | {"sqlite3", "windlass.registry.absent"})
+    assert not {name for name in modules if name.startswith("windlass_")}
+
+
 def test_a_trigger_imports_neither_what_draws_nor_what_checks_nor_author_code(tmp_path: Path) -> None:
     here = Installation(tmp_path / "home")
     here.add(DagSpec(dag_id="d", tasks=(TaskSpec(task_id="a"),)))

@@ -1,5 +1,7 @@
 """What holds for every command: it is walked over the whole table, so a new command is held to it as well.
 
+So are the commands of the project's other distributions.
+
 A command reads, changes or destroys something, or it is a process of its own; its verb tells. Whoever adds a verb says
 here which it is.
 """
@@ -21,6 +23,7 @@ from windlass.cli.lazy import Entry
 from windlass.cli.root import root
 from windlass.cli.table import COMMANDS
 from windlass.control import BackfillRequest
+from windlass.registry.absent import OWN_COMMANDS
 from windlass.spec import AssetSpec, CronIntervalSpec, DagSpec, TaskSpec
 from windlass_testing.databases import contents
 from windlass_testing.installation import Installation
@@ -89,7 +92,7 @@ def entries(table: Mapping[str, Entry], path: Path_ = ()) -> Iterator[Path_]:
             yield from entries(entry.target, (*path, name))
 
 
-ALL = list(entries(COMMANDS))
+ALL = [*entries(COMMANDS), *((name,) for name in OWN_COMMANDS)]
 
 
 def which(*effects: Effect) -> pytest.MarkDecorator:

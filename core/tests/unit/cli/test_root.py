@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import click
 import pytest
@@ -17,6 +18,7 @@ from windlass.cli.lazy import Entry
 from windlass.cli.root import root
 from windlass.cli.table import COMMANDS
 from windlass.errors import AlreadyRunning, DagNotFound, StoreTooOld
+from windlass.registry import Catalog, Provider, Registry
 
 
 def entries(table: Mapping[str, Entry], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Entry]]:
@@ -77,6 +79,42 @@ def test_a_usage_error_says_what_is_wrong_and_exits_2(
     captured = capsys.readouterr()
     assert sentence in captured.err
     assert captured.out == ""
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Have these providers installed beside the core, and no others, in a home that knows them."""
+
+    def install(*providers: Provider) -> None:
+        catalog = Catalog(providers, ())
+        monkeypatch.setattr("windlass.registry.registry", lambda: Registry(lambda: catalog))
+        monkeypatch.setattr("windlass.registry.cache.cache_file", lambda: Path("cache"))
+        monkeypatch.setattr("windlass.registry.cache.read", lambda _file: catalog)
+
+    return install
+
+
+@pytest.mark.parametrize("args", [["simulate"], ["simulate", "--from", "2026-03-01", "--dags", "dags"]])
+def test_a_command_of_ours_that_is_not_installed_says_what_brings_it(
+    args: list[str], installed: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    installed()
+    assert main([*args, "-o", "json"]) == 2
+    sentence = "Command 'simulate' is not installed; it comes with windlass-testing: `pip install windlass-testing`"
+    assert json.loads(capsys.readouterr().err) == {"error": sentence, "code": "usage"}
+    assert main(args) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == f"error: {sentence}"
+
+
+@pytest.mark.parametrize("providers", [(), (Provider(name="testing", cli_commands={"simulate": "nowhere:at_all"}),)])
+def test_it_is_among_the_nearest_names_once_and_in_the_help_if_it_is_installed(
+    providers: tuple[Provider, ...], installed: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    installed(*providers)
+    assert main(["simulat"]) == 2
+    assert capsys.readouterr().err.endswith("No such command 'simulat'. Did you mean 'simulate'?\n")
+    assert main(["--help"]) == 0
+    assert ("simulate" in capsys.readouterr().out) == bool(providers)
 
 
 def test_a_group_without_a_command_prints_its_help_and_exits_2(capsys: pytest.CaptureFixture[str]) -> None:

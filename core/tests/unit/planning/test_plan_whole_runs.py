@@ -21,11 +21,11 @@ from typing import Final
 
 import pytest
 
-from windlass.planning.branches import branch_skips, descendants
 from windlass.planning.decisions import Expand, Instance
 from windlass.planning.plan import RunPlan
 from windlass.spec import DagSpec, GroupSpec, MapSpec, TaskSpec, TriggerRule, XComLength
 from windlass.states import RunState, TaskState
+from windlass_testing.simulate.branches import branch_skips, descendants
 
 R = TriggerRule
 SETUP_RULE: Final = R.ALL_DONE_SETUP_SUCCESS

@@ -12,7 +12,7 @@ import pytest
 
 from windlass.errors import PluginError
 from windlass.registry import discovery, import_name, registry
-from windlass.registry.absent import OWN_TYPES, missing_library
+from windlass.registry.absent import OWN_COMMANDS, OWN_TYPES, missing_library
 
 
 def said(action: Callable[[], object]) -> str | None:
@@ -77,6 +77,12 @@ def test_a_hook_whose_module_lacks_its_library_says_so_when_it_is_looked_up(shop
     with pytest.raises(PluginError) as caught:
         import_name("acme_shop.client:Client", "hook of 'shop'")
     assert str(caught.value) == f"hook of 'shop' (acme_shop.client:Client) {NEEDS}"
+
+
+def test_the_commands_of_our_own_distributions_are_those_of_their_manifests() -> None:
+    installed = {entry.name: entry.dist.name for entry in discovery.installed() if entry.dist is not None}
+    brought = {name: installed[provider.name] for provider in registry().providers for name in provider.cli_commands}
+    assert {name: brings for name, brings in brought.items() if brings.startswith("windlass-")} == OWN_COMMANDS
 
 
 def test_the_types_of_our_own_providers_are_those_of_their_manifests() -> None:

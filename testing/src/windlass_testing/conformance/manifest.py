@@ -21,7 +21,6 @@ from windlass.backends import (
     XComCodec,
 )
 from windlass.config import Settings
-from windlass.dagfiles.reading import read_folder
 from windlass.errors import WindlassError
 from windlass.hooks import BaseHook, Connection
 from windlass.interfaces.secrecy import is_sensitive
@@ -36,6 +35,7 @@ from windlass.sensors import BaseSensorOperator
 from windlass.timetables import Timetable
 from windlass.triggers import BaseTrigger
 from windlass_testing.conformance.corpus import TEXTS
+from windlass_testing.simulate.reading import read_folder
 
 #: Kind of name in a manifest -> what its classes must extend.
 BASES: Final[Mapping[str, type]] = {

@@ -6,6 +6,8 @@ everything ends. Read on in ``run`` (how a run is put together), ``world`` (time
 the database lets others in), ``faults``, ``supervisor`` and ``processes`` (what stands for the real ones), ``observer``
 and ``liveness`` (what is checked), ``evaluator`` (the trigger rules once more, naively) and ``bugs`` (what must be
 noticed).
+
+Its neighbour :mod:`windlass_testing.simulate` is another thing: the command that looks ahead at people's own DAGs.
 """
 
 from __future__ import annotations

@@ -14,11 +14,11 @@ from typing import Final
 
 from windlass.app.inproc.memory import MemoryStore
 from windlass.app.inproc.rows import Transition
-from windlass.app.simulate.outcome import PoolUse, Wait
 from windlass.planning.queueing import Lane, Limit, Occupancy, lane_of
 from windlass.ports import RunFacts, TaskFacts
 from windlass.spec import DagSpec
 from windlass.states import OCCUPYING_STATES, TaskState
+from windlass_testing.simulate.outcome import PoolUse, Wait
 
 PARALLELISM: Final = "parallelism"
 _TIMED: Final = {TaskState.UP_FOR_RETRY: "retry_delay", TaskState.UP_FOR_RESCHEDULE: "poke_interval"}

@@ -15,10 +15,10 @@ from itertools import count
 from windlass.app.clocks import VirtualClock
 from windlass.app.inproc.gateway import MemoryGateway
 from windlass.app.inproc.memory import MemoryStore
-from windlass.app.simulate.assumptions import ALWAYS, Behaviour, Behaviours
 from windlass.planning.endings import RESULT_KEY
 from windlass.ports import Claim, Claimed, Report, StopKind, StopRequest, Workload
 from windlass.protocol import Finish, Outcome, Reschedule, XComSet, XComValue
+from windlass_testing.simulate.assumptions import ALWAYS, Behaviour, Behaviours
 
 _SUPERVISOR = "simulation"
 

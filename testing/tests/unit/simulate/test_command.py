@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,8 +17,10 @@ from windlass.protocol import Outcome
 from windlass.spec import CronIntervalSpec, DagSpec, TaskSpec
 from windlass_testing.databases import contents
 from windlass_testing.installation import Installation
+from windlass_testing.provider import windlass_provider
 from windlass_testing.scripted import Result
-from windlass_testing.stores import url_of, use_home
+from windlass_testing.simulate.command import simulate
+from windlass_testing.stores import environ_of, url_of, use_home
 
 Windlass = Callable[..., Any]
 
@@ -200,3 +206,36 @@ def test_a_task_that_has_never_succeeded_has_no_past_that_counts(here: Installat
     here.control.runs.trigger("etl", run_id="r", actor="test")
     here.settle()
     assert windlass(*PERIOD, "-o", "json").data["durations"] == {"default": 2}
+
+
+SCRIPT = """
+import json, sys
+from windlass.cli import main
+main(["providers", "list"])  # fills the cache of what is installed
+main(["--help"])
+main(json.loads(sys.argv[1]))
+assert "windlass_testing.simulate.world" in sys.modules
+assert "pytest" not in sys.modules
+"""
+
+
+@pytest.mark.budget
+@pytest.mark.processes
+def test_the_command_is_in_the_help_and_imports_no_pytest(folder: Callable[..., Path], tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", SCRIPT, json.dumps([*PERIOD, "--dags", str(folder("dags")), "--pool", "p=1"])],
+        env={**os.environ, **environ_of(home)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "  simulate           Show what the scheduler would do in a period of time.\n" in done.stdout
+    assert "3 run(s) of 1 DAG(s)" in done.stderr
+
+
+def test_its_line_in_the_help_of_all_commands_is_the_first_of_its_own() -> None:
+    assert windlass_provider().cli_help == {"simulate": (simulate.help or "").splitlines()[0]}

@@ -1,4 +1,4 @@
-"""What a branch skips, from the spec alone: for a simulation, which has no operators to ask.
+"""What a branch skips, from the spec alone: a simulation has no operators to ask.
 
 In a task the decision is made over the author's own objects (``authoring.branching``); a property test holds the two
 against each other.

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from windlass.app.inproc.bag import load_bag
 from windlass.errors import ConfigError, DagNotFound
+from windlass_testing.bag import load_bag
 
 GOOD = """
 from windlass import DAG

@@ -18,10 +18,6 @@ import msgspec
 from windlass.app.clocks import VirtualClock
 from windlass.app.inproc.gateway import MemoryGateway
 from windlass.app.inproc.memory import MemoryStore
-from windlass.app.simulate.assumptions import LEAST, Assumptions, Behaviours, DagEntry, History
-from windlass.app.simulate.executor import SimulatedExecutor
-from windlass.app.simulate.outcome import SimulatedRun, SimulatedTask, Simulation
-from windlass.app.simulate.waits import Waits
 from windlass.errors import UsageError
 from windlass.moment import iso
 from windlass.planning.calendar import next_run
@@ -29,6 +25,10 @@ from windlass.planning.queueing import Limit
 from windlass.ports import DagFacts, PoolFacts
 from windlass.scheduler import Scheduler, SchedulerSettings
 from windlass.spec import AssetOrTimeSpec, AssetScheduleSpec, CustomTimetableSpec, DagSpec, TaskSpec
+from windlass_testing.simulate.assumptions import LEAST, Assumptions, Behaviours, DagEntry, History
+from windlass_testing.simulate.executor import SimulatedExecutor
+from windlass_testing.simulate.outcome import SimulatedRun, SimulatedTask, Simulation
+from windlass_testing.simulate.waits import Waits
 
 #: Longer than any simulation: nothing polls, reaps or renews by itself.
 _FOREVER: Final = 1e12

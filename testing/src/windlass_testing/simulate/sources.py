@@ -14,15 +14,15 @@ import msgspec
 
 from windlass.app.clocks import SystemClock
 from windlass.app.services import StoredSecrets, parallelism_of
-from windlass.app.simulate.assumptions import Assumptions, History
-from windlass.app.simulate.outcome import Simulation
-from windlass.app.simulate.world import simulate
 from windlass.config import Settings
-from windlass.dagfiles.reading import read_folder
 from windlass.errors import DagNotFound, UsageError
 from windlass.secrets.resolver import open_resolver
 from windlass.spec import DagSpec
 from windlass.store import Store
+from windlass_testing.simulate.assumptions import Assumptions, History
+from windlass_testing.simulate.outcome import Simulation
+from windlass_testing.simulate.reading import read_folder
+from windlass_testing.simulate.world import simulate
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):

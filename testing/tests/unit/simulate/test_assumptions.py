@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from windlass.app.simulate.assumptions import (
+from windlass.errors import ConfigError, UsageError
+from windlass.spec import DagSpec, TaskSpec
+from windlass_testing.simulate.assumptions import (
     Assumptions,
     Behaviour,
     Behaviours,
@@ -16,8 +18,6 @@ from windlass.app.simulate.assumptions import (
     read_assumptions,
     seconds,
 )
-from windlass.errors import ConfigError, UsageError
-from windlass.spec import DagSpec, TaskSpec
 
 DAG = DagSpec(
     dag_id="d",

@@ -7,9 +7,6 @@ from typing import Any
 
 import pytest
 
-from windlass.app.simulate.assumptions import Assumptions, DagEntry, History, Poke, TaskEntry
-from windlass.app.simulate.outcome import Simulation
-from windlass.app.simulate.world import simulate
 from windlass.errors import UsageError
 from windlass.spec import (
     AssetCondition,
@@ -27,6 +24,9 @@ from windlass.spec import (
     TimetableSpec,
     XComLength,
 )
+from windlass_testing.simulate.assumptions import Assumptions, DagEntry, History, Poke, TaskEntry
+from windlass_testing.simulate.outcome import Simulation
+from windlass_testing.simulate.world import simulate
 
 FROM = datetime(2026, 3, 1, tzinfo=UTC)
 HOURLY = CronIntervalSpec(expression="0 * * * *")

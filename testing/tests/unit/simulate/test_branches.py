@@ -10,7 +10,7 @@ from windlass import DAG, TaskGroup
 from windlass.authoring.branching import branch_skips as by_objects
 from windlass.errors import AuthoringError, UsageError
 from windlass.operators import EmptyOperator
-from windlass.planning.branches import branch_skips, descendants
+from windlass_testing.simulate.branches import branch_skips, descendants
 
 
 @st.composite

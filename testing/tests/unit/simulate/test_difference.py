@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from windlass.app.simulate.difference import Difference, compare
-from windlass.app.simulate.outcome import Simulation
-from windlass.app.simulate.world import simulate
 from windlass.spec import CronIntervalSpec, DagSpec, TaskSpec
+from windlass_testing.simulate.difference import Difference, compare
+from windlass_testing.simulate.outcome import Simulation
+from windlass_testing.simulate.world import simulate
 
 FROM = datetime(2026, 3, 1, tzinfo=UTC)
 

@@ -8,9 +8,9 @@ import pytest
 
 from windlass.app.clocks import SystemClock
 from windlass.config import Settings
-from windlass.dagfiles.reading import Reading, read_folder
 from windlass.errors import ConfigError
 from windlass.secrets.resolver import open_resolver
+from windlass_testing.simulate.reading import Reading, read_folder
 
 pytestmark = pytest.mark.processes
 

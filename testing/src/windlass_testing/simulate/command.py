@@ -14,8 +14,8 @@ from windlass.cli.output import Format, emit, emit_one, output_option, say
 from windlass.cli.session import Session, pass_session
 
 if TYPE_CHECKING:
-    from windlass.app.simulate.difference import Difference
-    from windlass.app.simulate.outcome import Simulation
+    from windlass_testing.simulate.difference import Difference
+    from windlass_testing.simulate.outcome import Simulation
 
 _RUNS: Final = ("dag_id", "run_id", "data_interval_start", "data_interval_end", "start", "end", "state", "waited")
 _WAITS: Final = ("dag_id", "task_id", "reason", "pool", "count", "total", "longest")
@@ -89,10 +89,10 @@ def simulate(
     Nothing is run and nothing is written: the real scheduler decides on a virtual clock, and tasks only take time.
     With --against, --config or --against-pool, show what differs between two simulations.
     """
-    from windlass.app.simulate.assumptions import Assumptions, read_assumptions
-    from windlass.app.simulate.difference import compare
-    from windlass.app.simulate.sources import open_case
     from windlass.control.database import check
+    from windlass_testing.simulate.assumptions import Assumptions, read_assumptions
+    from windlass_testing.simulate.difference import compare
+    from windlass_testing.simulate.sources import open_case
 
     settings = session.settings
     assumptions = Assumptions() if durations is None else read_assumptions(durations)
@@ -122,7 +122,7 @@ def _about(outcome: Simulation, *, runs_only: bool) -> str:
 
 
 def _print(outcome: Simulation | Difference, show: Iterable[str], output: Format) -> None:
-    from windlass.app.simulate.difference import Difference
+    from windlass_testing.simulate.difference import Difference
 
     tables = _differing(outcome) if isinstance(outcome, Difference) else _simulated(outcome, show)
     chosen = [(name, *tables[name]) for name in _SECTIONS if name in show and name in tables]

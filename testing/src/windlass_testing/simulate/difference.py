@@ -8,8 +8,8 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from windlass.app.simulate.outcome import PoolUse, SimulatedRun, Simulation, Wait
 from windlass.states import RunState
+from windlass_testing.simulate.outcome import PoolUse, SimulatedRun, Simulation, Wait
 
 Change = Literal["added", "removed", "changed"]
 _T = TypeVar("_T")

@@ -16,8 +16,8 @@ from typing import Any, Final
 import msgspec
 
 from windlass.errors import ConfigError, ExtraMissing, UsageError
-from windlass.planning.branches import branch_skips
 from windlass.spec import DagSpec, TaskSpec
+from windlass_testing.simulate.branches import branch_skips
 
 DEFAULT_DURATION: Final = 60.0
 #: The least that anything takes: time must go on, or a DAG that runs without a pause would run for ever at one instant.
