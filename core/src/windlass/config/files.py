@@ -30,7 +30,7 @@ def find_project(cwd: Path, *, besides: Path) -> Path | None:
 
 
 def read(path: Path) -> str:
-    """Return the text of a configuration file.
+    """Return the text of a file that configures something.
 
     :raises ConfigError: if it cannot be read.
     """

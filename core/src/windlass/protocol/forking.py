@@ -8,11 +8,12 @@ While it loads, the DAG file may ask for connections and variables (:class:`Ask`
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Final
 
 import msgspec
 
 from windlass.errors import ProtocolError
+from windlass.protocol.framing import decoded
 from windlass.protocol.messages import GetConnection, Mask, Variable
 
 #: The most bytes of one datagram. The kernel's default send buffer holds about 200 KB.
@@ -97,7 +98,8 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True, tag="ask"):
 
 ToZygote = Load | Fork | Answer
 FromZygote = Ready | Unloadable | Forked | Unforked | Exited | Ask
-_Message = TypeVar("_Message")
+#: Between whom these messages go.
+_LINE: Final = "a supervisor and its zygote"
 
 _encoder = msgspec.msgpack.Encoder()
 _to_zygote: msgspec.msgpack.Decoder[ToZygote] = msgspec.msgpack.Decoder(ToZygote)
@@ -121,7 +123,7 @@ def to_zygote(data: bytes) -> ToZygote:
 
     :raises ProtocolError: if it is not one of these messages.
     """
-    return _decode(_to_zygote, data)
+    return decoded(_to_zygote, data, _LINE)
 
 
 def from_zygote(data: bytes) -> FromZygote:
@@ -129,12 +131,4 @@ def from_zygote(data: bytes) -> FromZygote:
 
     :raises ProtocolError: if it is not one of these messages.
     """
-    return _decode(_from_zygote, data)
-
-
-def _decode(decoder: msgspec.msgpack.Decoder[_Message], data: bytes) -> _Message:
-    try:
-        return decoder.decode(data)
-    except msgspec.MsgspecError as error:
-        msg = f"a message between a supervisor and its zygote is not known: {error}"
-        raise ProtocolError(msg) from error
+    return decoded(_from_zygote, data, _LINE)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+import msgspec
 
 from windlass.errors import ProtocolError
 
@@ -16,6 +18,7 @@ MAX_FRAME = 1 << 20
 _LENGTH = struct.Struct(">I")
 #: Its size, looked up once: in a fresh child each attribute of an object is a page.
 _HEAD = _LENGTH.size
+_Message = TypeVar("_Message")
 
 
 def frame(payload: bytes) -> bytes:
@@ -96,3 +99,15 @@ def _rest(sock: ByteStream, count: int) -> bytes:
             raise ProtocolError(msg)
         data += piece
     return bytes(data)
+
+
+def decoded(decoder: msgspec.msgpack.Decoder[_Message], payload: bytes, line: str) -> _Message:
+    """Return the message that ``payload`` holds; ``line`` says between whom it went.
+
+    :raises ProtocolError: if it is none of those that ``decoder`` knows.
+    """
+    try:
+        return decoder.decode(payload)
+    except msgspec.MsgspecError as error:
+        msg = f"a message between {line} is not known: {error}"
+        raise ProtocolError(msg) from error

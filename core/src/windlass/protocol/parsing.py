@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import struct
 import sys
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from windlass.errors import ProtocolError
 from windlass.protocol.findings import Observed
+from windlass.protocol.framing import decoded
 from windlass.protocol.messages import GetConnection, Mask, Variable
 
 #: The most bytes one message may have; a file whose specs exceed it gets an error that says so.
@@ -85,6 +86,9 @@ class ParseAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
     code: str | None = None
 
 
+#: Between whom these messages go.
+_LINE: Final = "dagfiles and its parse server"
+
 _encoder = msgspec.msgpack.Encoder()
 _to_server: msgspec.msgpack.Decoder[ParseRequest | ParseAnswer] = msgspec.msgpack.Decoder(ParseRequest | ParseAnswer)
 _from_server: msgspec.msgpack.Decoder[ParseResult | ParseAsk] = msgspec.msgpack.Decoder(ParseResult | ParseAsk)
@@ -107,11 +111,7 @@ def unpack_to_server(payload: bytes) -> ParseRequest | ParseAnswer:
 
     :raises ProtocolError: if it is not one of these messages.
     """
-    try:
-        return _to_server.decode(payload)
-    except msgspec.MsgspecError as error:
-        msg = f"the parse server got a message it does not know: {error}"
-        raise ProtocolError(msg) from error
+    return decoded(_to_server, payload, _LINE)
 
 
 def unpack_from_server(payload: bytes) -> ParseResult | ParseAsk:
@@ -119,11 +119,7 @@ def unpack_from_server(payload: bytes) -> ParseResult | ParseAsk:
 
     :raises ProtocolError: if it is not one of these messages.
     """
-    try:
-        return _from_server.decode(payload)
-    except msgspec.MsgspecError as error:
-        msg = f"the parse server sent a message that is not known here: {error}"
-        raise ProtocolError(msg) from error
+    return decoded(_from_server, payload, _LINE)
 
 
 def parse_server_command(fd: int, *, concurrency: int = 2) -> list[str]:

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import Any, TypeVar
+from typing import Any, Final
 
 import msgspec
 
-from windlass.errors import ProtocolError
-from windlass.protocol.framing import frame
+from windlass.protocol.framing import decoded, frame
 from windlass.protocol.messages import Verb, XComValue
 
 #: Names a wait: the task instance, and the epoch of the attempt that deferred it.
@@ -122,7 +121,8 @@ class Pong(msgspec.Struct, frozen=True, kw_only=True, tag="pong"):
 
 ToHost = Open | Begin | End | Told | Ping
 FromHost = Opened | Unopenable | Event | Failure | Question | Output | Blocked | Pong
-_Message = TypeVar("_Message")
+#: Between whom these messages go.
+_LINE: Final = "a supervisor and a trigger host"
 
 _encoder = msgspec.msgpack.Encoder()
 _to_host: msgspec.msgpack.Decoder[ToHost] = msgspec.msgpack.Decoder(ToHost)
@@ -147,7 +147,7 @@ def to_host(payload: bytes) -> ToHost:
 
     :raises ProtocolError: if it is not one of these messages.
     """
-    return _decode(_to_host, payload)
+    return decoded(_to_host, payload, _LINE)
 
 
 def from_host(payload: bytes) -> FromHost:
@@ -155,7 +155,7 @@ def from_host(payload: bytes) -> FromHost:
 
     :raises ProtocolError: if it is not one of these messages.
     """
-    return _decode(_from_host, payload)
+    return decoded(_from_host, payload, _LINE)
 
 
 def host_command(sock: int, cell: int, parent: int) -> list[str]:
@@ -165,11 +165,3 @@ def host_command(sock: int, cell: int, parent: int) -> list[str]:
     """
     runtime = [sys.executable, "-P", "-m", "windlass.runtime", "triggers"]
     return [*runtime, str(sock), str(cell), str(parent)]
-
-
-def _decode(decoder: msgspec.msgpack.Decoder[_Message], payload: bytes) -> _Message:
-    try:
-        return decoder.decode(payload)
-    except msgspec.MsgspecError as error:
-        msg = f"a message between a supervisor and a trigger host is not known: {error}"
-        raise ProtocolError(msg) from error

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
+from windlass.config.files import read
 from windlass.errors import ConfigError, ExtraMissing
 from windlass.interfaces.connection import Connection
 from windlass.interfaces.secrets_backend import SecretsBackend
@@ -80,7 +81,7 @@ class _Loaded(Generic[T]):
         entries: dict[str, T] = {}
         places: dict[str, str] = {}
         for path in paths:
-            text = _text_of(path)
+            text = read(path)
             for name, data in _parse(path, text).items():
                 where = f"{path}:{_line_of(text, name)}"
                 if name in places:
@@ -121,18 +122,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
 
     :raises ConfigError: with the file and line, if it cannot be understood.
     """
-    return _parse(path, _text_of(path))
-
-
-def _text_of(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        msg = f"{path} cannot be read: {error.strerror}"
-        raise ConfigError(msg) from None
-    except UnicodeDecodeError:
-        msg = f"{path} is not UTF-8; save it in that encoding"
-        raise ConfigError(msg) from None
+    return _parse(path, read(path))
 
 
 def _parse(path: Path, text: str) -> dict[str, Any]:

@@ -7,12 +7,12 @@ got lost is found again there. :class:`GetStats` alone is answered.
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Final
 
 import msgspec
 
-from windlass.errors import ProtocolError
 from windlass.ports import StopRequest, Workload
+from windlass.protocol.framing import decoded
 
 #: Rises with any change that an older peer could not read.
 WIRE_VERSION = 1
@@ -84,7 +84,8 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True, tag="stats"):
 
 Order = Greeting | Submit | Stop | Prepare | Drain | Shutdown | GetStats
 Answer = Welcome | Refused | Stats
-_Message = TypeVar("_Message")
+#: Between whom these messages go.
+_LINE: Final = f"a server and its supervisor (wire version {WIRE_VERSION})"
 
 _encoder = msgspec.msgpack.Encoder()
 _orders: msgspec.msgpack.Decoder[Order] = msgspec.msgpack.Decoder(Order)
@@ -101,7 +102,7 @@ def order(payload: bytes) -> Order:
 
     :raises ProtocolError: if it is not one of these messages.
     """
-    return _decode(_orders, payload)
+    return decoded(_orders, payload, _LINE)
 
 
 def answer(payload: bytes) -> Answer:
@@ -109,12 +110,4 @@ def answer(payload: bytes) -> Answer:
 
     :raises ProtocolError: if it is not one of these messages.
     """
-    return _decode(_answers, payload)
-
-
-def _decode(decoder: msgspec.msgpack.Decoder[_Message], payload: bytes) -> _Message:
-    try:
-        return decoder.decode(payload)
-    except msgspec.MsgspecError as error:
-        msg = f"a message between a server and its supervisor is not known (wire version {WIRE_VERSION}): {error}"
-        raise ProtocolError(msg) from error
+    return decoded(_answers, payload, _LINE)
