@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from contextlib import closing
+from types import ModuleType
 from typing import Final
 
 from windlass.errors import ExtraMissing, StoreError, StoreTooOld, UsageError
@@ -78,17 +79,8 @@ def create_tables(database: Database) -> bool:
     They are those that the dialect knows of, which a provider older than this release makes for migrations to go on.
 
     :raises StoreTooOld: if the provider is newer.
-    :raises StoreError: if its script says no revision.
     """
-    kind, script = database.dialect.name, database.dialect.schema()
-    stamp = _STAMPS.search(script)
-    if stamp is None:
-        raise StoreError(f"the script of {kind} databases does not end by writing its revision; its provider is broken")
-    if state_of(stamp[1]) is SchemaState.NEWER:
-        raise StoreTooOld(
-            f"the provider of {kind} databases makes tables of revision {stamp[1]}, newer than this release's {HEAD}; "
-            "upgrade windlass on this host"
-        )
+    script = _script(database.dialect)
 
     def work(transaction: Transaction) -> bool:
         transaction.exclude(SCHEMA)
@@ -103,6 +95,30 @@ def create_tables(database: Database) -> bool:
         return True
 
     return database.write(work)
+
+
+def _script(dialect: Dialect) -> str:
+    """Return the statements by which a dialect makes the tables.
+
+    :raises StoreTooOld: if they are of a later release.
+    :raises StoreError: if they do not say of which.
+    :raises ExtraMissing: if they are of an earlier one, and what leads on is not installed.
+    """
+    script = dialect.schema()
+    stamp = _STAMPS.search(script)
+    if stamp is None:
+        raise StoreError(
+            f"the script of {dialect.name} databases does not end by writing its revision; its provider is broken"
+        )
+    match state_of(stamp[1]):
+        case SchemaState.NEWER:
+            raise StoreTooOld(
+                f"the provider of {dialect.name} databases makes tables of revision {stamp[1]}, newer than this "
+                f"release's {HEAD}; upgrade windlass on this host"
+            )
+        case SchemaState.OLDER:
+            _migrations()
+    return script
 
 
 def _clear_the_ground(transaction: Transaction, dialect: Dialect, tables: list[str], *, has_stamp: bool) -> None:
@@ -129,11 +145,7 @@ def migrate(url: str) -> str:
             create_tables(database)
         state = check(url)
     if state is SchemaState.OLDER:
-        try:
-            from windlass.store.migrations import upgrade
-        except ImportError:
-            raise ExtraMissing("upgrading a database of an earlier release needs Alembic") from None
-        upgrade(url)
+        _migrations().upgrade(url)
     elif state is SchemaState.NEWER:
         raise StoreTooOld(
             f"the database is at revision {current_revision(url)}, newer than this release's {HEAD}; "
@@ -151,11 +163,7 @@ def steps_down(url: str, revision: str) -> tuple[str, ...]:
     current = current_revision(url)
     if current is None:
         raise UsageError("the database has no tables yet; there is nothing to take back")
-    try:
-        from windlass.store.migrations import revisions
-    except ImportError:
-        raise ExtraMissing("taking a database back needs Alembic") from None
-    known = revisions()
+    known: tuple[str, ...] = _migrations().revisions()
     if current not in known:
         raise StoreTooOld(f"the database is at revision {current}, which this release does not know; use a newer one")
     older = known[known.index(current) :]
@@ -167,16 +175,27 @@ def steps_down(url: str, revision: str) -> tuple[str, ...]:
 
 def downgrade(url: str, revision: str) -> None:
     """Take the schema back to ``revision``; what only newer ones hold is lost. The caller has stopped everything."""
-    from windlass.store.migrations import downgrade as take_back
-
-    take_back(url, revision)
+    _migrations().downgrade(url, revision)
 
 
 def reset(url: str) -> str:
     """Delete everything and create the tables anew. The caller has asked for confirmation and stopped all processes."""
     dialect = dialect_of(url)
+    _script(dialect)  # which may be refused, before anything is lost
     dialect.erase(tables())
     return migrate(url)
+
+
+def _migrations() -> ModuleType:
+    """Return the module of migrations, which brings in Alembic and SQLAlchemy.
+
+    :raises ExtraMissing: if they are not installed.
+    """
+    try:
+        from windlass.store import migrations
+    except ImportError:
+        raise ExtraMissing("changing the tables of a database that exists needs Alembic") from None
+    return migrations
 
 
 def open_bare(url: str, *, create: bool = True) -> Database:

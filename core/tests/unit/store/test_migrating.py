@@ -9,11 +9,12 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import closing
-from importlib.resources import files
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import op
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
@@ -56,12 +57,18 @@ def shape(url: str) -> list[tuple[str, ...]]:
     return sorted(found)
 
 
-SCRIPTS = {"sqlite": "windlass.store", "postgresql": "windlass_postgres", "mysql": "windlass_mysql"}
+ROOT = Path(__file__).parents[4]
+#: Read from the checkout: where the core is tested alone, these providers are not installed.
+SCRIPTS = {
+    "sqlite": "core/src/windlass/store",
+    "postgresql": "providers/postgres/src/windlass_postgres",
+    "mysql": "providers/mysql/src/windlass_mysql",
+}
 
 
 @pytest.mark.parametrize("name", DIALECTS)
 def test_the_shipped_script_is_the_one_that_the_tables_describe(name: str) -> None:
-    shipped = files(SCRIPTS[name]).joinpath("schema.sql").read_text(encoding="utf-8")
+    shipped = (ROOT / SCRIPTS[name] / "schema.sql").read_text(encoding="utf-8")
     assert shipped == script(name), "run `python -m windlass.store.schema`"
 
 
@@ -114,6 +121,51 @@ def test_migrating_is_repeatable_and_says_where_a_database_stands(tmp_path: Path
     assert (check(url), current_revision(url)) == (SchemaState.CURRENT, HEAD)
 
 
+@pytest.mark.sqlite_only("PostgreSQL does so too, MySQL cannot")
+@pytest.mark.parametrize("survived", range(0, 10, 3))
+def test_an_upgrade_that_is_interrupted_has_not_happened(
+    tmp_path: Path, sqlite_url: str, first_release: Callable[[str], str], survived: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = first_release(f"sqlite:///{tmp_path}/other.db")
+    before = shape(other)
+    left = count(survived, -1)
+    index = op.create_index
+
+    def interrupted(*args: Any, **options: Any) -> None:
+        if next(left) == 0:
+            raise KeyboardInterrupt
+        index(*args, **options)
+
+    monkeypatch.setattr(op, "create_index", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        migrate(other)
+    monkeypatch.undo()
+    assert shape(other) == before
+    assert current_revision(other) == "0001"
+    assert migrate(other) == HEAD
+    assert shape(other) == shape(sqlite_url)
+
+
+@pytest.mark.sqlite_only("other databases have such a test in a file of their own")
+def test_processes_that_start_together_upgrade_the_tables_once(
+    tmp_path: Path, sqlite_url: str, first_release: Callable[[str], str]
+) -> None:
+    other = first_release(f"sqlite:///{tmp_path}/other.db")
+    command = [sys.executable, "-c", f"from windlass.store import migrate; migrate({other!r})"]
+    started = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    assert [process.communicate(timeout=60)[1] for process in started] == [""] * 3
+    assert shape(other) == shape(sqlite_url)
+
+
+@pytest.mark.sqlite_only("what a database refuses is told alike for all")
+def test_what_the_database_refuses_is_told_in_a_sentence(tmp_path: Path, first_release: Callable[[str], str]) -> None:
+    other = first_release(f"sqlite:///{tmp_path}/other.db")
+    with closing(open_bare(other)) as database:
+        database.write(lambda transaction: transaction.run("CREATE TABLE asset_listener (theirs INT)"))
+    with pytest.raises(StoreError, match=r"^the tables could not be changed: table asset_listener already exists$"):
+        migrate(other)
+
+
 def of_provider(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     """Have the dialect bring another script, as that of another release of its provider would."""
     monkeypatch.setattr(SqliteDialect, "schema", lambda _self: script)
@@ -143,7 +195,7 @@ def test_what_an_older_provider_makes_is_led_on_by_migrations(
         ("", StoreError, "the script of sqlite databases does not end by writing its revision; its provider is broken"),
     ],
 )
-def test_a_script_that_is_not_for_this_release_makes_nothing(
+def test_a_script_that_is_not_for_this_release_makes_nothing_and_erases_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stamp: str, error: type[Exception], sentence: str
 ) -> None:
     url = f"sqlite:///{tmp_path}/other.db"
@@ -151,6 +203,12 @@ def test_a_script_that_is_not_for_this_release_makes_nothing(
     with pytest.raises(error, match=re.escape(sentence)):
         migrate(url)
     assert check(url) is SchemaState.MISSING
+    monkeypatch.undo()
+    migrate(url)
+    of_provider(monkeypatch, script("sqlite").rpartition("INSERT INTO alembic_version")[0] + stamp)
+    with pytest.raises(error, match=re.escape(sentence)):
+        reset(url)
+    assert check(url) is SchemaState.CURRENT, "what is refused has erased nothing"
 
 
 def test_processes_that_start_together_create_the_tables_once(tmp_path: Path) -> None:

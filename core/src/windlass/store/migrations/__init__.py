@@ -12,13 +12,14 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from windlass.errors import StoreBusy
+from windlass.errors import StoreBusy, StoreError
 from windlass.store.dialect import dialect_of
 from windlass.store.migrating import SCHEMA
-from windlass.store.transaction import STAYED_LOCKED
+from windlass.store.transaction import LOCK_TIMEOUT, STAYED_LOCKED
 
 
 def upgrade(url: str, revision: str = "head") -> None:
@@ -41,13 +42,26 @@ def revisions() -> tuple[str, ...]:
 
 @contextmanager
 def _connected(url: str) -> Iterator[Config]:
-    """Yield Alembic's configuration with one open transaction: an upgrade happens as a whole or not at all."""
+    """Yield Alembic's configuration with one open transaction: an upgrade happens as a whole or not at all.
+
+    In MySQL each definition commits by itself.
+
+    :raises StoreError: if the database refuses a statement.
+    """
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     dialect = dialect_of(url)
-    engine = create_engine(dialect.engine_url, poolclass=NullPool, **dialect.engine_options())
-    with engine.begin() as connection:
-        if dialect.exclusion is not None and connection.scalar(text(dialect.exclusion), {"name": SCHEMA}) == 0:
-            raise StoreBusy(STAYED_LOCKED)
-        config.attributes["connection"] = connection
-        yield config
+    options = {"connect_args": {"timeout": LOCK_TIMEOUT}} if dialect.serial else dialect.engine_options()
+    engine = create_engine(dialect.engine_url, poolclass=NullPool, **options)
+    if dialect.serial:  # else Python's driver begins before the first row that is written, not before a definition
+        event.listen(engine, "connect", lambda connection, _record: setattr(connection, "isolation_level", None))
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(dialect.begin))
+    try:
+        with engine.begin() as connection:
+            if dialect.exclusion is not None and connection.scalar(text(dialect.exclusion), {"name": SCHEMA}) == 0:
+                raise StoreBusy(STAYED_LOCKED)
+            config.attributes["connection"] = connection
+            yield config
+    except DBAPIError as error:
+        told = error.orig if isinstance(error.orig, Exception) else error
+        raise StoreError(f"the tables could not be changed: {dialect.sentence(told)}") from error
