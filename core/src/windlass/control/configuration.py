@@ -46,15 +46,9 @@ def _wrong_values(settings: Settings) -> Iterator[str]:
         text = f"core.executor is {settings.core.executor!r}, which no installed provider brings"
         yield f"{text}; choose one of {', '.join(sorted(names('executors')))}"
     if settings.secrets.backend:
-        from windlass.secrets.chain import PLACES, misplaced_backends
+        from windlass.secrets.chain import wrong_backends
 
-        backends = sorted(names("secrets_backends").keys() - PLACES)
-        for backend in settings.secrets.backend:
-            if backend not in (*backends, *PLACES):
-                remedy = f"choose one of {', '.join(backends)}" if backends else "install the provider that does"
-                yield f"secrets.backend names {backend!r}, which no installed provider brings; {remedy}"
-        if (problem := misplaced_backends(settings)) is not None:
-            yield problem
+        yield from wrong_backends(settings, registry())
 
 
 def resolved(settings: Settings) -> Settings:

@@ -8,7 +8,7 @@ library's own code. So what a user's code lacks is never blamed on a provider, a
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from types import FrameType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -16,6 +16,8 @@ from windlass.interfaces.hook import BaseHook
 
 if TYPE_CHECKING:
     from importlib.metadata import Distribution
+
+    from windlass.registry.catalog import BrokenPlugin
 
 #: The types of connections of the project's own providers and their aliases, and what brings them.
 OWN_TYPES: Final = {
@@ -38,6 +40,12 @@ def nearest(name: str, known: Collection[str]) -> str | None:
     from difflib import get_close_matches
 
     return next(iter(get_close_matches(name, sorted(known), n=1)), None)
+
+
+def unusable(broken: Iterable[BrokenPlugin]) -> str:
+    """Return which installed providers cannot be used, to stand behind a sentence on a name that nobody brings."""
+    why = "; ".join(f"{plugin.name}, {plugin.error}" for plugin in broken)
+    return f" (not usable: {why})" if why else ""
 
 
 def unknown_type(conn_type: str | None, known: Collection[str]) -> str:

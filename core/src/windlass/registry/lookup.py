@@ -126,15 +126,13 @@ class Registry:
         return import_name(entry.hook, f"hook of {conn_type!r}")
 
     def _unknown(self, kind: str, name: str) -> PluginError:
-        from windlass.registry.absent import nearest
+        from windlass.registry.absent import nearest, unusable
 
         known = sorted(self.names(kind))
         close = nearest(name, known)
         hint = f"did you mean {close}?" if close else f"there is {', '.join(known) or 'none'}"
         text = f"no installed provider brings the {_singular(kind)} {name!r}; {hint}"
-        if self.broken:
-            text += f" (not usable: {'; '.join(f'{plugin.name}, {plugin.error}' for plugin in self.broken)})"
-        return PluginError(text)
+        return PluginError(text + unusable(self.broken))
 
 
 def import_name(dotted: str, what: str = "") -> Any:  # noqa: ANN401 - any object has a name

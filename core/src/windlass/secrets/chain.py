@@ -12,7 +12,7 @@ sent the answer. So one piece of code serves the supervisor, which must not wait
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from windlass.errors import ConfigError, ConnectionNotDefined, SecretsError, Var
 from windlass.interfaces.connection import Connection
 from windlass.interfaces.secrets_backend import SecretsBackend
 from windlass.registry import Registry, registry
+from windlass.registry.absent import nearest, unusable
 from windlass.secrets.env import CONNECTION_PREFIX, VARIABLE_PREFIX
 
 
@@ -148,19 +149,31 @@ def _understand(kind: Kind, key: str, answer: str | None, place: Place) -> Conne
         raise ConfigError(msg) from None
 
 
-def misplaced_backends(settings: Settings) -> str | None:
-    """Return what is wrong if a configured backend is a place of its own, or the order leaves all of them out."""
-    if own := [name for name in settings.secrets.backend if name in PLACES]:
-        return (
-            f"secrets.backend names {', '.join(own)}, which is a place of its own; "
-            "take it out there, and put it where it is to be asked into secrets.backends_order"
+def wrong_backends(settings: Settings, plugins: Registry) -> Iterator[str]:
+    """Yield what is wrong with the configured backends.
+
+    One that no provider brings, one that is a place of its own, or an order of lookup that leaves all of them out.
+    """
+    if not settings.secrets.backend:
+        return
+    known = sorted(plugins.names("secrets_backends").keys() - PLACES)
+    for name in settings.secrets.backend:
+        if name in PLACES:
+            yield (
+                f"secrets.backend names {name!r}, which is a place of its own; take it out there, "
+                "and put it where it is to be asked into secrets.backends_order"
+            )
+        elif name not in known:
+            close = nearest(name, known)
+            remedy = f"choose one of {', '.join(known)}" if known else "install the provider that does"
+            text = f"secrets.backend names {name!r}, which no installed provider brings; "
+            yield text + (f"did you mean {close}?" if close else remedy) + unusable(plugins.broken)
+    if "custom" not in settings.secrets.backends_order:
+        yield (
+            f"secrets.backend names {', '.join(settings.secrets.backend)}, but secrets.backends_order leaves the "
+            "backends out, so that none would ever be asked; add `custom` to secrets.backends_order, or empty "
+            "secrets.backend"
         )
-    if not settings.secrets.backend or "custom" in settings.secrets.backends_order:
-        return None
-    return (
-        f"secrets.backend names {', '.join(settings.secrets.backend)}, but secrets.backends_order leaves the backends "
-        "out, so that none would ever be asked; add `custom` to secrets.backends_order, or empty secrets.backend"
-    )
 
 
 def build_chain(
@@ -178,15 +191,11 @@ def build_chain(
         environ: the environment, by default this process's.
         plugins: knows the backends, by default this process's registry.
 
-    :raises ConfigError: if the order names a place that does not exist, or leaves configured backends out.
-    :raises PluginError: if no installed provider brings a configured backend.
+    :raises ConfigError: if the order names a place that does not exist, or with what :func:`wrong_backends` says.
     """
     known = registry() if plugins is None else plugins
-    if (problem := misplaced_backends(settings)) is not None:
+    for problem in wrong_backends(settings, known):
         raise ConfigError(problem)
-    for name in settings.secrets.backend:
-        if known.find("secrets_backends", name) is None:
-            known.lookup("secrets_backends", name)  # raises, naming the closest
     places: list[Place] = []
     for name in dict.fromkeys(settings.secrets.backends_order):
         match name:

@@ -10,14 +10,13 @@ from windlass.config import Settings
 from windlass.errors import (
     ConfigError,
     ConnectionNotDefined,
-    PluginError,
     SecretsError,
     VariableNotDefined,
     WindlassError,
 )
 from windlass.interfaces.connection import Connection
 from windlass.interfaces.secrets_backend import SecretsBackend
-from windlass.registry import Catalog, Provider, Registry
+from windlass.registry import BrokenPlugin, Catalog, Provider, Registry
 from windlass.secrets.chain import Chain, Kind, Lookup, Place, Question, build_chain
 
 VAULT = Registry(
@@ -190,7 +189,7 @@ def test_an_order_that_leaves_configured_backends_out_is_a_mistake(tmp_path: Pat
 
 @pytest.mark.parametrize("name", ["custom", "environment_variable", "files", "metastore"])
 def test_a_place_of_its_own_is_no_backend_of_a_provider(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ConfigError, match=rf"backend names {name}, which is a place .* into secrets\.backends_order$"):
+    with pytest.raises(ConfigError, match=rf"names '{name}', which is a place .* into secrets\.backends_order$"):
         build_chain(settings(tmp_path, BACKEND=f"vault,{name}"), plugins=VAULT)
 
 
@@ -212,10 +211,14 @@ def test_what_the_configuration_names_must_exist(tmp_path: Path) -> None:
         ConfigError, match=r"secrets\.backends_order names 'vualt'; there is custom, environment_variable"
     ):
         build_chain(settings(tmp_path, BACKENDS_ORDER="vualt"))
-    with pytest.raises(
-        PluginError, match="no installed provider brings the secrets backend 'vualt'; did you mean vault"
-    ):
+    with pytest.raises(ConfigError, match=r"backend names 'vualt', which no installed .* did you mean vault\?$"):
         build_chain(settings(tmp_path, BACKEND="vualt"), plugins=VAULT)
-    with pytest.raises(PluginError, match=r"brings the secrets backend 'keeper'; there is .*files, ssm, vault$"):
+    with pytest.raises(ConfigError, match=r"backend names 'keeper', which no .* brings; choose one of ssm, vault$"):
         build_chain(settings(tmp_path, BACKEND="keeper"), plugins=VAULT)
+    alone = Registry(lambda: Catalog(broken=(BrokenPlugin("vault", "it has no manifest", "reinstall it"),)))
+    with pytest.raises(
+        ConfigError,
+        match=r"'file', which .* brings; install the provider that does \(not usable: vault, it has no manifest\)$",
+    ):
+        build_chain(settings(tmp_path, BACKEND="file"), plugins=alone)  # and no place of the order is suggested
     assert not build_chain(settings(tmp_path)).needs_helper
