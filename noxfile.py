@@ -301,7 +301,7 @@ def wheel_complaints(package: str, content: set[str]) -> list[str]:
     settings = tomllib.loads((folder(package) / "pyproject.toml").read_text("utf-8"))["tool"]["hatch"]["build"]
     left_out = {name.removeprefix("/src/") for name in settings["targets"]["wheel"].get("exclude", ())}
     wanted = {str(path.relative_to(source)) for path in modules} - left_out
-    complaints = [f"holds what it should not: {name}" for name in strange]
+    complaints = [f"holds what it should not: {name}" for name in (*strange, *sorted(left_out & content))]
     complaints += [f"lacks {name}" for name in sorted(wanted - content)]
     complaints += ["lacks its license"] * (not any(name.endswith("/licenses/LICENSE") for name in content))
     complaints += ["lacks py.typed"] * (not any(name.endswith("/py.typed") for name in content))

@@ -19,6 +19,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 #: Pages that no session but the gate's reads.
 _PROSE = frozenset({"CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md"})
+#: Sessions of one package that do not say so.
+_OF: Mapping[str, str] = {"quickstart": "bash"}
 #: Sessions whose tests look for servers, and must not pass them over.
 _WITH_SERVERS = frozenset({"tests-provider", "lowest", "compat"})
 
@@ -55,7 +57,7 @@ def needed(sessions: Iterable[Mapping[str, Any]], packages: Collection[str] | No
             "pytest": "--require-services" if session["name"] in _WITH_SERVERS else "",
         }
         for session in sessions
-        if packages is None or session["call_spec"].get("package") in packages
+        if packages is None or session["call_spec"].get("package", _OF.get(session["name"])) in packages
     ]
 
 

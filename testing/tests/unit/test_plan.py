@@ -44,7 +44,8 @@ def test_what_a_change_concerns(files: Sequence[str], packages: set[str] | None)
 
 def test_of_one_package_only_its_own_sessions_are_needed() -> None:
     assert PLAN["needed"](SESSIONS, {"bash"}) == [
-        {"session": "lowest(bash)", "python": "3.11", "pytest": "--require-services"}
+        {"session": "lowest(bash)", "python": "3.11", "pytest": "--require-services"},
+        {"session": "quickstart", "python": "3.11", "pytest": ""},
     ]
     assert PLAN["needed"](SESSIONS, set()) == []
 

@@ -65,10 +65,15 @@ class Root(LazyGroup):
 
     def unknown(self, name: str) -> str:
         """Return the sentence for a name that is no command; one of the project's own names what brings it."""
+        from windlass.registry import registry
         from windlass.registry.absent import OWN_COMMANDS
 
         if name in OWN_COMMANDS:
             brings = OWN_COMMANDS[name]
+            there = {usable.name for usable in registry().providers} | {broken.name for broken in registry().broken}
+            if there & {brings, brings.removeprefix("windlass-")}:
+                remedy = f"`pip install --upgrade {brings}`, or see `windlass plugins`"
+                return f"Command {name!r} is not in the {brings} that is installed: {remedy}"
             return f"Command {name!r} is not installed; it comes with {brings}: `pip install {brings}`"
         return f"No such command {name!r}.{nearest(name, tuple({**self.table(), **OWN_COMMANDS}))}"
 

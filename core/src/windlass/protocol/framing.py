@@ -1,4 +1,4 @@
-"""Length-prefixed frames: four bytes of big-endian length, then the payload, at most 1 MiB.
+"""Length-prefixed frames: four bytes of big-endian length, then the payload, at most 1 MiB; and what a payload says.
 
 A value larger than a frame is not sent in one: it streams through the artifact verbs. A length above the limit means
 that the peer does not speak this protocol (or lies), so the reader refuses before allocating anything.

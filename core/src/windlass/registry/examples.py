@@ -36,7 +36,10 @@ def example_folders(providers: Iterable[Provider]) -> dict[str, Path]:
 def folder_of(package: str) -> Path | None:
     """Return the folder of a package by its dotted name, None if there is none. Nothing is imported."""
     outermost, *inner = package.split(".")
-    spec = importlib.util.find_spec(outermost)
+    try:
+        spec = importlib.util.find_spec(outermost)
+    except (ImportError, ValueError):  # what is loaded and has no spec, such as __main__
+        spec = None
     places = None if spec is None else spec.submodule_search_locations
     folders = (Path(place, *inner) for place in places or ())
     return next((folder for folder in folders if folder.is_dir()), None)

@@ -106,6 +106,16 @@ def test_a_command_of_ours_that_is_not_installed_says_what_brings_it(
     assert capsys.readouterr().err.splitlines()[-1] == f"error: {sentence}"
 
 
+def test_a_command_that_is_not_in_what_brings_it_says_to_upgrade_that(
+    installed: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    installed(Provider(name="testing"))
+    assert main(["simulate"]) == 2
+    remedy = "`pip install --upgrade windlass-testing`, or see `windlass plugins`"
+    told = f"error: Command 'simulate' is not in the windlass-testing that is installed: {remedy}"
+    assert capsys.readouterr().err.splitlines()[-1] == told
+
+
 @pytest.mark.parametrize("providers", [(), (Provider(name="testing", cli_commands={"simulate": "nowhere:at_all"}),)])
 def test_it_is_among_the_nearest_names_once_and_in_the_help_if_it_is_installed(
     providers: tuple[Provider, ...], installed: Callable[..., None], capsys: pytest.CaptureFixture[str]

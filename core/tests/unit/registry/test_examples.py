@@ -41,7 +41,13 @@ def test_a_package_whose_parts_lie_apart_is_looked_for_in_each(site: Path, monke
 
 
 @pytest.mark.parametrize(
-    "package", ["no_such_package_of_acme.example_dags", "acme_cloud.examples", "acme_module.example_dags"]
+    "package",
+    [
+        "no_such_package_of_acme.example_dags",
+        "acme_cloud.examples",
+        "acme_module.example_dags",
+        "__main__.example_dags",
+    ],
 )
 def test_examples_that_are_not_there_are_logged_and_hide_no_others(
     site: Path, caplog: pytest.LogCaptureFixture, package: str

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -66,13 +68,21 @@ _TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
 
 
 def kind_complaints(manifest: Provider) -> list[str]:
-    """Say which names lead nowhere, or to something of another kind."""
-    return [
+    """Say which names lead nowhere, or to something of another kind, and which command is helped by another's words."""
+    complaints = [
         complaint
         for kind in KINDS
         for name, dotted in names_of(manifest, kind).items()
         for complaint in _kind_complaints(kind, name, dotted)
     ]
+    for name, line in manifest.cli_help.items():
+        where = f"cli_help[{name!r}]"
+        if name not in manifest.cli_commands:
+            complaints.append(f"{where} is of no command in cli_commands")
+        elif isinstance(found := import_name(manifest.cli_commands[name], where), click.Command):
+            first = inspect.cleandoc(found.help or "").partition("\n")[0]
+            complaints += [f"{where} is {line!r}, the command's own help begins {first!r}"] * (line != first)
+    return complaints
 
 
 def _kind_complaints(kind: str, name: str, dotted: str) -> Iterator[str]:
@@ -113,9 +123,10 @@ def _example_complaints(package: str) -> Iterator[str]:
     if folder is None:
         yield f"{where} is no folder of an installed package; correct the name, or have the wheel hold the folder"
         return
-    settings = Settings.load()
-    with closing(open_resolver(settings, environ={})) as secrets:
-        reading = read_folder(folder, settings, clock=SystemClock(), secrets=secrets)
+    with tempfile.TemporaryDirectory() as home:  # whoever runs the suite may have configured anything
+        settings = Settings.load(environ={"WINDLASS_HOME": home}, cwd=Path(home))
+        with closing(open_resolver(settings, environ={})) as secrets:
+            reading = read_folder(folder, settings, clock=SystemClock(), secrets=secrets)
     if not reading.specs and not reading.errors:
         yield f"{where} holds no DAG file: a .py file in which the words dag and windlass stand"
     yield from (f"{where}: {error}" for error in reading.errors)

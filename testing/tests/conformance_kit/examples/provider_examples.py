@@ -94,6 +94,29 @@ class TestHasAHookThatDoesNotExist(Kit):
     )
 
 
+class TestHelpsWithACommandThatItDoesNotBring(Kit):
+    breaks = {"test_everything_in_the_manifest_exists_and_is_of_its_kind"}
+    distribution = provider(
+        "helpful", (PLUGIN, "connection_types=(", 'cli_help={"greet": "Greet."},\n        connection_types=(')
+    )
+
+
+class TestHelpsWithOtherWordsThanItsCommand(Kit):
+    breaks = {"test_everything_in_the_manifest_exists_and_is_of_its_kind", "test_its_dependencies_are_declared"}
+    distribution = provider(
+        "wordy",
+        (
+            PLUGIN,
+            "connection_types=(",
+            """cli_commands={"greet": "windlass_wordy.command:greet"},
+        cli_help={"greet": "Greet."},
+        connection_types=(""",
+        ),
+        ("docs/index.md", "WordyOperator", "WordyOperator and `greet`"),
+        also={"command.py": 'import click\n\n\n@click.command\ndef greet() -> None:\n    """Greet everybody."""\n'},
+    )
+
+
 class TestBringsAnExample(Kit):
     breaks: set[str] = set()
     distribution = with_examples("exemplary", {"greet.py": EXAMPLE})
