@@ -15,13 +15,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 from windlass.app.services import open_control, prepare_home
 from windlass.config import Settings
 from windlass.control import Control
 from windlass.control.views import RunRow, TaskRow
-from windlass.errors import Conflict, DagNotFound, PluginError
+from windlass.errors import Conflict, DagNotFound, ExtraMissing, PluginError
 from windlass.interfaces.connection import Connection
 from windlass.registry import registry
 from windlass.registry.examples import example_folders
@@ -73,10 +74,14 @@ def find_example() -> Path:
     """Return the folder of the example.
 
     :raises PluginError: if the provider that brings it is not installed, or is older than the example.
+    :raises ExtraMissing: if its connection could not be stored.
     """
     bash = next((provider for provider in registry().providers if provider.name == "bash"), None)
     if bash is None:
-        raise PluginError("the example needs the bash provider; install it with `pip install windlass-bash`")
+        install = "`pip install 'windlass[server]' windlass-bash`"
+        raise PluginError(f"the example needs the bash provider and a server; install them with {install}")
+    if find_spec("cryptography") is None:
+        raise ExtraMissing("the example stores a connection, which needs cryptography")
     for folder in example_folders([bash]).values():
         if (folder / _FILES[0]).is_file():
             return folder

@@ -185,7 +185,7 @@ class Credentials:
     def _fernet(self) -> MultiFernet:
         keys = self._keys() if callable(self._keys) else self._keys
         if not keys:
-            raise ConfigError("there is no encryption key; `windlass standalone` makes one, or set security.fernet_key")
+            raise ConfigError("there is no encryption key; `windlass standalone` makes one, or set core.fernet_key")
         try:
             from cryptography.fernet import Fernet, MultiFernet
         except ImportError:

@@ -8,10 +8,12 @@ import pytest
 
 from windlass.app import quickstart
 from windlass.config import Settings
-from windlass.errors import PluginError
+from windlass.errors import ExtraMissing, PluginError
 from windlass.registry import Catalog, Provider, Registry
 
-INSTALL = "the example needs the bash provider; install it with `pip install windlass-bash`"
+INSTALL = (
+    "the example needs the bash provider and a server; install them with `pip install 'windlass[server]' windlass-bash`"
+)
 UPGRADE = (
     "the installed windlass-bash 0.0.9 does not bring the example seattle_weather; "
     "upgrade it with `pip install --upgrade windlass-bash`"
@@ -36,6 +38,16 @@ def test_without_its_example_nothing_is_begun(
     with pytest.raises(PluginError) as caught:
         quickstart.run(settings)
     assert str(caught.value) == message
+    assert not (tmp_path / "home").exists()
+
+
+def test_without_the_library_that_encrypts_its_connection_nothing_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quickstart, "find_spec", lambda _name: None)
+    settings = Settings.load(environ={"WINDLASS_HOME": str(tmp_path / "home")}, cwd=tmp_path)
+    with pytest.raises(ExtraMissing, match=r"stores a connection, which needs cryptography.*windlass\[server\]"):
+        quickstart.run(settings)
     assert not (tmp_path / "home").exists()
 
 

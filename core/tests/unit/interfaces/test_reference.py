@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from windlass import hookspecs
 from windlass.config import OPTIONS, Option
 
+SOURCE = Path(__file__).parents[3] / "src" / "windlass"
 REFERENCE = Path(__file__).parents[4] / "docs" / "reference"
 
 pytestmark = pytest.mark.skipif(not REFERENCE.is_dir(), reason="the documentation is not part of a package's sources")
@@ -41,3 +43,19 @@ def test_the_page_of_settings_has_a_line_for_each(option: Option) -> None:
 def test_the_page_of_settings_has_no_other_line() -> None:
     page = (REFERENCE / "settings.md").read_text(encoding="utf-8")
     assert sum(line.startswith("| `") for line in page.splitlines()) == len(OPTIONS)
+
+
+def test_every_setting_that_a_message_names_exists() -> None:
+    sections = "|".join(sorted({option.section for option in OPTIONS} | {"api", "security", "webserver"}))
+    setting = re.compile(rf"(?<![\w./])({sections})\.[a-z_]+\b(?!\()")
+    known = {option.name for option in OPTIONS}
+    files = {f"{name}.{kind}" for name in ("scheduler", "supervisor") for kind in ("lock", "log", "sock", "shipping")}
+    found = {
+        (path.name, named[0])
+        for path in SOURCE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        for named in setting.finditer(node.value)
+    }
+    assert len(found) > 30
+    assert {(where, name) for where, name in found if name not in known | files} == set()
