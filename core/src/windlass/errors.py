@@ -1,33 +1,7 @@
-"""Every exception Windlass raises, in one tree.
+"""Every exception Windlass raises, in one tree: each class says what it means, its code and its exit code.
 
-::
-
-    WindlassError                         never raised itself
-    ├── ConfigError                       configuration, home, environment            exit code 2
-    │   └── ExtraMissing                  a library that an extra brings
-    ├── UsageError                        a wrong argument or command                 exit code 2
-    ├── NotFound                          a DAG, run, task, connection … is not there exit code 4
-    │   ├── DagNotFound, RunNotFound, TaskNotFound
-    │   ├── ConnectionNotDefined, VariableNotDefined
-    ├── Conflict                          somebody else was first, or it exists       exit code 1
-    │   ├── RunExists
-    │   └── AlreadyRunning
-    ├── AuthoringError                    a DAG file says something that cannot be    exit code 2
-    │   ├── CycleError, DuplicateId
-    │   └── ParamInvalid
-    ├── SpecError, ProtocolError          bytes that are not what they should be      exit code 3
-    ├── StoreError                        the database                                exit code 3
-    │   └── StoreBusy, StoreTooOld
-    ├── PluginError                       a provider that cannot be used              exit code 2
-    ├── PolicyViolation                   a DAG, task or connection that a policy refuses  exit code 2
-    ├── ContextUnavailable                asked for a task's context outside a task   exit code 2
-    ├── SecretsError                      a backend refused or is down; never falls through
-    ├── XComError                         a value that has no codec, is too large …
-    └── TaskSignal                        raised by user code to end its attempt
-        ├── TaskSkipped, TaskFailed (= fail without retry), TaskDeferred, TaskReschedule
-        ├── TaskTimeout
-        └── TaskDeferralError             the wait of a deferred task failed
-            └── TaskDeferralTimeout
+What ends an attempt on purpose is a :class:`TaskSignal`; everything else is somebody's mistake or the world's. The page
+of errors in the reference is made from these classes.
 
 A message names the thing, the cause and the remedy, and carries no secret. The command line prints it without a
 traceback and exits with :attr:`WindlassError.exit_code`.

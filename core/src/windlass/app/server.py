@@ -170,6 +170,9 @@ class Server:
     def stop_supervisor(self) -> None:
         """Have the supervisor that this server started finish what runs, then end it; an adopted one is left alone."""
         if self._supervisor is None or self._supervisor.poll() is not None:
+            for stays in (owner for owner in self._alive.owners() if owner.name == "supervisor" and owner.pid):
+                text = "the supervisor that was there before stays, with what it runs; `kill %d` ends it"
+                log.warning(text, stays.pid)
             return
         with suppress(OSError, WindlassError):
             client = SupervisorClient(self._socket, __version__)
@@ -178,7 +181,7 @@ class Server:
             while self._supervisor.poll() is None and time.monotonic() < deadline and self._signals < 2:
                 self._wait_for_supervisor(0.05)
             if self._supervisor.poll() is None:
-                log.warning("tasks are still running: they are stopped now, and run again at the next start")
+                log.warning("tasks still run: they are stopped now; those with a try left run again at the next start")
                 client.shut_down()
             client.close()
         if not self._wait_for_supervisor(_DRAIN_PATIENCE + self._settings.core.killed_task_cleanup_time):

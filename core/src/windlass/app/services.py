@@ -97,6 +97,17 @@ def open_services(settings: Settings, *, checkpoints: bool = False) -> Store:
         raise ConfigError(
             f"there is no home at {settings.home} yet; `windlass standalone` or `windlass db migrate` makes it"
         )
+
+    def keys() -> list[str]:
+        path = settings.home / "fernet.key"
+        stored = store.credentials
+        if not settings.core.fernet_key and not path.exists() and (stored.connections() or stored.variables()):
+            raise ConfigError(
+                f"{path} is not there, and what the database stores was encrypted with a key: put it there, "
+                "or set core.fernet_key to it"
+            )
+        return fernet_keys(settings)
+
     bell = DatagramBell(bell_path(settings))
     try:
         store = open_store(
@@ -104,7 +115,7 @@ def open_services(settings: Settings, *, checkpoints: bool = False) -> Store:
             clock=None,
             rng=SystemRng(),
             doorbell=bell,
-            keys=lambda: fernet_keys(settings),
+            keys=keys,
             synchronous=settings.database.synchronous,
             checkpoints=checkpoints,
         )

@@ -60,7 +60,8 @@ def lint(session: Session, output: Format) -> int:
     from windlass.control.configuration import mistakes
 
     found = mistakes()
-    emit(found, ("problem",), output)
+    if found or output is not Format.TABLE:
+        emit(found, ("problem",), output)
     if found:
         return USAGE
     changed = sum(setting.origin.kind != "default" for setting in session.settings)

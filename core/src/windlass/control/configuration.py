@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 import msgspec
 
 from windlass.config import Reference, Settings
+from windlass.errors import WindlassError
 from windlass.registry import registry
+
+_KEY: Final = re.compile(r"[\w-]{43}=", re.ASCII)
 
 
 def load_settings(flags: Mapping[str, str] | None = None) -> Settings:
@@ -40,15 +45,25 @@ def _wrong_values(settings: Settings) -> Iterator[str]:
         ZoneInfo(settings.core.default_timezone)
     except (KeyError, ValueError, OSError):
         yield f"core.default_timezone is {settings.core.default_timezone!r}, which is no IANA time zone, such as UTC"
-    names = registry().names
-    known = {*names("executors"), "local", "sequential"}
-    if settings.core.executor not in known:
-        text = f"core.executor is {settings.core.executor!r}, which no installed provider brings"
-        yield f"{text}; choose one of {', '.join(sorted(names('executors')))}"
-    if settings.secrets.backend:
-        from windlass.secrets.chain import wrong_backends
+    from windlass.executors.names import EXECUTORS
+    from windlass.secrets.chain import wrong_backends
+    from windlass.store.dialect import dialect_of
 
-        yield from wrong_backends(settings, registry())
+    if settings.core.executor not in {*EXECUTORS, *EXECUTORS.values()}:
+        yield f"core.executor is {settings.core.executor!r}; choose one of {', '.join(EXECUTORS)}"
+    yield from wrong_backends(settings, registry())
+    stores = ["local", *sorted(registry().names("artifact_stores"))]
+    if settings.artifacts.store not in stores:
+        text = f"artifacts.store is {settings.artifacts.store!r}, which no installed provider brings"
+        yield f"{text}; choose one of {', '.join(stores)}"
+    url, keys = (settings.setting(*name).value for name in (("database", "sql_alchemy_conn"), ("core", "fernet_key")))
+    try:  # what is given by reference is not fetched
+        if isinstance(url, str) and url:
+            dialect_of(url)
+    except WindlassError as error:
+        yield f"database.sql_alchemy_conn: {error}"
+    if isinstance(keys, str) and not all(_KEY.fullmatch(key.strip()) for key in keys.split(",") if key.strip()):
+        yield "core.fernet_key holds what is not 32 bytes in URL-safe base64; `Fernet.generate_key()` makes a key"
 
 
 def resolved(settings: Settings) -> Settings:

@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from typing import NoReturn
 
 import msgspec
@@ -15,13 +16,15 @@ from windlass.config import Settings
 from windlass.control.alive import Alive
 from windlass.control.configuration import resolved
 from windlass.errors import ConfigError, Conflict
+from windlass.moment import iso
 from windlass.store import SchemaState, current_revision
 from windlass.store import migrate as migrate_schema
 from windlass.store import reset as reset_schema
 from windlass.store.dialect import dialect_of
 from windlass.store.migrating import downgrade as downgrade_schema
-from windlass.store.migrating import steps_down
+from windlass.store.migrating import open_bare, steps_down
 from windlass.store.revision import HEAD, state_of
+from windlass.store.schedulers import Schedulers
 
 
 class Schema(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,7 +82,7 @@ def downgrade_steps(settings: Settings, revision: str) -> tuple[str, ...]:
 def downgrade(settings: Settings, revision: str) -> None:
     """Take the schema back to an earlier revision.
 
-    :raises Conflict: while a process of this home uses the database.
+    :raises Conflict: while somebody uses the database.
     """
     require_unused(settings)
     downgrade_schema(database_url(settings), revision)
@@ -100,11 +103,19 @@ def open_shell(settings: Settings, arguments: Sequence[str]) -> NoReturn:
 
 
 def require_unused(settings: Settings) -> None:
-    """Check that no process of this home uses the database.
+    """Check that nobody uses the database.
 
-    :raises Conflict: if one does.
+    :raises Conflict: if one does, or the scheduler of another home that shares it.
     """
-    running = [f"{owner.name} (process {owner.pid})" for owner in Alive(settings.home / "run").owners() if owner.pid]
+    alive = Alive(settings.home / "run")
+    running = [f"{owner.name} (process {owner.pid})" for owner in alive.owners() if owner.pid]
+    url = database_url(settings)
+    if not running and dialect_of(url).shared and state_of(current_revision(url)) is SchemaState.CURRENT:
+        with closing(open_bare(url, create=False)) as database:
+            running = [
+                f"scheduler of {row.home} (process {row.pid}, or what it has left until {iso(row.lease_until)})"
+                for row in alive.of(Schedulers(database).living())
+            ]
     if running:
         raise Conflict(f"the database is in use by the {' and the '.join(running)}; stop it first")
 
@@ -112,7 +123,7 @@ def require_unused(settings: Settings) -> None:
 def reset(settings: Settings) -> str:
     """Delete everything in the database, create it anew, and return its revision.
 
-    :raises Conflict: while a process of this home uses it.
+    :raises Conflict: while somebody uses it.
     """
     require_unused(settings)
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)

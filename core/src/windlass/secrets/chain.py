@@ -150,10 +150,13 @@ def _understand(kind: Kind, key: str, answer: str | None, place: Place) -> Conne
 
 
 def wrong_backends(settings: Settings, plugins: Registry) -> Iterator[str]:
-    """Yield what is wrong with the configured backends.
+    """Yield what is wrong with the configured backends and the order of lookup.
 
-    One that no provider brings, one that is a place of its own, or an order of lookup that leaves all of them out.
+    A backend that no provider brings or that is a place of its own; an order with no such place, or without backends.
     """
+    for name in settings.secrets.backends_order:
+        if name not in PLACES:
+            yield f"secrets.backends_order names {name!r}; there is {', '.join(PLACES)}"
     if not settings.secrets.backend:
         return
     known = sorted(plugins.names("secrets_backends").keys() - PLACES)
@@ -191,7 +194,7 @@ def build_chain(
         environ: the environment, by default this process's.
         plugins: knows the backends, by default this process's registry.
 
-    :raises ConfigError: if the order names a place that does not exist, or with what :func:`wrong_backends` says.
+    :raises ConfigError: with the first thing that :func:`wrong_backends` says.
     """
     known = registry() if plugins is None else plugins
     for problem in wrong_backends(settings, known):
@@ -208,9 +211,6 @@ def build_chain(
                 folder = settings.secrets.files_folder
                 label = f"files ({folder})".replace("{", "{{").replace("}", "}}")
                 places.append(Place(label, known.lookup("secrets_backends", name)(folder)))
-            case "metastore":
-                places += [Place("database", database)] if database is not None else []
             case _:
-                msg = f"secrets.backends_order names {name!r}; there is {', '.join(PLACES)}"
-                raise ConfigError(msg)
+                places += [Place("database", database)] if database is not None else []
     return Chain(places, settings.secrets.cache_ttl_seconds, settings.secrets.negative_cache_ttl_seconds)

@@ -233,6 +233,43 @@ def test_a_wrong_configuration_exits_2(windlass: Windlass, monkeypatch: pytest.M
     assert "parallelism" in windlass("dags", "list").err, "any other command stops at the first"
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("SECRETS__BACKENDS_ORDER", "custom,enviroment_variable", "names 'enviroment_variable'; there is custom, env"),
+        (
+            "ARTIFACTS__STORE",
+            "moon",
+            "artifacts.store is 'moon', which no installed provider brings; choose one of loc",
+        ),
+        (
+            "DATABASE__SQL_ALCHEMY_CONN",
+            "oracle://x",
+            "database.sql_alchemy_conn: the database URL starts with 'oracle'",
+        ),
+        ("CORE__FERNET_KEY", "abc", "core.fernet_key holds what is not 32 bytes in URL-safe base64"),
+        ("CORE__EXECUTOR", "CeleryExecutor", "is 'CeleryExecutor'; choose one of LocalExecutor, SequentialExecutor"),
+    ],
+)
+def test_what_would_stop_a_server_is_found_beforehand(
+    windlass: Windlass, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, says: str
+) -> None:
+    monkeypatch.setenv(f"WINDLASS__{variable}", value)
+    found = windlass("config", "lint", "--json")
+    assert found.code == 2
+    assert [says in row["problem"] for row in found.data] == [True]
+
+
+def test_what_is_given_by_reference_is_not_fetched_to_look_at_it(
+    windlass: Windlass, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WINDLASS__CORE__FERNET_KEY_CMD", "false")
+    monkeypatch.setenv("WINDLASS__DATABASE__SQL_ALCHEMY_CONN_CMD", "false")
+    monkeypatch.delenv("WINDLASS__DATABASE__SQL_ALCHEMY_CONN", raising=False)
+    result = windlass("config", "lint")
+    assert (result.code, result.out) == (0, "")
+
+
 # -- providers and plugins --------------------------------------------------------------------------------------------
 
 

@@ -152,6 +152,19 @@ def test_a_new_key_is_put_first_and_everything_encrypted_with_it(here: Installat
     assert shown.stdout == "v\n", "the old key is needed no longer"
 
 
+def test_a_key_that_is_lost_is_not_replaced_while_something_needs_it(here: Installation) -> None:
+    here.control.variables.set("k", "v", actor="test")
+    key = here.home / "fernet.key"
+    key.unlink(missing_ok=True)
+    environ = {**os.environ, "WINDLASS_HOME": str(here.home)}
+    for words in (["variables", "set", "other", "w"], ["variables", "get", "k"]):
+        done = subprocess.run([*COMMAND, *words], env=environ, capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert f"{key} is not there, and what the database stores was encrypted with a key: put it there" in done.stderr
+    assert not key.exists()
+    subprocess.run([*COMMAND, "variables", "get", "k"], env=environ | {"WINDLASS__CORE__FERNET_KEY": KEY}, check=True)
+
+
 def test_keys_of_the_configuration_are_their_owners_to_change(
     here: Installation, windlass: Windlass, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -335,6 +335,16 @@ def test_a_failed_run(explained: Explained) -> None:
     ]
 
 
+def test_a_failed_run_whose_dag_has_other_code_by_now_is_cleared_with_that(explained: Explained) -> None:
+    explained.here.add(CHAIN)
+    explained.here.executor.script = lambda work, _: Result(Outcome.FAIL)
+    explained.trigger()
+    explained.here.settle()
+    newer = "UPDATE dag SET code_version = 'mended'"
+    explained.here.store.db.write(lambda transaction: transaction.run(newer))
+    assert explained.run().cheapest == "windlass tasks clear d --run-id r --only-failed --latest"
+
+
 # --- Tasks
 
 

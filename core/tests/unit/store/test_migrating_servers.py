@@ -5,13 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
-from windlass.errors import StoreError, StoreTooOld
+from windlass.config import Settings
+from windlass.control import database as used_by_nobody
+from windlass.errors import Conflict, StoreError, StoreTooOld
 from windlass.store import SchemaState, check, current_revision, migrate, open_store, reset
 from windlass.store.database import Transaction
 from windlass.store.dialect import dialect_of
@@ -19,6 +22,7 @@ from windlass.store.migrating import open_bare, steps_down
 from windlass.store.migrations import downgrade, upgrade
 from windlass.store.revision import HEAD
 from windlass.store.schema import metadata
+from windlass.store.sharing import Leases
 from windlass.store.system import SystemRng
 from windlass_testing.stores import URL_FIXTURES
 
@@ -183,6 +187,21 @@ def test_a_reset_forgets_everything_and_touches_nothing_else(empty: str) -> None
         reset(empty)
         assert database.rows("SELECT name FROM pool") == [("default_pool",)]
         assert database.rows("SELECT * FROM somebody_elses") == []
+
+
+def test_nothing_is_erased_while_the_scheduler_of_another_home_lives(empty: str, tmp_path: Path) -> None:
+    migrate(empty)
+    environ = {"WINDLASS_HOME": str(tmp_path / "home"), "WINDLASS__DATABASE__SQL_ALCHEMY_CONN": empty}
+    settings = Settings.load(environ=environ, cwd=tmp_path)
+    with closing(open_bare(empty)) as database:
+        Leases(database, "elsewhere:/srv", hostname="elsewhere", pid=7, lease=60.0).register()
+        words = r"in use by the scheduler of elsewhere:/srv \(process 7, or what it has left until .*\); stop it first"
+        with pytest.raises(Conflict, match=words):
+            used_by_nobody.reset(settings)
+        with pytest.raises(Conflict, match=words):
+            used_by_nobody.downgrade(settings, "0006")
+        database.write(lambda transaction: transaction.run("UPDATE scheduler SET lease_until = 0"))
+    assert used_by_nobody.reset(settings) == HEAD
 
 
 @pytest.mark.parametrize(("revision", "words"), [("0000", "this release needs"), ("9999", "newer than this release's")])

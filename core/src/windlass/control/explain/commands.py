@@ -21,6 +21,7 @@ def of_task(verb: str, run: RunFacts, task: TaskFacts) -> str:
     return windlass("tasks", verb, run.dag_id, task.task_id, run.run_id, *index)
 
 
-def clear_failed(run: RunFacts) -> str:
-    """Return the command that lets what has failed in a run, and what failed with it, run again."""
-    return windlass("tasks", "clear", run.dag_id, "--run-id", run.run_id, "--only-failed")
+def clear_failed(run: RunFacts, newest: str) -> str:
+    """Return the command that lets what has failed in a run run again, with the ``newest`` code if that is another."""
+    latest = () if run.code_version == newest else ("--latest",)
+    return windlass("tasks", "clear", run.dag_id, "--run-id", run.run_id, "--only-failed", *latest)

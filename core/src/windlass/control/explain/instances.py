@@ -171,7 +171,7 @@ class Instances:
 
     def _ended(self, snapshot: Snapshot, task: TaskFacts, name: str) -> Cause:
         causes = list(self._reason_of(snapshot, task))
-        remedy = clear_failed(snapshot.run) if task.state in _BROKEN else None
+        remedy = clear_failed(snapshot.run, snapshot.newest) if task.state in _BROKEN else None
         if task.state is TaskState.UPSTREAM_FAILED:
             causes += self.all(snapshot, snapshot.upstream_of(task, *_BROKEN))
         elif task.state is TaskState.SKIPPED:

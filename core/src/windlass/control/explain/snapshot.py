@@ -33,6 +33,11 @@ class Snapshot:
         self.explained: set[Name] = set()
 
     @cached_property
+    def newest(self) -> str:
+        """The newest code of the DAG, which a run that was created earlier does not have."""
+        return self._store.queries.dag(self.run.dag_id).code_version
+
+    @cached_property
     def _plan(self) -> tuple[RunPlan, frozenset[str]]:
         """The plan, and the tasks that the scheduler has not decided on yet."""
         plan = RunPlan(self.spec, map(_instance, self.facts.values()), past_ok=self._past_ok)

@@ -113,4 +113,5 @@ class Starts:
         failed = [task for task in snapshot.facts.values() if task.state is TaskState.FAILED]
         causes += self._instances.all(snapshot, failed)
         broken = any(task.state in _BROKEN for task in snapshot.facts.values())
-        return Cause(fact=fact, kind="ended", remedy=clear_failed(run) if broken else None, causes=tuple(causes))
+        remedy = clear_failed(run, snapshot.newest) if broken else None
+        return Cause(fact=fact, kind="ended", remedy=remedy, causes=tuple(causes))

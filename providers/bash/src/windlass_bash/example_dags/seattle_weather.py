@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from windlass import Param, dag, task
+from windlass.errors import ConnectionNotDefined
 from windlass.hooks import BaseHook
 
 SOURCE = Path(__file__).parent / "seattle_weather.csv.gz"
@@ -74,14 +75,14 @@ def seattle_weather() -> None:
         return "load" if complete else "quarantine"
 
     @task
-    def load(summaries: list[dict[str, Any]]) -> int:
+    def load(summaries: list[dict[str, Any]], path: str) -> int:
         """Write one row per month through the connection `weather_db`; running it again replaces the rows."""
         rows = [
             (summary["year"], month["month"], month["warmest"], month["mean_high"], month["rain_mm"])
             for summary in summaries
             for month in summary["months"]
         ]
-        with closing(sqlite3.connect(database())) as connection, connection:
+        with closing(sqlite3.connect(database(path))) as connection, connection:
             connection.execute(
                 "create table if not exists month (year integer, month integer, warmest real, mean_high real,"
                 " rain_mm real, primary key (year, month))"
@@ -96,7 +97,7 @@ def seattle_weather() -> None:
 
     @task
     def report(path: str) -> str:
-        with closing(sqlite3.connect(database())) as connection:
+        with closing(sqlite3.connect(database(path))) as connection:
             rows = connection.execute("select year, month, mean_high, rain_mm from month order by 1, 2").fetchall()
         target = Path(path).with_name("report.html")
         target.write_text(page(rows), encoding="utf-8")
@@ -110,7 +111,7 @@ def seattle_weather() -> None:
     path = extract()
     summaries = summarise.partial(path=path).expand(year=find_years(path))
     choice = check_quality(summaries)
-    loaded, kept_out, written = load(summaries), quarantine(path), report(path)
+    loaded, kept_out, written = load(summaries, path), quarantine(path), report(path)
     choice >> [loaded, kept_out]
     loaded >> written
     conclude(written, kept_out)
@@ -122,10 +123,12 @@ def read_days(path: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def database() -> str:
-    """Return the path of the database that the connection `weather_db` names."""
-    connection = BaseHook.get_connection("weather_db")
-    return connection.schema or "weather.db"
+def database(path: str) -> str:
+    """Return the database that the connection `weather_db` names; without such a connection it lies beside the data."""
+    try:
+        return BaseHook.get_connection("weather_db").schema or "weather.db"
+    except ConnectionNotDefined:
+        return str(Path(path).with_name("weather.db"))
 
 
 def page(rows: list[tuple[int, int, float, float]]) -> str:
