@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import signal
 import subprocess
 import time
@@ -179,6 +180,21 @@ def test_a_second_scheduler_refuses_and_names_the_first(installation: Installati
     assert f"a scheduler (pid {server.pid}) already runs" in message
 
 
+@pytest.mark.sqlite_only("of other databases several schedulers share one")
+def test_a_second_home_refuses_the_file_that_another_one_uses(installation: Installation, tmp_path: Path) -> None:
+    file = tmp_path / "elsewhere" / "shared.db"
+    file.parent.mkdir()
+    installation.environ["WINDLASS__DATABASE__SQL_ALCHEMY_CONN"] = f"sqlite:///{file}"
+    installation.start()
+    other = {**installation.environ, "WINDLASS_HOME": str(tmp_path / "other")}
+    done = subprocess.run(
+        installation.command("standalone"), env=other, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert re.search(rf"a process of another home \(pid \d+\) uses the database {file}; stop it first", done.stderr)
+    assert "ready" not in done.stderr
+
+
 @pytest.mark.each_database
 def test_standalone_stops_cleanly_and_leaves_no_process(installation: Installation) -> None:
     installation.write("chain.py", CHAIN)
@@ -189,6 +205,15 @@ def test_standalone_stops_cleanly_and_leaves_no_process(installation: Installati
     server.send_signal(signal.SIGINT)
     assert server.wait(timeout=30) == 0
     assert installation.processes() == {}
+
+
+def test_standalone_says_which_supervisor_it_leaves(installation: Installation) -> None:
+    assert installation.stop(installation.start("scheduler")) == 0
+    there = installation.supervisor()
+    assert installation.stop(installation.start()) == 0
+    assert installation.supervisor() == there
+    said = (installation.home / "standalone-1.log").read_text()
+    assert f"the supervisor that was there before stays, with what it runs; `kill {there}` ends it" in said
 
 
 @pytest.mark.parametrize("_again", range(5))  # the bad moment is a few microseconds wide: one burst may miss it

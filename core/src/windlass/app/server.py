@@ -28,7 +28,7 @@ from windlass.app.logs import LogShipping, log_store_of
 from windlass.app.services import StoredSecrets, bell_path, open_services, prepare_home
 from windlass.config import Settings
 from windlass.control.alive import Alive, name_of
-from windlass.control.database import database_url
+from windlass.control.database import database_url, file_elsewhere
 from windlass.dagfiles import DagFiles
 from windlass.errors import ConfigError, StoreError, WindlassError
 from windlass.events import Callbacks, Observers, Trimming
@@ -89,6 +89,9 @@ class Server:
             prepare_home(self._settings)
             held = lock.acquire(self._settings.home / "run" / "scheduler.lock")
             stack.callback(os.close, held)
+            if (file := file_elsewhere(self._settings)) is not None:
+                beside = lock.acquire(file.with_name(f"{file.name}.lock"), f"the database {file}")
+                stack.callback(os.close, beside)
             bell = self._bell = listening_bell(bell_path(self._settings), database_url(self._settings))
             stack.callback(bell.close)
             self._store = open_services(self._settings, checkpoints=True)

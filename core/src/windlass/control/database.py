@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import NoReturn
 
 import msgspec
@@ -20,7 +21,7 @@ from windlass.moment import iso
 from windlass.store import SchemaState, current_revision
 from windlass.store import migrate as migrate_schema
 from windlass.store import reset as reset_schema
-from windlass.store.dialect import dialect_of
+from windlass.store.dialect import dialect_of, scheme_of, sqlite_path
 from windlass.store.migrating import downgrade as downgrade_schema
 from windlass.store.migrating import open_bare, steps_down
 from windlass.store.revision import HEAD, state_of
@@ -43,6 +44,14 @@ class Schema(msgspec.Struct, frozen=True, kw_only=True):
 def database_url(settings: Settings) -> str:
     """Return the URL of the database: the configured one, else ``windlass.db`` in the home."""
     return resolved(settings).database.sql_alchemy_conn or f"sqlite:///{settings.home}/windlass.db"
+
+
+def file_elsewhere(settings: Settings) -> Path | None:
+    """Return SQLite's file if it does not lie in the home, whose lock then does not guard it."""
+    url = database_url(settings)
+    if scheme_of(url) != "sqlite" or (file := sqlite_path(url)).parent == settings.home:
+        return None
+    return file
 
 
 def shown(url: str) -> str:

@@ -9,8 +9,10 @@ from pathlib import Path
 from windlass.errors import AlreadyRunning
 
 
-def acquire(path: Path) -> int:
+def acquire(path: Path, of: str = "") -> int:
     """Take the lock file and return its descriptor, which holds the lock until it is closed.
+
+    ``of`` is what it guards, where that is not a home: the folder above the lock's.
 
     :raises AlreadyRunning: if another process has it; the message names its pid.
     """
@@ -22,7 +24,10 @@ def acquire(path: Path) -> int:
         holder = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
         os.close(fd)
         running = f"a {path.stem} (pid {holder}) already runs for {path.parent.parent}"
-        raise AlreadyRunning(f"{running}; stop it first, or use another WINDLASS_HOME") from None
+        remedy = "stop it first, or use another WINDLASS_HOME"
+        if of:
+            running, remedy = f"a process of another home (pid {holder}) uses {of}", "stop it first, or use another one"
+        raise AlreadyRunning(f"{running}; {remedy}") from None
     os.ftruncate(fd, 0)
     os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
     return fd
