@@ -210,9 +210,11 @@ def test_standalone_stops_cleanly_and_leaves_no_process(installation: Installati
 def test_standalone_says_which_supervisor_it_leaves(installation: Installation) -> None:
     assert installation.stop(installation.start("scheduler")) == 0
     there = installation.supervisor()
-    assert installation.stop(installation.start()) == 0
+    server, log = installation.start(), installation.home / "standalone-1.log"
+    installation.wait(lambda: "ready" in log.read_text(), "the server")
+    assert installation.stop(server) == 0
     assert installation.supervisor() == there
-    said = (installation.home / "standalone-1.log").read_text()
+    said = log.read_text()
     assert f"the supervisor that was there before stays, with what it runs; `kill {there}` ends it" in said
 
 
