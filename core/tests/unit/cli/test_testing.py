@@ -48,6 +48,15 @@ def test_a_dag_runs_here_and_what_it_prints_stays_off_stdout(windlass: Windlass,
     assert "hello 2026-02-01" in result.err
 
 
+def test_a_file_that_only_mentions_a_dag_is_not_run_before_the_one_that_defines_it(
+    windlass: Windlass, write: Callable[..., Path]
+) -> None:
+    write("weather").with_name("a_loop.py").write_text("raise SystemExit('run')  # windlass, as weather does")
+    assert windlass("dags", "test", "weather").code == 0
+    write("weather").rename(write("weather").with_name("tomorrow.py"))
+    assert windlass("dags", "test", "weather").code == 0, "whatever the file is called"
+
+
 def test_a_failure_exits_1(windlass: Windlass, write: Callable[..., Path]) -> None:
     path = write("broken", "1 / 0")
     assert windlass("dags", "test", "broken", "-f", str(path)).code == 1

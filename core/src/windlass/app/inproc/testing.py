@@ -270,13 +270,16 @@ def _start(
 def load_dag(settings: Settings, dag_id: str, file: Path | None = None) -> DAG:
     """Import the DAG file that defines ``dag_id`` into this process and return the DAG.
 
-    Without ``file``, the files of the DAG folder that mention the id are tried.
+    Without ``file``, the files of the DAG folder that mention the id are tried, those that quote or define it first.
 
     :raises DagNotFound: if none of them defines it.
     """
     folder = settings.core.dags_folder
     use_timezone(settings.core.default_timezone)
     candidates = [file] if file is not None else sorted(folder.rglob("*.py"))
+    defines = re.compile(rb"""(?:\bdef |["'])%s["'(]""" % re.escape(dag_id.encode()))
+    if file is None:
+        candidates.sort(key=lambda path: defines.search(path.read_bytes()) is None)
     tried: list[str] = []
     for path in candidates:
         source = path.read_bytes()
