@@ -22,8 +22,8 @@ from windlass.interfaces.database import Dialect, Shell, Trouble
 MINIMUM_SQLITE: Final = (3, 35, 0)
 #: Their locks or shared memory cannot be trusted.
 NETWORK_FILE_SYSTEMS: Final = frozenset({
-    "nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "ncpfs", "afs", "ceph", "glusterfs", "lustre", "gpfs", "beegfs",
-    "fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "fuse.s3fs", "fuse.rclone", "fuse.davfs2", "davfs",
+    "nfs", "nfs4", "cifs", "smb", "smb2", "smb3", "smbfs", "ncpfs", "afs", "ceph", "glusterfs", "lustre", "gpfs",
+    "beegfs", "fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "fuse.s3fs", "fuse.rclone", "fuse.davfs2", "davfs",
 })  # fmt: skip
 _OCTAL: Final = re.compile(r"\\([0-7]{3})")
 
