@@ -1,16 +1,13 @@
 """The tables, as SQLAlchemy metadata: the one description that the script of each kind of database is rendered from.
 
-``python -m windlass.store.schema`` writes the scripts, each into the distribution that it belongs to, and tests hold
-scripts, migrations and this description together. Nothing else imports it, so the wheel leaves it out: whoever changes
-the tables does so in a checkout. A running process speaks prepared SQL text over the driver (see ``database``), so that
-neither the server nor the supervisor nor a short command loads SQLAlchemy.
+``scripts`` renders them, and tests hold scripts, migrations and this description together. Nothing else imports it, so
+the wheel leaves both out: whoever changes the tables does so in a checkout. A running process speaks prepared SQL text
+over the driver (see ``database``), so that neither the server nor the supervisor nor a short command loads SQLAlchemy.
 
 Conventions: instants are integers, microseconds since 1970 in UTC; JSON is text; ids of the engine are integers, names
 given by users are strings. A partial index serves every question that is asked of the few live rows among a million
 ended ones, so that no cost grows with history.
 """
-
-# ruff: noqa: S608 - statements are put together from constants; values are always parameters
 
 from __future__ import annotations
 
@@ -30,13 +27,9 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects import mysql, postgresql, sqlite
-from sqlalchemy.engine.interfaces import Dialect
-from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 from sqlalchemy.types import TypeEngine
 
-from windlass.store import schema_mysql as _its_spelling  # noqa: F401 - registers itself
-from windlass.store.revision import FIRST_ROWS, HEAD, NAMING
+from windlass.store.revision import NAMING
 
 metadata: Final = MetaData(naming_convention=NAMING)
 
@@ -554,48 +547,3 @@ idempotency = Table(
     Column("reply", LargeBinary, nullable=False),
     _moment("at", null=False),
 )
-
-
-#: The kinds of database that the project has a script for.
-DIALECTS: Final[dict[str, type[Dialect]]] = {
-    "mysql": mysql.dialect,
-    "postgresql": postgresql.dialect,
-    "sqlite": sqlite.dialect,
-}
-
-
-def script(name: str) -> str:
-    """Return what the ``schema.sql`` of a kind of database must hold: all tables, the first rows and the revision.
-
-    Alembic's table comes first and its row last, so that a schema whose making was interrupted shows it where each
-    statement commits by itself.
-    """
-    dialect = DIALECTS[name]()
-    elements: list[ExecutableDDLElement] = []
-    for table in metadata.sorted_tables:
-        elements.append(CreateTable(table))
-        elements += map(CreateIndex, sorted(table.indexes, key=lambda index: str(index.name)))
-    statements = [
-        str(element.compile(dialect=dialect)).strip().replace(" \n", "\n").replace("\t", "    ") for element in elements
-    ]
-    statements = [
-        "CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)",
-        *statements,
-        FIRST_ROWS,
-        f"INSERT INTO alembic_version (version_num) VALUES ('{HEAD}')",
-    ]
-    return "".join(f"{statement};\n" for statement in statements)
-
-
-if __name__ == "__main__":
-    from pathlib import Path
-
-    here = Path(__file__).parent
-    providers = here.parents[3] / "providers"
-    places = {
-        "mysql": providers / "mysql" / "src" / "windlass_mysql",
-        "postgresql": providers / "postgres" / "src" / "windlass_postgres",
-        "sqlite": here,
-    }
-    for kind, place in places.items():
-        (place / "schema.sql").write_text(script(kind), encoding="utf-8")

@@ -25,7 +25,8 @@ from windlass.store.dialect import SqliteDialect, dialect_of, sqlite_path
 from windlass.store.migrating import open_bare
 from windlass.store.migrations import downgrade, upgrade
 from windlass.store.revision import HEAD
-from windlass.store.schema import DIALECTS, metadata, script
+from windlass.store.schema import metadata
+from windlass.store.scripts import DIALECTS, FILES, script
 from windlass_testing.stores import on_server, url_of
 
 PARTIAL = {
@@ -57,19 +58,9 @@ def shape(url: str) -> list[tuple[str, ...]]:
     return sorted(found)
 
 
-ROOT = Path(__file__).parents[4]
-#: Read from the checkout: where the core is tested alone, these providers are not installed.
-SCRIPTS = {
-    "sqlite": "core/src/windlass/store",
-    "postgresql": "providers/postgres/src/windlass_postgres",
-    "mysql": "providers/mysql/src/windlass_mysql",
-}
-
-
 @pytest.mark.parametrize("name", DIALECTS)
 def test_the_shipped_script_is_the_one_that_the_tables_describe(name: str) -> None:
-    shipped = (ROOT / SCRIPTS[name] / "schema.sql").read_text(encoding="utf-8")
-    assert shipped == script(name), "run `python -m windlass.store.schema`"
+    assert FILES[name].read_text(encoding="utf-8") == script(name), "run `python -m windlass.store.scripts`"
 
 
 @pytest.mark.sqlite_only("other databases have tests of their schema in files of their own")
